@@ -1,0 +1,166 @@
+"""What is written behind? Vehicles that changed, a partition at a time, so that recovery is checkpoint plus a short tail."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Final
+
+from actors.supervisor import Supervisor
+from actors.vehicle import KIND, Fleet, VehicleActor
+from actors.vehicle_state import alert_document, to_record
+from domain.alerts import Alert
+from domain.registry import PARTITIONS
+from persistence.records import decode_batch
+from persistence.store import Checkpoint, Put, Store, StoreError
+
+log = logging.getLogger(__name__)
+
+MAX_STATES: Final = 2000
+"""States in one commit; what a larger partition has more follows in the next."""
+
+
+@dataclass(slots=True)
+class _Capture:
+    """A partition's changes as they were between two batches, and what to take back when the store refuses them."""
+
+    partition: int
+    watermark: int
+    states: list[tuple[str, bytes, bool]] = field(default_factory=list)
+    alerts: list[Put] = field(default_factory=list)
+    taken: list[tuple[VehicleActor, dict[str, Alert] | None]] = field(default_factory=list)
+
+    def take(self, actor: VehicleActor) -> None:
+        vehicle = actor.vehicle
+        self.states.append((vehicle.key, to_record(vehicle), actor.online))
+        self.alerts.extend(alert_document(vehicle.key, alert) for alert in (vehicle.unsaved or {}).values())
+        self.taken.append((actor, vehicle.unsaved))
+        vehicle.unsaved = None
+        actor.dirty, actor.saving = False, True
+
+    def saved(self) -> None:
+        for actor, _ in self.taken:
+            actor.saving = False
+
+    def give_back(self) -> None:
+        for actor, unsaved in self.taken:
+            actor.saving = False
+            if unsaved:
+                actor.vehicle.unsaved = unsaved | (actor.vehicle.unsaved or {})
+            if not actor.dirty:
+                actor.mark_dirty()
+
+
+class Checkpointer:
+    """Writes each partition once a cycle; then lets cold vehicles go and forgets telemetry past its time."""
+
+    def __init__(
+        self,
+        store: Store,
+        supervisor: Supervisor,
+        fleet: Fleet,
+        *,
+        folded: Callable[[], int],
+        between_batches: asyncio.Lock,
+        cycle_s: float = 30.0,
+        retention_s: float = 7 * 86_400.0,
+    ) -> None:
+        """``folded`` tells the newest log number that is wholly with the actors, ``between_batches`` keeps it so.
+
+        ``cycle_s`` is real seconds, ``retention_s`` the system clock's.
+        """
+        self.cycles = 0
+        self.failures = 0
+        self._store = store
+        self._supervisor = supervisor
+        self._fleet = fleet
+        self._folded = folded
+        self._between_batches = between_batches
+        self._cycle_s = cycle_s
+        self._retention_s = retention_s
+        self._watermarks: dict[int, int] = {}
+
+    async def run(self) -> None:
+        """Goes round until cancelled; what the store refuses is tried again in the next round."""
+        while True:
+            for partition in range(PARTITIONS):
+                await asyncio.sleep(self._cycle_s / PARTITIONS)
+                await self._try(partition)
+            self.cycles += 1
+            self.retire()
+            self._supervisor.forgive()
+            try:
+                await self.trim()
+            except StoreError as error:
+                log.warning("old telemetry stays for now: %s", error)
+
+    async def write_all(self) -> None:
+        """Writes every partition now: the clean end of a process. Raises ``StoreUnavailable``."""
+        for partition in range(PARTITIONS):
+            await self.write(partition)
+
+    async def write(self, partition: int) -> None:
+        """One partition's changes and its watermark; nothing where nothing happened. Raises ``StoreUnavailable``."""
+        more = True
+        while more:
+            async with self._between_batches:
+                capture, more = self._capture(partition)
+            if not capture.taken and capture.watermark <= self._watermarks.get(partition, 0):
+                return
+            checkpoint = Checkpoint(partition, capture.watermark, capture.states, capture.alerts)
+            try:
+                await self._store.checkpoint(checkpoint)
+            except BaseException:
+                capture.give_back()
+                raise
+            capture.saved()
+            self._watermarks[partition] = capture.watermark
+
+    def _capture(self, partition: int) -> tuple[_Capture, bool]:
+        """What changed, and whether more is left. Busy vehicles wait for the next round and hold the watermark back."""
+        dirty = self._fleet.dirty[partition]
+        now, later = dirty[:MAX_STATES], dirty[MAX_STATES:]
+        capture = _Capture(partition, self._folded())
+        busy = []
+        for actor in now:
+            if actor.mailbox_depth or actor.is_suspended:
+                busy.append(actor)
+            elif not actor.is_stopped:
+                capture.take(actor)
+        if busy or later:
+            capture.watermark = self._watermarks.get(partition, 0)
+        self._fleet.dirty[partition] = later + busy
+        return capture, bool(later)
+
+    async def _try(self, partition: int) -> None:
+        try:
+            await self.write(partition)
+        except StoreError as error:
+            self.failures += 1
+            log.warning("checkpoint of partition %d waits: %s", partition, error)
+
+    def retire(self) -> None:
+        """Lets the vehicles go that nothing was heard of and nobody asked for, if all of them is stored."""
+        retired, self._fleet.retired = self._fleet.retired, []
+        for actor in retired:
+            if not (actor.dirty or actor.saving or actor.online):
+                self._supervisor.passivate(KIND, actor.key)
+
+    async def trim(self) -> None:
+        """Forgets log entries that are older than the retention and that no recovery would need."""
+        needed_after = min(self._watermarks.get(partition, 0) for partition in range(PARTITIONS))
+        keep_from = self._fleet.clock.now() - self._retention_s
+        first = await self._store.read_log(after=0, limit=1)
+        if not first or not needed_after or decode_batch(first[0][1])[0] >= keep_from:
+            return
+        low, high = first[0][0], needed_after
+        while low < high:  # The greatest number whose entry is too old; entries are in the order of their times.
+            middle = (low + high + 1) // 2
+            entry = await self._store.read_log(after=middle - 1, limit=1)
+            if entry and entry[0][0] <= needed_after and decode_batch(entry[0][1])[0] < keep_from:
+                low = middle
+            else:
+                high = middle - 1
+        await self._store.trim_log(through=low)

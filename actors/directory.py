@@ -1,0 +1,99 @@
+"""Which vehicle does a terminal report for? The registry's terminals in memory, kept up with imports while we run."""
+
+from __future__ import annotations
+
+import hmac
+from base64 import b32encode
+from collections.abc import Callable, Sequence
+from hashlib import sha256
+from typing import Final, Protocol
+
+from domain.registry import RegisteredVehicle
+
+CODE_BYTES: Final = 10
+"""80 bits: sixteen letters and digits that any terminal can store."""
+
+
+class Changes(Protocol):
+    """Vehicles as the registry has them now, and the cursor to ask with next."""
+
+    @property
+    def vehicles(self) -> Sequence[RegisteredVehicle]: ...
+
+    @property
+    def cursor(self) -> str: ...
+
+
+class RegistrySource(Protocol):
+    """The part of the registry that a directory is made of."""
+
+    async def revision(self) -> str: ...
+
+    async def directory(self) -> Sequence[tuple[str, str, bool]]:
+        """(terminal, vehicle id, needs authentication) of all."""
+        ...
+
+    async def changes(self, after: str) -> Changes: ...
+
+
+class Directory:
+    """Terminal → vehicle, whether it must authenticate, and with which code."""
+
+    def __init__(self, source: RegistrySource, secret: bytes) -> None:
+        """``secret`` is the store's own: codes are made from it, so that they need no storage and survive restarts."""
+        self._source = source
+        self._secret = secret
+        self._vehicles: dict[str, str] = {}
+        self._without_auth: set[str] = set()
+        self._cursor = "0"
+
+    def __len__(self) -> int:
+        return len(self._vehicles)
+
+    async def load(self) -> None:
+        """Reads all terminals. Raises ``StoreUnavailable``."""
+        self._cursor = await self._source.revision()
+        for terminal, vehicle_id, needs_auth in await self._source.directory():
+            self._set(terminal, vehicle_id, needs_auth=needs_auth)
+
+    async def refresh(self, changed: Callable[[RegisteredVehicle], None], moved: Callable[[str], None]) -> None:
+        """Takes in what imports have written since; ``changed`` hears of each vehicle, ``moved`` of each terminal."""
+        changes = await self._source.changes(self._cursor)
+        if not changes.vehicles:
+            self._cursor = changes.cursor
+            return
+        now = {vehicle.id: vehicle for vehicle in changes.vehicles}
+        for terminal in [terminal for terminal, vehicle_id in self._vehicles.items() if vehicle_id in now]:
+            if now[self._vehicles[terminal]].terminal_phone != terminal:
+                del self._vehicles[terminal]
+                self._without_auth.discard(terminal)
+                moved(terminal)
+        for vehicle in now.values():
+            if vehicle.terminal_phone:
+                if self._vehicles.get(vehicle.terminal_phone) != vehicle.id:
+                    moved(vehicle.terminal_phone)
+                self._set(vehicle.terminal_phone, vehicle.id, needs_auth=vehicle.needs_auth)
+            changed(vehicle)
+        self._cursor = changes.cursor
+
+    def _set(self, terminal: str, vehicle_id: str, *, needs_auth: bool) -> None:
+        self._vehicles[terminal] = vehicle_id
+        if needs_auth:
+            self._without_auth.discard(terminal)
+        else:
+            self._without_auth.add(terminal)
+
+    def vehicle_of(self, terminal: str) -> str | None:
+        """The vehicle's id, None for a terminal that no vehicle has."""
+        return self._vehicles.get(terminal)
+
+    def knows(self, terminal: str) -> bool:
+        return terminal in self._vehicles
+
+    def needs_auth(self, terminal: str) -> bool:
+        return terminal not in self._without_auth
+
+    def auth_code(self, terminal: str) -> str:
+        """The one code that this terminal can have been given at registration."""
+        digest = hmac.new(self._secret, f"jt808-auth/{terminal}".encode(), sha256).digest()
+        return b32encode(digest[:CODE_BYTES]).decode().lower()

@@ -1,0 +1,96 @@
+"""How does the fleet come back after a stop or a crash? Hot vehicles from their checkpoints, then the log's tail."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from actors.supervisor import Supervisor
+from actors.vehicle import KIND, VehicleActor
+from actors.vehicle_state import LOG_PAGE, VehicleKind, refold
+from domain.fix import Fix
+from domain.registry import PARTITIONS, partition_of
+from persistence.records import decode_batch
+from persistence.store import Store
+
+PAUSE_EVERY: Final = 500
+"""Fixes folded again before the event loop gets its turn."""
+
+
+@dataclass(frozen=True, slots=True)
+class Recovered:
+    """What came back: vehicles alive, log entries read, fixes folded again, and the newest entry's number."""
+
+    vehicles: int
+    entries: int
+    fixes: int
+    last_number: int
+
+
+class Recovery:
+    """Brings back one process's fleet; run it once, before anything is let in."""
+
+    def __init__(
+        self,
+        store: Store,
+        supervisor: Supervisor,
+        kind: VehicleKind,
+        *,
+        limits_of: Callable[[Sequence[str]], Awaitable[Mapping[str, int]]],
+        vehicle_of: Callable[[str], str | None],
+    ) -> None:
+        self._store = store
+        self._supervisor = supervisor
+        self._kind = kind
+        self._limits_of = limits_of
+        self._vehicle_of = vehicle_of
+
+    async def run(self) -> Recovered:
+        """Raises ``StoreError`` when the store can't be read."""
+        watermarks = await self._store.watermarks()
+        for partition in range(PARTITIONS):
+            await self._wake_hot(partition)
+        after = last_number = min((watermarks.get(partition, 0) for partition in range(PARTITIONS)), default=0)
+        entries = fixes = 0
+        while page := await self._store.read_log(after=last_number, limit=LOG_PAGE):
+            for number, entry in page:
+                fixes += await self._refold(number, entry, watermarks)
+            last_number = page[-1][0]
+            entries += len(page)
+        last_number = max(after, last_number, max(watermarks.values(), default=0))
+        return Recovered(len(self._supervisor.actors(KIND)), entries, fixes, last_number)
+
+    async def _wake_hot(self, partition: int) -> None:
+        """Vehicles last announced online: whether they still are, their timers find out at once."""
+        hot = await self._store.hot_states(partition)
+        limits = await self._limits_of([key for key, _ in hot]) if hot else {}
+        for key, record in hot:
+            if key in limits:
+                actor = self._kind.actor(key, record, limits[key], online=True)
+                self._supervisor.adopt(KIND, key, actor)
+
+    async def _refold(self, number: int, entry: bytes, watermarks: Mapping[int, int]) -> int:
+        received_at, fixes = decode_batch(entry)
+        wanted: list[tuple[str, Fix]] = []
+        for fix in fixes:
+            key = self._vehicle_of(fix.terminal)
+            if key is not None and watermarks.get(partition_of(key), 0) < number:
+                wanted.append((key, fix))
+        await self._supervisor.activate(KIND, [key for key, _ in wanted])
+        living = self._supervisor.actors(KIND)
+        behind = {key: actor for key, _ in wanted if (actor := living.get(key)) is not None}
+        # A vehicle may be checkpointed past its partition's watermark; one entry may hold several of its fixes.
+        todo = {
+            key for key, actor in behind.items() if isinstance(actor, VehicleActor) and actor.vehicle.applied < number
+        }
+        done = 0
+        for key, fix in wanted:
+            actor = behind.get(key)
+            if key in todo and isinstance(actor, VehicleActor):
+                refold(actor, fix, received_at, number)
+                done += 1
+                if done % PAUSE_EVERY == 0:
+                    await asyncio.sleep(0)
+        return done

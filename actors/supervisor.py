@@ -1,0 +1,236 @@
+"""Who is alive, and what happens when one falls? Activates actors on first use, finds them, restarts them; nothing else."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import deque
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final, Protocol
+
+from actors.clock import Clock
+from actors.runtime import Actor, Dispatcher, MailboxFull
+from persistence.store import StoreError
+
+log = logging.getLogger(__name__)
+
+RESTART_DELAYS_S: Final = (0.0, 0.1, 0.5, 2.0)
+"""Real seconds before each restart of the same actor; one failure more parks it."""
+FORGIVE_AFTER_S: Final = 60.0
+"""An actor that ran so long without failing starts counting anew."""
+PARK_S: Final = 300.0
+"""A parked actor gets another chance after so many real seconds."""
+MAX_RELOAD_DELAY_S: Final = 10.0
+DEAD_LETTERS: Final = 1000
+
+
+class Unanswered(Exception):
+    """The actor did not answer in time, or can't just now: try again later."""
+
+
+class Kind(Protocol):
+    """How actors of one kind come to life."""
+
+    async def load(self, keys: Sequence[str]) -> Mapping[str, Actor]:
+        """Actors from their stored state; a key that means nothing is not in the answer."""
+        ...
+
+    async def reload(self, key: str) -> Actor:
+        """One actor from all that the store knows of it, the log's tail included; what throws again is passed over."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class DeadLetter:
+    """A message that nobody handled, and why; the message itself is not kept: it may hold what must not be shown."""
+
+    at: float
+    actor: str
+    message: str
+    reason: str
+
+
+@dataclass(slots=True)
+class _Failures:
+    count: int
+    last_at: float
+    parked: bool = False
+
+
+class Supervisor:
+    """The index of actors by (kind, key), and their keeper."""
+
+    def __init__(
+        self, dispatcher: Dispatcher, clock: Clock, kinds: Mapping[str, Kind], *, answer_s: float = 5.0
+    ) -> None:
+        """``answer_s``: real seconds that an ask may take."""
+        self.dispatcher = dispatcher
+        self.restarts = 0
+        self.dead_letters: deque[DeadLetter] = deque(maxlen=DEAD_LETTERS)
+        self.dead_letters_total = 0
+        self._clock = clock
+        self._kinds = dict(kinds)
+        self._answer_s = answer_s
+        self._actors: dict[str, dict[str, Actor]] = {kind: {} for kind in kinds}
+        self._loading: dict[tuple[str, str], asyncio.Future[None]] = {}
+        self._failures: dict[tuple[str, str], _Failures] = {}
+        self._overflowed: set[tuple[str, str]] = set()
+        self._restarting: set[asyncio.Task[None]] = set()
+        dispatcher.on_failure = self.failed
+        dispatcher.on_dead_letter = self.note_dead_letter
+
+    # -- finding -----------------------------------------------------------------------------------------------------
+
+    def actors(self, kind: str) -> dict[str, Actor]:
+        """The living ones of a kind by key, to look at; nobody else adds or removes."""
+        return self._actors[kind]
+
+    async def ask(self, kind: str, key: str, message: object) -> Any:
+        """What the actor answers; activates it first. None when the key means nothing.
+
+        Raises the actor's refusal, ``ActorFailed``, ``Unanswered`` or ``StoreUnavailable``.
+        """
+        actor = self._actors[kind].get(key)
+        if actor is None:
+            await self.activate(kind, (key,))
+            actor = self._actors[kind].get(key)
+            if actor is None:
+                return None
+        if (failures := self._failures.get((kind, key))) is not None and failures.parked:
+            raise Unanswered(f"{kind} is parked after failing {failures.count} times")
+        try:
+            async with asyncio.timeout(self._answer_s):
+                return await actor.ask(message)
+        except TimeoutError:
+            raise Unanswered(f"{kind} did not answer within {self._answer_s} s") from None
+        except MailboxFull:
+            raise Unanswered(f"{kind} has too much waiting") from None
+
+    async def activate(self, kind: str, keys: Sequence[str]) -> None:
+        """Brings those of ``keys`` to life that are not; each is loaded once, however many ask at once."""
+        living, loading = self._actors[kind], self._loading
+        waiting = [future for key in keys if (future := loading.get((kind, key))) is not None]
+        missing = [key for key in dict.fromkeys(keys) if key not in living and (kind, key) not in loading]
+        if missing:
+            done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+            loading.update(((kind, key), done) for key in missing)
+            try:
+                living.update(await self._kinds[kind].load(missing))
+            finally:
+                for key in missing:
+                    del loading[kind, key]
+                done.set_result(None)
+        for future in waiting:
+            await future
+
+    def adopt(self, kind: str, key: str, actor: Actor) -> None:
+        """Takes in an actor that recovery has made."""
+        self._actors[kind][key] = actor
+
+    def passivate(self, kind: str, key: str) -> bool:
+        """Lets a quiet actor go; its next message activates it again. False when it is busy."""
+        actor = self._actors[kind].get(key)
+        if actor is None or not actor.is_quiet:
+            return False
+        del self._actors[kind][key]
+        actor.bury("passivated")
+        return True
+
+    # -- falling -----------------------------------------------------------------------------------------------------
+
+    def failed(self, actor: Actor, message: object, error: BaseException) -> None:
+        """A message made ``actor`` throw: the message is a dead letter, the actor starts again from its stored state."""
+        kind, _, key = actor.actor_urn.partition(":")
+        log.error("%s failed on %s", actor.actor_urn, type(message).__name__, exc_info=error)
+        self.note_dead_letter(actor, message, repr(error))
+        if self._actors.get(kind, {}).get(key) is not actor:
+            actor.bury("nobody supervises it")
+            return
+        actor.suspend()
+        failures = self._count_failure(kind, key)
+        if failures.count <= len(RESTART_DELAYS_S):
+            delay_s = RESTART_DELAYS_S[failures.count - 1]
+        else:
+            failures.parked, delay_s = True, PARK_S
+            log.error("%s is parked for %.0f s", actor.actor_urn, PARK_S)
+        self._restart_soon(kind, key, actor, delay_s)
+
+    def overflowed(self, actor: Actor) -> None:
+        """A durable message found the mailbox full of what must not be dropped: the actor reads it from the log instead."""
+        kind, _, key = actor.actor_urn.partition(":")
+        self._overflowed.add((kind, key))
+        if not actor.is_suspended:
+            actor.suspend()
+            self._restart_soon(kind, key, actor, 0.0)
+
+    def _restart_soon(self, kind: str, key: str, actor: Actor, delay_s: float) -> None:
+        task = asyncio.get_running_loop().create_task(self._restart(kind, key, actor, delay_s))
+        self._restarting.add(task)
+        task.add_done_callback(self._restarting.discard)
+
+    def _count_failure(self, kind: str, key: str) -> _Failures:
+        now = self._clock.now()
+        failures = self._failures.get((kind, key))
+        if failures is None or (now - failures.last_at > FORGIVE_AFTER_S and not failures.parked):
+            failures = self._failures[kind, key] = _Failures(0, now)
+        failures.count += 1
+        failures.last_at = now
+        return failures
+
+    async def _restart(self, kind: str, key: str, actor: Actor, delay_s: float) -> None:
+        await asyncio.sleep(delay_s)
+        await self.dispatcher.finished(actor)
+        successor = await self._reload(kind, key)
+        while (kind, key) in self._overflowed:  # The log grew past what was read, and the mailbox could not hold it.
+            self._overflowed.discard((kind, key))
+            successor = await self._reload(kind, key)
+        self.restarts += 1
+        if (failures := self._failures.get((kind, key))) is not None:
+            failures.parked = False
+        actor.hand_over(successor)
+        self._actors[kind][key] = successor
+        successor.resume()
+
+    async def _reload(self, kind: str, key: str) -> Actor:
+        """Tries until the store is there again: the actor's mailbox keeps what comes meanwhile."""
+        retry_s = 0.1
+        while True:
+            try:
+                return await self._kinds[kind].reload(key)
+            except StoreError as error:
+                log.warning("%s:%s can't restart yet: %s", kind, key, error)
+                await asyncio.sleep(retry_s)
+                retry_s = min(retry_s * 2, MAX_RELOAD_DELAY_S)
+
+    @property
+    def parked(self) -> int:
+        """Actors that failed too often and wait for another chance."""
+        return sum(failures.parked for failures in self._failures.values())
+
+    def forgive(self) -> None:
+        """Forgets failures long past, so that the record stays small."""
+        now = self._clock.now()
+        for at, failures in list(self._failures.items()):
+            if not failures.parked and now - failures.last_at > FORGIVE_AFTER_S:
+                del self._failures[at]
+
+    def note_dead_letter(self, actor: Actor, message: object, reason: str) -> None:
+        self.dead_letters_total += 1
+        letter = DeadLetter(self._clock.now(), actor.actor_urn, type(message).__name__, reason[:200])
+        self.dead_letters.append(letter)
+
+    async def rest(self) -> None:
+        """Returns when all mailboxes are empty and nobody is restarting at once (parked ones are left alone)."""
+        await self.dispatcher.rest()
+        while restarting := [task for task in self._restarting if not task.done()]:
+            if self.parked:
+                return
+            await asyncio.wait(restarting)
+            await self.dispatcher.rest()
+
+    async def stop(self) -> None:
+        """Gives up restarts that are under way; the store has what they would have started from."""
+        for task in self._restarting:
+            task.cancel()
+        await asyncio.gather(*self._restarting, return_exceptions=True)

@@ -1,0 +1,89 @@
+"""Which vehicle gets which fix? A durable batch in, each fix to its vehicle's actor, an outcome for each out."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from typing import Final
+
+from actors.runtime import MailboxFull
+from actors.supervisor import Supervisor
+from actors.vehicle import KIND, Fleet, Report, VehicleActor
+from domain.fix import Batch, Fix
+from domain.quality import Outcome
+
+SLICE: Final = 256
+"""Fixes routed before the event loop gets its turn: under two milliseconds."""
+
+
+class Router:
+    """Keeps the way from a terminal's number to its vehicle's actor short: one look-up a fix."""
+
+    def __init__(self, supervisor: Supervisor, fleet: Fleet, vehicle_of: Callable[[str], str | None]) -> None:
+        """``vehicle_of`` tells the vehicle id of a terminal, None when the registry has none."""
+        self._supervisor = supervisor
+        self._fleet = fleet
+        self._vehicle_of = vehicle_of
+        self._routes: dict[str, VehicleActor] = {}
+
+    async def route(self, batch: Batch) -> list[Outcome]:
+        """Hands over each fix in order; the outcomes stand in the same order.
+
+        Raises ``StoreUnavailable`` when a vehicle can't be loaded; the whole batch may be routed again then, since what
+        was folded already is a duplicate the second time.
+        """
+        outcomes: list[Outcome] = []
+        for start in range(0, len(batch.fixes), SLICE):
+            if start:
+                await asyncio.sleep(0)
+            fixes = batch.fixes[start : start + SLICE]
+            lost = self._hand_over(fixes, range(len(fixes)), batch, found := [Outcome.UNKNOWN] * len(fixes))
+            if lost:
+                await self._find([fixes[row][0] for row in lost])
+                self._hand_over(fixes, lost, batch, found)
+            outcomes += found
+        counts = self._fleet.quality.outcomes
+        for outcome in Outcome:
+            counts[outcome] += outcomes.count(outcome)
+        return outcomes
+
+    def forget(self, terminal: str) -> None:
+        """The registry moved this terminal; its next fix finds the way anew."""
+        self._routes.pop(terminal, None)
+
+    def _hand_over(self, fixes: Sequence[Fix], rows: Sequence[int], batch: Batch, outcomes: list[Outcome]) -> list[int]:
+        """Fills in the outcomes of these rows; returns the rows to which no way is known."""
+        routes, received_at, number = self._routes, batch.received_at, batch.number
+        lost: list[int] = []
+        for row in rows:
+            fix = fixes[row]
+            actor = routes.get(fix[0])
+            if actor is None:
+                lost.append(row)
+                continue
+            try:
+                outcome = actor.take(fix, received_at, number)
+            except MailboxFull:
+                # Nothing that waits may be dropped for this one; the log has them all, so the actor reads it again.
+                self._supervisor.overflowed(actor)
+                outcome = Outcome.QUEUED
+            except Exception as error:
+                self._supervisor.failed(actor, Report(fix, received_at, number), error)
+                outcome = Outcome.QUEUED
+            if outcome is None:
+                lost.append(row)
+            else:
+                outcomes[row] = outcome
+        return lost
+
+    async def _find(self, lost: Sequence[str]) -> None:
+        """Makes sure that each terminal's vehicle is alive and its route known."""
+        keys = {terminal: key for terminal in lost if (key := self._vehicle_of(terminal)) is not None}
+        await self._supervisor.activate(KIND, list(keys.values()))
+        living = self._supervisor.actors(KIND)
+        for terminal in lost:
+            actor = living.get(keys.get(terminal, ""))
+            if isinstance(actor, VehicleActor):
+                self._routes[terminal] = actor
+            else:
+                self._routes.pop(terminal, None)

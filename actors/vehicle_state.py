@@ -1,0 +1,146 @@
+"""How does a vehicle come back? Its state to and from the store's records, and the folding of the log's tail."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Final, NamedTuple
+
+from actors.runtime import Actor, Dispatcher
+from actors.vehicle import Fleet, VehicleActor
+from domain.alerts import Alert
+from domain.fix import Fix
+from domain.terminal_clock import TerminalClock
+from domain.vehicle import Suspect, Vehicle
+from persistence.records import decode, decode_batch, encode
+from persistence.store import IndexEntry, Put, Store
+
+log = logging.getLogger(__name__)
+
+ALERT_KIND: Final = "alert"
+BY_VEHICLE: Final = "vehicle"
+LOG_PAGE: Final = 200
+LOAD_PAGE: Final = 5000
+
+
+class VehicleRecord(NamedTuple):
+    """What the store keeps of a vehicle, version 1. The limit is the registry's; unsaved alerts go beside it."""
+
+    newest: Fix | None
+    fixed_at: int
+    received_at: float
+    reported_at: int
+    terminal_clock: TerminalClock | None
+    computes_speeding: bool
+    latched: int
+    held: int
+    driving_s: int
+    rest_s: int
+    day: int
+    day_distance_m: float
+    day_driving_s: int
+    day_longest_s: int
+    day_alerts: int
+    ongoing: tuple[Alert, ...]
+    recent: tuple[Alert, ...]
+    suspect: Suspect | None
+    backfilled: tuple[int, ...]
+    applied: int
+
+
+def to_record(vehicle: Vehicle) -> bytes:
+    return encode(
+        VehicleRecord(
+            vehicle.newest,
+            vehicle.fixed_at,
+            vehicle.received_at,
+            vehicle.reported_at,
+            vehicle.terminal_clock,
+            vehicle.computes_speeding,
+            vehicle.latched,
+            vehicle.held,
+            vehicle.driving_s,
+            vehicle.rest_s,
+            vehicle.day,
+            vehicle.day_distance_m,
+            vehicle.day_driving_s,
+            vehicle.day_longest_s,
+            vehicle.day_alerts,
+            vehicle.ongoing,
+            vehicle.recent,
+            vehicle.suspect,
+            tuple(vehicle.backfilled or ()),
+            vehicle.applied,
+        )
+    )
+
+
+def from_record(key: str, record: bytes | None, limit_kmh: int) -> Vehicle:
+    """The vehicle as it was checkpointed; a blank one without a record. Raises ``StoreFormatError``."""
+    vehicle = Vehicle(key, limit_kmh * 10)
+    if record is None:
+        return vehicle
+    fields = decode(record, VehicleRecord)._asdict()
+    backfilled = fields.pop("backfilled")
+    vehicle.backfilled = dict.fromkeys(backfilled) if backfilled else None
+    for name, value in fields.items():
+        setattr(vehicle, name, value)
+    return vehicle
+
+
+def alert_document(vehicle_key: str, alert: Alert) -> Put:
+    """An alert as the store keeps it, found by its vehicle in the order of its start."""
+    entry = IndexEntry(BY_VEHICLE, vehicle_key, f"{alert.started_at:012d}{alert.id}")
+    return Put(ALERT_KIND, alert.id, encode(alert), (entry,))
+
+
+class VehicleKind:
+    """Brings vehicles to life for the supervisor."""
+
+    def __init__(
+        self,
+        store: Store,
+        dispatcher: Dispatcher,
+        fleet: Fleet,
+        *,
+        limits_of: Callable[[Sequence[str]], Awaitable[Mapping[str, int]]],
+        vehicle_of: Callable[[str], str | None],
+    ) -> None:
+        """``limits_of`` tells the speed limits (km/h) of those of these vehicles that are registered."""
+        self._store = store
+        self._dispatcher = dispatcher
+        self._fleet = fleet
+        self._limits_of = limits_of
+        self._vehicle_of = vehicle_of
+
+    async def load(self, keys: Sequence[str]) -> Mapping[str, Actor]:
+        limits = await self._limits_of(keys)
+        records = await self._store.states(list(limits))
+        return {key: self.actor(key, records.get(key), limit_kmh) for key, limit_kmh in limits.items()}
+
+    async def reload(self, key: str) -> Actor:
+        limits = await self._limits_of((key,))
+        records = await self._store.states((key,))
+        vehicle = from_record(key, records.get(key), limits.get(key, self._fleet.profile.speed_limit_kmh))
+        actor = VehicleActor(self._dispatcher, self._fleet, vehicle)
+        after = vehicle.applied
+        while page := await self._store.read_log(after=after, limit=LOG_PAGE):
+            for number, entry in page:
+                received_at, fixes = decode_batch(entry)
+                for fix in fixes:
+                    if self._vehicle_of(fix.terminal) == key:
+                        refold(actor, fix, received_at, number)
+            after = page[-1][0]
+        return actor
+
+    def actor(self, key: str, record: bytes | None, limit_kmh: int, *, online: bool = False) -> VehicleActor:
+        """An actor around a stored state; ``online`` is what was announced last."""
+        return VehicleActor(self._dispatcher, self._fleet, from_record(key, record, limit_kmh), online=online)
+
+
+def refold(actor: VehicleActor, fix: Fix, received_at: float, number: int) -> None:
+    """Folds a fix of the log again; one that throws did so before, became a dead letter then, and is passed over."""
+    try:
+        actor.take(fix, received_at, number)
+    except Exception:
+        log.exception("%s: a logged fix can't be folded and is passed over", actor.actor_urn)

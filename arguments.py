@@ -1,0 +1,111 @@
+"""What can be said on the command line?"""
+
+from __future__ import annotations
+
+import argparse
+from datetime import datetime
+
+from settings import Settings
+
+
+def parser(settings: Settings) -> argparse.ArgumentParser:
+    """The four commands; defaults are the settings, which the environment may have changed."""
+    top = argparse.ArgumentParser(
+        prog="run.py",
+        description="平安守望: live trucks over JT/T 808, for the families at home.",
+        epilog="Every option of serve can be an environment variable: SHOUWANG_HTTP, SHOUWANG_STORE, ...; secrets only "
+        "so: FEED_KEY (the telemetry feed), OPS_KEY (/health, /metrics, the control room).",
+    )
+    commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    _serve(commands.add_parser("serve", help="the service"), settings)
+    _import(commands.add_parser("import", help="load registry lines; a running service sees them at once"), settings)
+    _sim(commands.add_parser("sim", help="a fleet of terminals against a running service, with a verdict"), settings)
+    _demo(commands.add_parser("demo", help="all of it at once: registry, service, fleet, addresses to open"), settings)
+    return top
+
+
+def _serve(command: argparse.ArgumentParser, settings: Settings) -> None:
+    command.add_argument("--http", default=settings.http, metavar="HOST:PORT", help="default %(default)s; port 0: any")
+    command.add_argument(
+        "--jt808", default=settings.jt808, metavar="HOST:PORT", help="default %(default)s; port 0: any"
+    )
+    _store(command, settings)
+    command.add_argument(
+        "--virtual-clock",
+        type=instant,
+        metavar="T",
+        help="a clock that stands still at T until POST /dev/clock moves it",
+    )
+    command.add_argument(
+        "--clock-speed", type=positive, default=1.0, metavar="X", help="the clock runs X times as fast as real time"
+    )
+
+
+def _import(command: argparse.ArgumentParser, settings: Settings) -> None:
+    command.add_argument("file", metavar="FILE", help="registry lines, one JSON object each; - reads standard input")
+    _store(command, settings)
+
+
+def _sim(command: argparse.ArgumentParser, settings: Settings) -> None:
+    command.add_argument("--api", default=f"http://{settings.http}", metavar="URL", help="default %(default)s")
+    command.add_argument("--jt808", default=settings.jt808, metavar="HOST:PORT", help="default %(default)s")
+    _fleet(command, vehicles=1000)
+    command.add_argument(
+        "--scenario", default="everyday", metavar="NAME", help="default %(default)s; an unknown one lists all"
+    )
+    command.add_argument("--registry", metavar="FILE", help="write the fleet's registry lines for import, and exit")
+
+
+def _demo(command: argparse.ArgumentParser, settings: Settings) -> None:
+    command.add_argument("--http", default=settings.http, metavar="HOST:PORT", help="default %(default)s")
+    command.add_argument("--jt808", default=settings.jt808, metavar="HOST:PORT", help="default %(default)s")
+    command.add_argument("--store", default="sqlite:data/demo.db", metavar="STORE", help="default %(default)s")
+    _fleet(command, vehicles=2000)
+    command.add_argument(
+        "--scenario", default="everyday", metavar="NAME", help="default %(default)s; an unknown one lists all"
+    )
+
+
+def _store(command: argparse.ArgumentParser, settings: Settings) -> None:
+    command.add_argument("--store", default=settings.store, metavar="sqlite:PATH", help="default %(default)s")
+
+
+def _fleet(command: argparse.ArgumentParser, *, vehicles: int) -> None:
+    command.add_argument("--vehicles", type=count, default=vehicles, metavar="N", help="default %(default)s")
+    command.add_argument(
+        "--seed", type=int, default=1, metavar="S", help="the same seed, the same fleet; default %(default)s"
+    )
+    command.add_argument("--duration", type=positive, metavar="S", help="real seconds; without it until Ctrl-C")
+    command.add_argument(
+        "--speedup", type=positive, default=1.0, metavar="X", help="the service's clock speed; default 1"
+    )
+    command.add_argument(
+        "--interval", type=positive, default=10.0, metavar="S", help="between reports; default %(default)s"
+    )
+
+
+def positive(text: str) -> float:
+    """A number above 0."""
+    value = float(text)
+    if not 0 < value < 1e9:
+        raise argparse.ArgumentTypeError(f"{text} is not a number above 0")
+    return value
+
+
+def count(text: str) -> int:
+    """A whole number above 0."""
+    value = int(text)
+    if not 0 < value <= 10_000_000:
+        raise argparse.ArgumentTypeError(f"{text} is not a whole number from 1 to 10,000,000")
+    return value
+
+
+def instant(text: str) -> float:
+    """RFC 3339 with an offset → Unix seconds."""
+    try:
+        at = datetime.fromisoformat(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is no time like 2026-01-01T00:00:00+08:00") from None
+    if at.tzinfo is None:
+        raise argparse.ArgumentTypeError(f"{text!r} has no offset; write for example 2026-01-01T00:00:00+08:00")
+    return at.timestamp()

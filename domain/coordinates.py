@@ -1,0 +1,67 @@
+"""Where does a point lie on Chinese maps? WGS-84 to GCJ-02, which those maps must use, and back."""
+
+from __future__ import annotations
+
+from math import cos, pi, radians, sin, sqrt
+from typing import Final, NamedTuple
+
+_SEMI_MAJOR_AXIS_M: Final = 6_378_245.0
+_ECCENTRICITY_SQUARED: Final = 0.00669342162296594323
+"""Krasovsky's ellipsoid, on which the published formula stands."""
+_ROUNDS: Final = 3
+"""Fixed-point rounds of the inverse: exact to a tenth of a millimetre."""
+
+
+class Point(NamedTuple):
+    """Degrees, east and north."""
+
+    lon: float
+    lat: float
+
+
+def gcj02_from_wgs84(lon: float, lat: float) -> Point:
+    """Outside China's bounding box nothing is shifted."""
+    if not _is_shifted(lon, lat):
+        return Point(lon, lat)
+    dlon, dlat = _shift(lon, lat)
+    return Point(lon + dlon, lat + dlat)
+
+
+def wgs84_from_gcj02(lon: float, lat: float) -> Point:
+    """The point that ``gcj02_from_wgs84`` turns into this one."""
+    guess = Point(lon, lat)
+    for _ in range(_ROUNDS):
+        there = gcj02_from_wgs84(*guess)
+        guess = Point(guess.lon + lon - there.lon, guess.lat + lat - there.lat)
+    return guess
+
+
+def _is_shifted(lon: float, lat: float) -> bool:
+    return 72.004 <= lon <= 137.8347 and 0.8293 <= lat <= 55.8271
+
+
+def _shift(lon: float, lat: float) -> tuple[float, float]:
+    """By how many degrees the point moves."""
+    x, y = lon - 105.0, lat - 35.0
+    curvature = 1 - _ECCENTRICITY_SQUARED * sin(radians(lat)) ** 2
+    meridian_m = _SEMI_MAJOR_AXIS_M * (1 - _ECCENTRICITY_SQUARED) / (curvature * sqrt(curvature))
+    parallel_m = _SEMI_MAJOR_AXIS_M / sqrt(curvature) * cos(radians(lat))
+    return _east_m(x, y) * 180.0 / (parallel_m * pi), _north_m(x, y) * 180.0 / (meridian_m * pi)
+
+
+def _east_m(x: float, y: float) -> float:
+    metres = 300.0 + x + 2.0 * y + 0.1 * x * x + 0.1 * x * y + 0.1 * sqrt(abs(x))
+    metres += _ripple(x)
+    metres += (20.0 * sin(x * pi) + 40.0 * sin(x / 3.0 * pi)) * 2.0 / 3.0
+    return metres + (150.0 * sin(x / 12.0 * pi) + 300.0 * sin(x / 30.0 * pi)) * 2.0 / 3.0
+
+
+def _north_m(x: float, y: float) -> float:
+    metres = -100.0 + 2.0 * x + 3.0 * y + 0.2 * y * y + 0.1 * x * y + 0.2 * sqrt(abs(x))
+    metres += _ripple(x)
+    metres += (20.0 * sin(y * pi) + 40.0 * sin(y / 3.0 * pi)) * 2.0 / 3.0
+    return metres + (160.0 * sin(y / 12.0 * pi) + 320.0 * sin(y * pi / 30.0)) * 2.0 / 3.0
+
+
+def _ripple(x: float) -> float:
+    return (20.0 * sin(6.0 * x * pi) + 20.0 * sin(2.0 * x * pi)) * 2.0 / 3.0

@@ -1,0 +1,219 @@
+"""Is this text a plate, a VIN, a citizen ID, a credit code or a phone number, and what may be shown of it?
+
+Every ``parse_`` function takes what a person typed, returns the one form that we store and compare, and raises
+``InvalidIdentifier`` with a Chinese sentence that says what is wrong (and never repeats the value: R62).
+"""
+
+from __future__ import annotations
+
+import re
+from datetime import date
+from enum import StrEnum
+from typing import Final
+from unicodedata import normalize
+
+MAX_INPUT_CHARS: Final = 64
+
+
+class InvalidIdentifier(ValueError):
+    """The text is no identifier of this kind; ``str()`` is a Chinese sentence for the person who typed it."""
+
+
+class PlateColor(StrEnum):
+    """Plate colours of JT/T 415, by the words of the API."""
+
+    BLUE = "blue"
+    YELLOW = "yellow"
+    BLACK = "black"
+    WHITE = "white"
+    GREEN = "green"
+    FARM_YELLOW = "farm_yellow"
+    FARM_GREEN = "farm_green"
+    YELLOW_GREEN = "yellow_green"
+    GRADIENT_GREEN = "gradient_green"
+    OTHER = "other"
+
+    @property
+    def code(self) -> int:
+        """The code of JT/T 415, as terminals send it."""
+        return _COLOR_CODES[self]
+
+    @classmethod
+    def of_code(cls, code: int) -> PlateColor:
+        """Raises ``InvalidIdentifier`` for a code that the standard does not know."""
+        color = _COLORS_BY_CODE.get(code)
+        if color is None:
+            raise InvalidIdentifier("车牌颜色代码不在 JT/T 415 之列")
+        return color
+
+
+_COLOR_CODES: Final = {
+    PlateColor.BLUE: 1,
+    PlateColor.YELLOW: 2,
+    PlateColor.BLACK: 3,
+    PlateColor.WHITE: 4,
+    PlateColor.GREEN: 5,
+    PlateColor.FARM_YELLOW: 91,
+    PlateColor.FARM_GREEN: 92,
+    PlateColor.YELLOW_GREEN: 93,
+    PlateColor.GRADIENT_GREEN: 94,
+    PlateColor.OTHER: 9,
+}
+_COLORS_BY_CODE: Final = {code: color for color, code in _COLOR_CODES.items()}
+
+# GA 36: the letters I and O are not used after the second place; trailers, learners, police, Hong Kong, Macao and
+# consulates end in a character of their own. New-energy plates have eight places, with the letter third or last.
+_PLATE: Final = re.compile(
+    "[京津沪渝冀豫云辽黑湘皖鲁新苏浙赣鄂桂甘晋蒙陕吉闽贵粤青藏川宁琼][A-HJ-Z]"
+    "(?:[A-HJ-NP-Z0-9]{4}[A-HJ-NP-Z0-9挂学警港澳领]|[A-HJK][A-HJ-NP-Z0-9][0-9]{4}|[0-9]{5}[A-HJK])"
+)
+_PLATE_SEPARATORS: Final = str.maketrans("", "", " ·•・.-‧")
+
+
+def parse_plate_color(text: str) -> PlateColor:
+    """One of the API's words."""
+    try:
+        return PlateColor(text)
+    except ValueError:
+        raise InvalidIdentifier("车牌颜色不在可选范围内") from None
+
+
+def parse_plate(text: str) -> str:
+    """``粤B12345``, ``粤BD12345``, ``粤B1234挂``: capitals, half width, without separators."""
+    plate = _tidy(text).translate(_PLATE_SEPARATORS)
+    if not _PLATE.fullmatch(plate):
+        raise InvalidIdentifier("车牌号格式不正确")
+    return plate
+
+
+_VIN: Final = re.compile("[A-HJ-NPR-Z0-9]{17}")
+_VIN_VALUES: Final = dict(
+    zip("0123456789ABCDEFGHJKLMNPRSTUVWXYZ", map(int, "012345678912345678123457923456789"), strict=True)
+)
+_VIN_WEIGHTS: Final = (8, 7, 6, 5, 4, 3, 2, 10, 0, 9, 8, 7, 6, 5, 4, 3, 2)
+_VIN_CHECK_PLACE: Final = 8
+
+
+def parse_vin(text: str) -> str:
+    """Seventeen characters without I, O and Q; many trucks' VINs carry no check digit (see ``vin_check_digit_holds``)."""
+    vin = _tidy(text)
+    if not _VIN.fullmatch(vin):
+        raise InvalidIdentifier("车辆识别代号(VIN)应为 17 位字母和数字,且不含 I、O、Q")
+    return vin
+
+
+def vin_check_digit_holds(vin: str) -> bool:
+    """Whether the ninth place of a parsed VIN is the check digit of GB 16735 (ISO 3779)."""
+    total = sum(weight * _VIN_VALUES[char] for weight, char in zip(_VIN_WEIGHTS, vin, strict=True))
+    return vin[_VIN_CHECK_PLACE] == "0123456789X"[total % 11]
+
+
+_CITIZEN_ID: Final = re.compile("[1-9][0-9]{16}[0-9X]")
+_CITIZEN_ID_REGIONS: Final = frozenset(
+    str(region)
+    for first, last in ((11, 15), (21, 23), (31, 37), (41, 46), (50, 54), (61, 65), (71, 71), (81, 83), (91, 91))
+    for region in range(first, last + 1)
+)
+_EARLIEST_BIRTH_YEAR: Final = 1880
+
+
+def parse_citizen_id(text: str) -> str:
+    """Eighteen places by GB 11643: region, a date that exists, and the check character."""
+    citizen_id = _tidy(text)
+    if not _CITIZEN_ID.fullmatch(citizen_id):
+        raise InvalidIdentifier("身份证号应为 18 位")
+    if citizen_id[:2] not in _CITIZEN_ID_REGIONS:
+        raise InvalidIdentifier("身份证号的地区码不正确")
+    try:
+        born = date.fromisoformat(citizen_id[6:14])
+    except ValueError:
+        raise InvalidIdentifier("身份证号中的出生日期不正确") from None
+    if born.year < _EARLIEST_BIRTH_YEAR:
+        raise InvalidIdentifier("身份证号中的出生日期不正确")
+    if citizen_id_check_char(citizen_id[:17]) != citizen_id[17]:
+        raise InvalidIdentifier("身份证号校验位不正确,请检查是否输错")
+    return citizen_id
+
+
+def citizen_id_check_char(body: str) -> str:
+    """The check character for the first seventeen digits (ISO 7064 MOD 11-2)."""
+    return "10X98765432"[sum(int(digit) * pow(2, 17 - place, 11) for place, digit in enumerate(body)) % 11]
+
+
+_USCC_ALPHABET: Final = "0123456789ABCDEFGHJKLMNPQRTUWXY"
+_USCC_VALUES: Final = {char: value for value, char in enumerate(_USCC_ALPHABET)}
+_USCC_WEIGHTS: Final = tuple(pow(3, place, 31) for place in range(17))
+_USCC: Final = re.compile(f"[{_USCC_ALPHABET}]{{2}}[0-9]{{6}}[{_USCC_ALPHABET}]{{10}}")
+
+
+def parse_uscc(text: str) -> str:
+    """Eighteen places of the unified social credit code, by GB 32100, with its check character."""
+    uscc = _tidy(text)
+    if not _USCC.fullmatch(uscc):
+        raise InvalidIdentifier("统一社会信用代码应为 18 位字母和数字")
+    if uscc_check_char(uscc[:17]) != uscc[17]:
+        raise InvalidIdentifier("统一社会信用代码校验位不正确,请检查是否输错")
+    return uscc
+
+
+def uscc_check_char(body: str) -> str:
+    """The check character for the first seventeen places."""
+    total = sum(_USCC_VALUES[char] * weight for char, weight in zip(body, _USCC_WEIGHTS, strict=True))
+    return _USCC_ALPHABET[-total % 31]
+
+
+_MOBILE_PHONE: Final = re.compile("1[3-9][0-9]{9}")
+_PHONE_NOISE: Final = str.maketrans("", "", " -")
+
+
+def parse_mobile_phone(text: str) -> str:
+    """Eleven digits of the mainland; a leading +86 is taken away."""
+    phone = _tidy(text).translate(_PHONE_NOISE)
+    phone = phone.removeprefix("+86") if phone.startswith("+") else phone
+    if not _MOBILE_PHONE.fullmatch(phone):
+        raise InvalidIdentifier("手机号应为 11 位数字")
+    return phone
+
+
+_CERTIFICATE_NUMBER: Final = re.compile(r"[\w()\-/.]{1,40}")
+
+
+def parse_certificate_number(text: str) -> str:
+    """A number as printed on a certificate, without blanks; each province has a form of its own."""
+    number = _tidy(text).replace(" ", "")
+    if not _CERTIFICATE_NUMBER.fullmatch(number):
+        raise InvalidIdentifier("证件号应为 1 到 40 位字母、数字或汉字")
+    return number
+
+
+def plate_masked(plate: str) -> str:
+    """``粤B***45``: enough for who knows the truck."""
+    return _masked(plate, head=2, tail=2)
+
+
+def name_masked(name: str) -> str:
+    """``张**``: the first character stays, and the length."""
+    return name[:1] + "*" * (len(name) - 1)
+
+
+def phone_masked(phone: str) -> str:
+    """``138****5678``."""
+    return _masked(phone, head=3, tail=4)
+
+
+def certificate_number_masked(number: str) -> str:
+    """The last four places stay, and of short numbers less than half."""
+    return _masked(number, head=0, tail=min(4, max(0, len(number) - 1) // 2))
+
+
+def _masked(text: str, *, head: int, tail: int) -> str:
+    if len(text) <= head + tail:
+        return "*" * len(text)
+    return text[:head] + "*" * (len(text) - head - tail) + text[len(text) - tail :]
+
+
+def _tidy(text: str) -> str:
+    """Half width, capitals, no blanks around; too long a text is refused before any pattern sees it."""
+    if len(text) > MAX_INPUT_CHARS:
+        raise InvalidIdentifier("内容太长")
+    return normalize("NFKC", text).strip().upper()

@@ -1,0 +1,287 @@
+"""What does the transport registry say of businesses, vehicles and persons?
+
+The dataclasses are what we keep. ``parse_line`` reads one line of the registry file; lines of businesses and persons
+carry secrets (a password, a citizen ID) that are kept only as hashes, so those stand beside the value, not in it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import date
+from hashlib import blake2s
+from typing import Final, TypeVar
+from zlib import crc32
+
+from domain.identifiers import (
+    InvalidIdentifier,
+    PlateColor,
+    parse_certificate_number,
+    parse_citizen_id,
+    parse_mobile_phone,
+    parse_plate,
+    parse_plate_color,
+    parse_uscc,
+    parse_vin,
+)
+
+PARTITIONS: Final = 256
+DEFAULT_SPEED_LIMIT_KMH: Final = 100
+MAX_SPEED_LIMIT_KMH: Final = 200
+MAX_NAME_CHARS: Final = 100
+MAX_PASSWORD_CHARS: Final = 200
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class OperatingLicence:
+    """道路运输经营许可证."""
+
+    number: str
+    valid_until: date
+
+
+@dataclass(frozen=True, slots=True)
+class Qualification:
+    """从业资格证: who holds one is a driver (R3)."""
+
+    number: str
+    valid_until: date
+
+
+@dataclass(frozen=True, slots=True)
+class Business:
+    """业户: signs in with user name and password (R4)."""
+
+    uscc: str
+    name: str
+    username: str
+    password_hash: str
+    """argon2id, in its encoded form."""
+    operating_licence: OperatingLicence | None
+
+
+@dataclass(frozen=True, slots=True)
+class RegisteredVehicle:
+    """One truck, as the registry knows it."""
+
+    plate: str
+    plate_color: PlateColor
+    vin: str
+    transport_cert_no: str
+    transport_cert_valid_until: date
+    annual_review_due: date | None
+    owner_uscc: str
+    terminal_phone: str
+    """Digits without leading zeros; empty for a truck without a terminal, or whose terminal went to another."""
+    speed_limit_kmh: int = DEFAULT_SPEED_LIMIT_KMH
+    needs_auth: bool = True
+    """Whether its terminal must authenticate (``terminal_auth`` is not ``none``)."""
+
+    @property
+    def id(self) -> str:
+        """See ``vehicle_id``."""
+        return vehicle_id(self.plate, self.plate_color)
+
+
+@dataclass(frozen=True, slots=True)
+class RegisteredPerson:
+    """One natural person; the citizen ID is not kept, only a keyed hash of it as the key."""
+
+    real_name: str
+    phone: str
+    """Empty once the number was registered for somebody else."""
+    wechat_openid: str
+    qualification: Qualification | None
+
+
+@dataclass(frozen=True, slots=True)
+class BusinessLine:
+    """``plain_password`` is empty when the line gave the hash; otherwise ``business.password_hash`` still is."""
+
+    business: Business
+    plain_password: str
+
+
+@dataclass(frozen=True, slots=True)
+class PersonLine:
+    """A person and the citizen ID to be hashed."""
+
+    person: RegisteredPerson
+    citizen_id: str
+
+
+RegistryLine = BusinessLine | RegisteredVehicle | PersonLine
+
+
+class RegistryLineError(ValueError):
+    """A line can't be used: which field, and a Chinese sentence why; the value is never repeated (R62)."""
+
+    def __init__(self, field: str, reason: str) -> None:
+        super().__init__(f"{field}: {reason}")
+        self.field = field
+        self.reason = reason
+
+
+def vehicle_id(plate: str, plate_color: PlateColor) -> str:
+    """Opaque, and the same for ever: 16 hexadecimal digits of plate (as parsed) and colour."""
+    return blake2s(f"{plate} {plate_color.value}".encode(), digest_size=8).hexdigest()
+
+
+def partition_of(actor_key: str) -> int:
+    """Which of the 256 partitions an actor lives in, now and in every later version."""
+    return crc32(actor_key.encode()) % PARTITIONS
+
+
+def parse_terminal_phone(text: str) -> str:
+    """Up to 20 digits (JT/T 808-2019 5.2), leading zeros stripped."""
+    phone = text.strip()
+    if not _TERMINAL_PHONE.fullmatch(phone) or not phone.strip("0"):
+        raise InvalidIdentifier("终端手机号应为不超过 20 位的数字")
+    return phone.lstrip("0")
+
+
+def parse_line(line: object) -> RegistryLine:
+    """Reads a decoded JSON value; raises ``RegistryLineError``. Fields that we do not know are passed over."""
+    if not isinstance(line, Mapping):
+        raise RegistryLineError("line", "应为一个 JSON 对象")
+    fields = _Fields(line)
+    match fields.text("type"):
+        case "business":
+            return _business(fields)
+        case "vehicle":
+            return _vehicle(fields)
+        case "person":
+            return _person(fields)
+        case _:
+            raise RegistryLineError("type", "应为 business、vehicle 或 person")
+
+
+def _business(fields: _Fields) -> BusinessLine:
+    password, password_hash = fields.maybe_text("password"), fields.maybe_text("password_argon2")
+    if bool(password) == bool(password_hash):
+        raise RegistryLineError("password", "password 与 password_argon2 须且只能填一个")
+    if password_hash and not _ARGON2.fullmatch(password_hash):
+        raise RegistryLineError("password_argon2", "应为 argon2id 的编码形式")
+    if len(password) > MAX_PASSWORD_CHARS:
+        raise RegistryLineError("password", "密码太长")
+    business = Business(
+        uscc=fields.parsed("uscc", parse_uscc),
+        name=fields.name("name"),
+        username=fields.name("username"),
+        password_hash=password_hash,
+        operating_licence=fields.certificate("operating_licence", OperatingLicence),
+    )
+    return BusinessLine(business, password)
+
+
+def _vehicle(fields: _Fields) -> RegisteredVehicle:
+    terminal_auth = fields.maybe_text("terminal_auth")
+    if terminal_auth not in ("", "none", "required"):
+        raise RegistryLineError("terminal_auth", "应为 none、required 或不填")
+    return RegisteredVehicle(
+        plate=fields.parsed("plate", parse_plate),
+        plate_color=fields.parsed("plate_color", parse_plate_color),
+        vin=fields.parsed("vin", parse_vin),
+        transport_cert_no=fields.parsed("transport_cert_no", parse_certificate_number),
+        transport_cert_valid_until=fields.parsed("transport_cert_valid_until", _day),
+        annual_review_due=fields.maybe_parsed("annual_review_due", _day),
+        owner_uscc=fields.parsed("owner_uscc", parse_uscc),
+        terminal_phone=fields.maybe_parsed("terminal_phone", parse_terminal_phone) or "",
+        speed_limit_kmh=fields.speed_limit_kmh("speed_limit_kmh"),
+        needs_auth=terminal_auth != "none",
+    )
+
+
+def _person(fields: _Fields) -> PersonLine:
+    person = RegisteredPerson(
+        real_name=fields.name("real_name"),
+        phone=fields.parsed("phone", parse_mobile_phone),
+        wechat_openid=fields.maybe_parsed("wechat_openid", _name) or "",
+        qualification=fields.certificate("qualification", Qualification),
+    )
+    return PersonLine(person, fields.parsed("citizen_id", parse_citizen_id))
+
+
+class _Fields:
+    """A line's fields, each read with its name at hand for the refusal."""
+
+    def __init__(self, line: Mapping[object, object], within: str = "") -> None:
+        self._line = line
+        self._within = within
+
+    def text(self, field: str) -> str:
+        text = self.maybe_text(field)
+        if not text:
+            raise self._refusal(field, "不能为空")
+        return text
+
+    def maybe_text(self, field: str) -> str:
+        value = self._line.get(field)
+        if value is None:
+            return ""
+        if not isinstance(value, str) or not _is_unicode(value):
+            raise self._refusal(field, "应为字符串")
+        return value
+
+    def parsed(self, field: str, parse: Callable[[str], T]) -> T:
+        text = self.text(field)
+        try:
+            return parse(text)
+        except ValueError as error:
+            raise self._refusal(field, str(error)) from None
+
+    def maybe_parsed(self, field: str, parse: Callable[[str], T]) -> T | None:
+        return self.parsed(field, parse) if self.maybe_text(field) else None
+
+    def name(self, field: str) -> str:
+        return self.parsed(field, _name)
+
+    def certificate(self, field: str, make: Callable[[str, date], T]) -> T | None:
+        value = self._line.get(field)
+        if value is None:
+            return None
+        if not isinstance(value, Mapping):
+            raise self._refusal(field, "应为对象或 null")
+        inner = _Fields(value, f"{field}.")
+        return make(inner.parsed("number", parse_certificate_number), inner.parsed("valid_until", _day))
+
+    def speed_limit_kmh(self, field: str) -> int:
+        value = self._line.get(field)
+        if value is None:
+            return DEFAULT_SPEED_LIMIT_KMH
+        if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= MAX_SPEED_LIMIT_KMH:
+            raise self._refusal(field, f"应为 1 到 {MAX_SPEED_LIMIT_KMH} 的整数或 null")
+        return value
+
+    def _refusal(self, field: str, reason: str) -> RegistryLineError:
+        return RegistryLineError(self._within + field, reason)
+
+
+_TERMINAL_PHONE: Final = re.compile("[0-9]{1,20}")
+_DAY: Final = re.compile("[0-9]{4}-[0-9]{2}-[0-9]{2}")
+_ARGON2: Final = re.compile(
+    r"\$argon2id\$v=19\$m=[0-9]{1,8},t=[0-9]{1,3},p=[0-9]{1,3}\$[A-Za-z0-9+/]{11,88}\$[A-Za-z0-9+/]{16,172}"
+)
+
+
+def _day(text: str) -> date:
+    if not _DAY.fullmatch(text):
+        raise InvalidIdentifier("日期应写作 YYYY-MM-DD")
+    try:
+        return date.fromisoformat(text)
+    except ValueError:
+        raise InvalidIdentifier("没有这一天") from None
+
+
+def _name(text: str) -> str:
+    name = text.strip()
+    if not 0 < len(name) <= MAX_NAME_CHARS or not name.isprintable():
+        raise InvalidIdentifier(f"应为 1 到 {MAX_NAME_CHARS} 个字符")
+    return name
+
+
+def _is_unicode(text: str) -> bool:
+    return text.isascii() or not any("\ud800" <= char <= "\udfff" for char in text)

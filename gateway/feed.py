@@ -1,0 +1,216 @@
+"""What does a platform's batch hold? MessagePack rows in; a verdict for each out, once the good ones are durable."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from operator import itemgetter
+from typing import Annotated, Final, NamedTuple, Protocol
+
+import msgspec
+from msgspec import Meta
+
+from domain.errors import Busy, InvalidInput
+from domain.fix import Fix
+from domain.quality import Outcome
+from gateway.ingest import NotDurable
+
+MAX_BYTES: Final = 1 << 20
+MAX_ROWS: Final = 50_000
+"""More rows than honest ones fit into ``MAX_BYTES``."""
+MAX_KEY_CHARS: Final = 20
+RETRY_AFTER_S: Final = 2.0
+
+MALFORMED: Final = "malformed"
+IMPLAUSIBLE: Final = "implausible"
+UNKNOWN_VEHICLE: Final = "unknown_vehicle"
+
+REFUSED: Final = {
+    Outcome.FUTURE: "future_fix",
+    Outcome.TIME_ZONE_FAULT: "time_zone_fault",
+    Outcome.NOT_POSITIONED: "not_positioned",
+    Outcome.IMPLAUSIBLE: IMPLAUSIBLE,
+    Outcome.BAD_TIME: MALFORMED,
+    Outcome.UNKNOWN: UNKNOWN_VEHICLE,
+}
+"""The contract's words for what is not accepted; ``STALE`` is counted apart."""
+
+_Word = Annotated[int, Meta(ge=0, le=0xFFFF_FFFF)]
+_Microdegrees = Annotated[int, Meta(ge=-(1 << 31), le=(1 << 31) - 1)]
+
+
+class _WellFormed(Fix):
+    """A row of the right types; only the bits are held to their ranges, since those above bit 31 are ours."""
+
+    __slots__ = ()
+    terminal: Annotated[str, Meta(max_length=MAX_KEY_CHARS)]
+    alarms: _Word
+    status: _Word
+    flags: Annotated[int, Meta(ge=0, le=1)]
+
+
+class _Row(_WellFormed):
+    """A row that may be true: the decoder checks the ranges while it reads, which costs nothing measurable."""
+
+    __slots__ = ()
+    fixed_at: Annotated[int, Meta(ge=0, le=1 << 40)]
+    lon_e6: _Microdegrees
+    lat_e6: _Microdegrees
+    altitude_m: Annotated[int, Meta(ge=-500, le=9_000)]
+    speed_dkmh: Annotated[int, Meta(ge=0, le=2_500)]
+    course_deg: Annotated[int, Meta(ge=0, le=360)]
+
+
+_ALL_GOOD: Final = msgspec.msgpack.Decoder(list[_Row])
+_ROWS: Final = msgspec.msgpack.Decoder(list[msgspec.Raw])
+_ROW: Final = msgspec.msgpack.Decoder(_Row)
+_OUT_OF_RANGE: Final = msgspec.msgpack.Decoder(_WellFormed)
+_UNREADABLE: Final = (msgspec.MsgspecError, UnicodeError, RecursionError)
+
+
+class Rejected(msgspec.Struct, frozen=True):
+    """A row that was not taken, counted from 0, and why."""
+
+    index: int
+    code: str
+
+
+class FeedAnswer(msgspec.Struct, frozen=True):
+    """Every row of the batch is in one of these."""
+
+    accepted: int
+    stale: int
+    rejected: list[Rejected]
+
+
+class Rows(NamedTuple):
+    """A batch as read: its fixes, the place of each in the batch, and the codes of the rows that are none."""
+
+    fixes: Sequence[Fix]
+    places: Sequence[int]
+    codes: Mapping[int, str]
+
+    @property
+    def total(self) -> int:
+        """All rows of the batch."""
+        return len(self.fixes) + len(self.codes)
+
+
+class Ingest(Protocol):
+    """Where fixes become durable."""
+
+    async def report(self, fixes: Sequence[Fix]) -> Sequence[Outcome]: ...
+
+    def room(self) -> bool: ...
+
+
+class Feed:
+    """Takes in batches; ``rows`` and ``rejected`` count for ``/health``."""
+
+    def __init__(self, ingest: Ingest, knows: Callable[[str], bool]) -> None:
+        """``knows`` tells whether the registry has a terminal, named without leading zeros."""
+        self.rows = 0
+        self.stale = 0
+        self.rejected: dict[str, int] = dict.fromkeys((MALFORMED, *REFUSED.values()), 0)
+        self._ingest = ingest
+        self._knows = knows
+
+    def room(self) -> bool:
+        """Whether a batch may come in now."""
+        return self._ingest.room()
+
+    async def take(self, body: bytes) -> FeedAnswer:
+        """Returns once all good rows are durable. Raises ``InvalidInput`` for what is no batch, and ``Busy``."""
+        if not self._ingest.room():
+            raise Busy(retry_after_s=RETRY_AFTER_S)
+        rows = read_rows(body)
+        fixes, places, codes = self._sort_out(rows)
+        answer = _answer(rows.total, await self._report(fixes), places, codes)
+        self._count(rows.total, answer)
+        return answer
+
+    def _sort_out(self, rows: Rows) -> tuple[Sequence[Fix], Sequence[int], dict[int, str]]:
+        """The fixes to report, their places in the batch, and the codes of the others by place."""
+        knows = self._knows
+        if not rows.codes and all(map(knows, map(itemgetter(0), rows.fixes))):
+            return rows.fixes, range(len(rows.fixes)), {}
+        codes = dict(rows.codes)
+        fixes: list[Fix] = []
+        places: list[int] = []
+        for place, fix in zip(rows.places, rows.fixes, strict=True):
+            terminal = fix.terminal if knows(fix.terminal) else fix.terminal.lstrip("0")
+            if knows(terminal):
+                fixes.append(fix if terminal == fix.terminal else fix._replace(terminal=terminal))
+                places.append(place)
+            else:
+                codes[place] = UNKNOWN_VEHICLE
+        return fixes, places, codes
+
+    async def _report(self, fixes: Sequence[Fix]) -> Sequence[Outcome]:
+        if not fixes:
+            return ()
+        try:
+            return await self._ingest.report(fixes)
+        except NotDurable:
+            raise Busy(retry_after_s=RETRY_AFTER_S) from None
+
+    def _count(self, rows: int, answer: FeedAnswer) -> None:
+        self.rows += rows
+        self.stale += answer.stale
+        for rejected in answer.rejected:
+            self.rejected[rejected.code] += 1
+
+
+def read_rows(body: bytes) -> Rows:
+    """Sorts a batch's rows into fixes and refusals. Raises ``InvalidInput`` for what is no batch."""
+    try:
+        fixes = _ALL_GOOD.decode(body)
+    except _UNREADABLE:
+        return _row_by_row(body)
+    _refuse_too_many(len(fixes))
+    return Rows(fixes, range(len(fixes)), {})
+
+
+def _row_by_row(body: bytes) -> Rows:
+    try:
+        raws = _ROWS.decode(body)
+    except RecursionError:
+        raise InvalidInput(("body", "嵌套太深")) from None
+    except _UNREADABLE:
+        raise InvalidInput(("body", "应为一个完整的 MessagePack 数组，其后不得有多余内容")) from None
+    _refuse_too_many(len(raws))
+    rows = [_row(raw) for raw in raws]
+    codes = {place: row for place, row in enumerate(rows) if isinstance(row, str)}
+    places = [place for place in range(len(rows)) if place not in codes]
+    return Rows([row for row in rows if not isinstance(row, str)], places, codes)
+
+
+def _refuse_too_many(rows: int) -> None:
+    if rows > MAX_ROWS:
+        raise InvalidInput(("body", f"一次最多 {MAX_ROWS} 行"))
+
+
+def _row(raw: msgspec.Raw) -> Fix | str:
+    try:
+        return _ROW.decode(raw)
+    except _UNREADABLE:
+        pass
+    try:
+        _OUT_OF_RANGE.decode(raw)
+    except _UNREADABLE:
+        return MALFORMED
+    return IMPLAUSIBLE
+
+
+def _answer(rows: int, outcomes: Sequence[Outcome], places: Sequence[int], codes: dict[int, str]) -> FeedAnswer:
+    stale = 0
+    if not codes and outcomes.count(Outcome.NEWEST) == rows:
+        return FeedAnswer(rows, 0, [])
+    for place, outcome in zip(places, outcomes, strict=True):
+        if outcome is Outcome.NEWEST:
+            continue
+        if outcome is Outcome.STALE:
+            stale += 1
+        elif outcome in REFUSED:
+            codes[place] = REFUSED[outcome]
+    rejected = [Rejected(place, codes[place]) for place in sorted(codes)]
+    return FeedAnswer(rows - stale - len(rejected), stale, rejected)

@@ -1,0 +1,209 @@
+"""When is a fix safe? Group commit: collected for a moment, appended durably, acknowledged, then routed to the vehicles."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from time import perf_counter
+from typing import Final
+
+from domain.fix import Batch, Fix
+from domain.quality import Outcome
+
+log = logging.getLogger(__name__)
+
+PIPELINE: Final = 4
+"""Durable batches that may wait for the router while the next one is being written."""
+ROUTE_RETRY_S: Final = 0.5
+
+
+class NotDurable(Exception):
+    """The store did not take the fixes: nothing was acknowledged, send them again later."""
+
+
+@dataclass(frozen=True, slots=True)
+class IngestLimits:
+    """Bounds of what waits between the sockets and the vehicles."""
+
+    linger_s: float = 0.005
+    """How long the first fix of a group waits for company."""
+    group_fixes: int = 20_000
+    """Fixes in one log entry, unless one submission alone has more."""
+    waiting_fixes: int = 100_000
+    """Above this, ``room`` says no: sockets stop reading, the feed refuses."""
+
+
+@dataclass(slots=True)
+class IngestStats:
+    """Counters since start; seconds are real ones."""
+
+    fixes: int = 0
+    batches: int = 0
+    failed_batches: int = 0
+    waiting: int = 0
+    append_s: float = 0.0
+    """How long the last group took to become durable."""
+    lag_s: float = 0.0
+    """From the last group's first fix coming in to the group being with the vehicles."""
+
+
+class _Submission:
+    __slots__ = ("at", "fixes", "on_durable", "on_folded")
+
+    def __init__(
+        self,
+        fixes: Sequence[Fix],
+        on_durable: Callable[[bool], None] | None,
+        on_folded: Callable[[Sequence[Outcome] | None], None] | None,
+    ) -> None:
+        self.at = perf_counter()
+        self.fixes = fixes
+        self.on_durable = on_durable
+        self.on_folded = on_folded
+
+
+class Ingest:
+    """The one way in for telemetry; batches reach the vehicles one after the other, in the log's order."""
+
+    def __init__(
+        self,
+        *,
+        append: Callable[[float, Sequence[Fix]], Awaitable[int | None]],
+        route: Callable[[Batch], Awaitable[list[Outcome]]],
+        now: Callable[[], float],
+        folded: int = 0,
+        limits: IngestLimits | None = None,
+    ) -> None:
+        """``append`` makes fixes durable and returns their log number, or None when the store can't; ``route`` hands a
+        durable batch to the vehicles, raising ``NotDurable`` when the store it reads from can't just now."""
+        self.stats = IngestStats()
+        self.between_batches = asyncio.Lock()
+        """Whoever holds it sees each batch either not at all or wholly with the vehicles."""
+        self.folded = folded
+        """Number of the newest batch that is wholly with the vehicles."""
+        self._append = append
+        self._route = route
+        self._now = now
+        self._limits = limits or IngestLimits()
+        self._waiting: list[_Submission] = []
+        self._arrived = asyncio.Event()
+        self._durable: asyncio.Queue[tuple[Batch, list[_Submission]]] = asyncio.Queue(PIPELINE)
+        self._on_room: list[Callable[[], None]] = []
+        self._tasks: list[asyncio.Task[None]] = []
+
+    def start(self) -> None:
+        self._tasks = [asyncio.create_task(self._write()), asyncio.create_task(self._fold())]
+
+    async def stop(self) -> None:
+        """Returns when all that was submitted is durable and with the vehicles, or refused."""
+        await self.rest()
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    async def rest(self) -> None:
+        """Returns when nothing is on its way."""
+        while self.stats.waiting:  # noqa: ASYNC110 - for drains and tests; an event would tax each fix
+            await asyncio.sleep(self._limits.linger_s)
+
+    # -- in ----------------------------------------------------------------------------------------------------------
+
+    def submit(self, fixes: Sequence[Fix], done: Callable[[bool], None]) -> None:
+        """``done(True)`` once the fixes are durable, ``done(False)`` when the store failed: the sender must send again."""
+        self._enter(_Submission(fixes, done, None))
+
+    async def report(self, fixes: Sequence[Fix]) -> Sequence[Outcome]:
+        """The fixes' outcomes, once durable and folded. Raises ``NotDurable``."""
+        folded: asyncio.Future[Sequence[Outcome] | None] = asyncio.get_running_loop().create_future()
+        self._enter(_Submission(fixes, None, lambda outcomes: None if folded.done() else folded.set_result(outcomes)))
+        outcomes = await folded
+        if outcomes is None:
+            raise NotDurable
+        return outcomes
+
+    def room(self) -> bool:
+        """Whether more may come in now."""
+        return self.stats.waiting < self._limits.waiting_fixes
+
+    def on_room(self, callback: Callable[[], None]) -> None:
+        """Calls ``callback`` once, when there is room again."""
+        self._on_room.append(callback)
+
+    def _enter(self, submission: _Submission) -> None:
+        self._waiting.append(submission)
+        self.stats.waiting += len(submission.fixes)
+        self._arrived.set()
+
+    def _leave(self, submissions: Sequence[_Submission]) -> None:
+        self.stats.waiting -= sum(len(submission.fixes) for submission in submissions)
+        if self._on_room and self.room():
+            callbacks, self._on_room = self._on_room, []
+            for callback in callbacks:
+                callback()
+
+    # -- through -----------------------------------------------------------------------------------------------------
+
+    async def _write(self) -> None:
+        while True:
+            await self._arrived.wait()
+            if self._limits.linger_s:
+                await asyncio.sleep(self._limits.linger_s)
+            group = self._take_group()
+            fixes = [fix for submission in group for fix in submission.fixes] if len(group) > 1 else group[0].fixes
+            received_at, began = self._now(), perf_counter()
+            number = await self._append(received_at, fixes)
+            self.stats.append_s = perf_counter() - began
+            for submission in group:
+                if submission.on_durable is not None:
+                    submission.on_durable(number is not None)
+            if number is None:
+                self.stats.failed_batches += 1
+                self._refuse(group)
+            else:
+                await self._durable.put((Batch(number, received_at, fixes), group))
+
+    def _take_group(self) -> list[_Submission]:
+        """The oldest submissions, as many as fit one log entry, at least one."""
+        size = taken = 0
+        for submission in self._waiting:
+            if taken and size + len(submission.fixes) > self._limits.group_fixes:
+                break
+            size += len(submission.fixes)
+            taken += 1
+        group, self._waiting = self._waiting[:taken], self._waiting[taken:]
+        if not self._waiting:
+            self._arrived.clear()
+        return group
+
+    def _refuse(self, group: Sequence[_Submission]) -> None:
+        for submission in group:
+            if submission.on_folded is not None:
+                submission.on_folded(None)
+        self._leave(group)
+
+    async def _fold(self) -> None:
+        while True:
+            batch, group = await self._durable.get()
+            async with self.between_batches:
+                outcomes = await self._route_surely(batch)
+                self.folded = batch.number
+            self.stats.batches += 1
+            self.stats.fixes += len(batch.fixes)
+            self.stats.lag_s = perf_counter() - group[0].at
+            at = 0
+            for submission in group:
+                if submission.on_folded is not None:
+                    submission.on_folded(outcomes[at : at + len(submission.fixes)])
+                at += len(submission.fixes)
+            self._leave(group)
+
+    async def _route_surely(self, batch: Batch) -> list[Outcome]:
+        """The batch is acknowledged, so it must reach the vehicles: waits for a store that vehicles can't be loaded from."""
+        while True:
+            try:
+                return await self._route(batch)
+            except NotDurable as error:
+                log.warning("a durable batch waits for its vehicles: %s", error)
+                await asyncio.sleep(ROUTE_RETRY_S)

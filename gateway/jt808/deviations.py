@@ -1,0 +1,62 @@
+"""What do real terminals get wrong, and how often? Each kind is logged once a terminal, and counted every time."""
+
+from __future__ import annotations
+
+import logging
+from typing import Final
+
+KINDS: Final = (
+    "bad_auth_code",
+    "bad_body",
+    "bad_checksum",
+    "bad_length",
+    "bad_time",
+    "batch_count_wrong",
+    "encrypted",
+    "field_out_of_range",
+    "leftover_bytes",
+    "noise",
+    "not_bcd_phone",
+    "not_jt808",
+    "odd_item_length",
+    "oversized",
+    "split_over_limit",
+    "split_timeout",
+    "trailing_bytes",
+    "trailing_nul",
+    "unauthenticated",
+    "unknown_message",
+    "unregistered",
+    "vendor_dialect",
+    "version_flag_wrong",
+)
+_REMEMBERED: Final = 50_000
+_log: Final = logging.getLogger(__name__)
+
+
+def masked(terminal: str) -> str:
+    """A phone number that tells an operator which one it is only if they know it already."""
+    shown = min(3, len(terminal) // 4)
+    return terminal[:shown] + "*" * (len(terminal) - 2 * shown) + terminal[len(terminal) - shown :]
+
+
+class Deviations:
+    """Counts by kind; the memory of what was logged is emptied before it grows too big."""
+
+    def __init__(self) -> None:
+        self._counts = dict.fromkeys(KINDS, 0)
+        self._logged: set[tuple[str, str]] = set()
+
+    def note(self, kind: str, terminal: str) -> None:
+        """Counts one; ``terminal`` is empty when nobody said who speaks."""
+        self._counts[kind] += 1
+        if (kind, terminal) in self._logged:
+            return
+        if len(self._logged) >= _REMEMBERED:
+            self._logged.clear()
+        self._logged.add((kind, terminal))
+        _log.info("terminal %s: %s", masked(terminal) or "unknown", kind)
+
+    def counts(self) -> dict[str, int]:
+        """Every kind that was seen."""
+        return {kind: count for kind, count in self._counts.items() if count}

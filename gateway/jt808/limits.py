@@ -1,0 +1,35 @@
+"""How much may terminals, and those who pretend to be some, ask of us?"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from gateway.jt808.frames import MAX_FRAME_BYTES
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Seconds are real ones, whatever clock the rules run on."""
+
+    max_connections: int = 50_000
+    max_connections_per_ip: int = 50_000
+    """Whole fleets come through one address of a mobile network, and every simulated one from the same machine."""
+    idle_timeout_s: float = 600
+    """Silence of three heartbeats: the path is dead."""
+    handshake_timeout_s: float = 30
+    """Whoever has not authenticated by then is no terminal."""
+    max_frame_bytes: int = MAX_FRAME_BYTES
+    max_bad_frames: int = 200
+    """In a row; then the connection is closed."""
+    max_noise_bytes: int = 4 << 20
+    """On one connection, outside of any frame."""
+    max_unfinished_messages: int = 4
+    """Split messages of one connection that wait for packets."""
+    max_unfinished_bytes: int = 65_536
+    """Of one connection, together."""
+    split_patience_s: float = 5
+    """So long after the last packet we ask for the missing ones; three times, then the message is given up."""
+    max_questions: int = 8
+    """Commands to one terminal that wait for its answer."""
+    write_buffer_high: int = 16_384
+    """When so much waits to be sent to a terminal, we stop listening to it."""

@@ -1,0 +1,1 @@
+"""What remembers: one store protocol, and the stores that keep it."""

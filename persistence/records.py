@@ -1,0 +1,84 @@
+"""How does a value become bytes that a later version of this program still reads?
+
+Every record is a MessagePack array that starts with its version. Fields that are added later need a default; whoever
+changes a record beyond that raises its version, and reads the old ones by ``version_of``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Sequence
+from functools import lru_cache
+from typing import Any, Final, TypeVar, cast
+
+import msgspec
+
+from domain.fix import Fix
+from persistence.store import StoreFormatError
+
+T = TypeVar("T")
+
+BATCH_VERSION: Final = 1
+_INT_BITS: Final = 64
+_LOW_BITS: Final = (1 << 32) - 1
+
+_ENCODER: Final = msgspec.msgpack.Encoder()
+_VERSIONED: Final = msgspec.msgpack.Decoder(list[msgspec.Raw])
+_INTEGER: Final = msgspec.msgpack.Decoder(int)
+_BATCH: Final = msgspec.msgpack.Decoder(tuple[int, float, list[Fix], list[tuple[int, int]]])
+
+
+def encode(value: object, version: int = 1) -> bytes:
+    """Frozen dataclasses, NamedTuples, enumerations, dates and what is built of them."""
+    return _ENCODER.encode((version, value))
+
+
+def decode(record: bytes, kind: type[T], *, version: int = 1) -> T:
+    """What ``encode`` wrote; raises ``StoreFormatError`` for a version above ``version``, or for anything else."""
+    try:
+        found, value = _decoder(cast(Hashable, kind)).decode(record)
+    except msgspec.MsgspecError as error:
+        _refuse_newer(version_of(record), version, kind.__name__)
+        raise StoreFormatError(f"a stored record is no {kind.__name__}: {error}") from error
+    _refuse_newer(found, version, kind.__name__)
+    return cast(T, value)
+
+
+def version_of(record: bytes) -> int:
+    """The version with which a record starts."""
+    try:
+        return _INTEGER.decode(_VERSIONED.decode(record)[0])
+    except (msgspec.MsgspecError, IndexError) as error:
+        raise StoreFormatError("a stored record does not start with its version") from error
+
+
+def encode_batch(received_at: float, fixes: Sequence[Fix]) -> bytes:
+    """One entry of the telemetry log: fixes that were received together, at ``received_at`` (Unix seconds)."""
+    try:
+        return _ENCODER.encode((BATCH_VERSION, received_at, fixes, ()))
+    except OverflowError:  # "the item said end" stands above bit 63, MessagePack ends there
+        wide = [(index, fix.alarms >> 32) for index, fix in enumerate(fixes) if fix.alarms >> _INT_BITS]
+        narrow = [fix._replace(alarms=fix.alarms & _LOW_BITS) if fix.alarms >> _INT_BITS else fix for fix in fixes]
+        return _ENCODER.encode((BATCH_VERSION, received_at, narrow, wide))
+
+
+def decode_batch(entry: bytes) -> tuple[float, list[Fix]]:
+    """When the batch was received, and its fixes in their order."""
+    try:
+        version, received_at, fixes, wide = _BATCH.decode(entry)
+    except msgspec.MsgspecError as error:
+        _refuse_newer(version_of(entry), BATCH_VERSION, "batch of fixes")
+        raise StoreFormatError(f"a log entry is no batch of fixes: {error}") from error
+    _refuse_newer(version, BATCH_VERSION, "batch of fixes")
+    for index, high in wide:
+        fixes[index] = fixes[index]._replace(alarms=high << 32 | fixes[index].alarms)
+    return received_at, fixes
+
+
+def _refuse_newer(found: int, known: int, what: str) -> None:
+    if found > known:
+        raise StoreFormatError(f"{what}: version {found} is newer than {known}: start the newer program again")
+
+
+@lru_cache(maxsize=256)
+def _decoder(kind: Hashable) -> msgspec.msgpack.Decoder[tuple[int, Any]]:
+    return msgspec.msgpack.Decoder(tuple[int, kind])  # type: ignore[valid-type]

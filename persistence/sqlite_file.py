@@ -1,0 +1,154 @@
+"""Is this file a store of ours that this program can read, and how is it opened?"""
+
+from __future__ import annotations
+
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+from time import monotonic, sleep
+from typing import Final
+
+from persistence.store import StoreFormatError, StoreUnavailable
+
+APPLICATION_ID: Final = 0x50414E53
+"""Stands in the header of every file of ours ("PANS")."""
+FORMAT: Final = 1
+BUSY_TIMEOUT_MS: Final = 10_000
+"""How long one process waits for another's write (``run.py import`` beside a running service)."""
+_BUSY_PAUSE_S: Final = 0.01
+
+_TABLES: Final = (
+    """CREATE TABLE documents (
+        kind TEXT NOT NULL, key TEXT NOT NULL, version INTEGER NOT NULL, record BLOB NOT NULL, entries BLOB,
+        PRIMARY KEY (kind, key)) WITHOUT ROWID""",
+    """CREATE TABLE entries (
+        kind TEXT NOT NULL, name TEXT NOT NULL, value TEXT NOT NULL, sort TEXT NOT NULL, key TEXT NOT NULL,
+        PRIMARY KEY (kind, name, value, sort, key)) WITHOUT ROWID""",
+    # AUTOINCREMENT: a number must not come back after trimming, since a watermark may stand above it.
+    "CREATE TABLE log (seq INTEGER PRIMARY KEY AUTOINCREMENT, entry BLOB NOT NULL)",
+    # Clustered by partition, so that a partition's checkpoint touches neighbouring pages.
+    """CREATE TABLE states (
+        partition INTEGER NOT NULL, key TEXT NOT NULL, hot INTEGER NOT NULL, record BLOB NOT NULL,
+        PRIMARY KEY (partition, key)) WITHOUT ROWID""",
+    "CREATE TABLE watermarks (partition INTEGER PRIMARY KEY, watermark INTEGER NOT NULL)",
+    "CREATE TABLE secrets (name TEXT PRIMARY KEY, secret BLOB NOT NULL) WITHOUT ROWID",
+)
+
+
+def prepare(path: Path) -> None:
+    """Makes the file and its folder if they are missing, and makes sure that it is ours and not newer than we are."""
+    deadline_s = monotonic() + BUSY_TIMEOUT_MS / 1_000
+    while True:
+        try:
+            _prepare(path)
+            return
+        except OSError as error:
+            raise StoreUnavailable(f"can't open the store {path}: {error.strerror}: choose another --store") from error
+        except sqlite3.Error as error:
+            # Switching a new file to write-ahead logging does not wait for others who do the same.
+            if _code(error) != sqlite3.SQLITE_BUSY or monotonic() > deadline_s:
+                raise opening_failed(path, error) from error
+            sleep(_BUSY_PAUSE_S)
+
+
+def connect_writer(path: Path) -> sqlite3.Connection:
+    """A connection whose commits are on the disk before they return."""
+    connection = _connect(path)
+    connection.execute("PRAGMA synchronous=FULL")
+    connection.execute("PRAGMA wal_autocheckpoint=2000")
+    connection.execute("PRAGMA journal_size_limit=67108864")
+    return connection
+
+
+def connect_reader(path: Path) -> sqlite3.Connection:
+    """A connection that sees everything committed before its question, and can't write."""
+    connection = _connect(path)
+    connection.execute("PRAGMA query_only=1")
+    return connection
+
+
+def opening_failed(path: Path, error: sqlite3.Error) -> StoreFormatError | StoreUnavailable:
+    """What to tell whoever starts the program."""
+    if _code(error) in (sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CORRUPT):
+        return StoreFormatError(
+            f"{path} is no SQLite database, or a damaged one: choose another --store or restore a backup"
+        )
+    return unavailable(path, error)
+
+
+def unavailable(path: Path, error: sqlite3.Error) -> StoreUnavailable:
+    """What went wrong with an open store, in words that say what to do."""
+    causes = {
+        sqlite3.SQLITE_FULL: "its disk is full: free some space",
+        sqlite3.SQLITE_READONLY: "it is read-only: give this user the right to write the file and its folder",
+        sqlite3.SQLITE_CANTOPEN: "it can't be opened: is the folder there, and may this user write to it?",
+        sqlite3.SQLITE_BUSY: "another process has been writing to it for too long",
+        sqlite3.SQLITE_IOERR: "its disk gives errors or is full",
+        sqlite3.SQLITE_CORRUPT: "it is damaged: restore a backup",
+    }
+    return StoreUnavailable(f"store {path}: {causes.get(_code(error), 'it does not answer')} ({error})")
+
+
+def _code(error: sqlite3.Error) -> int:
+    # The extended code's low byte is the primary one; errors of the Python module itself carry none.
+    return int(getattr(error, "sqlite_errorcode", 0)) & 0xFF
+
+
+def _prepare(path: Path) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    is_new = not path.exists()
+    with closing(sqlite3.connect(path, isolation_level=None, timeout=BUSY_TIMEOUT_MS / 1_000)) as connection:
+        if is_new:
+            # Persons' data: for this user only, and so are the -wal and -shm files, which take over the mode. Not by
+            # opening the file ourselves: closing it again would take away the locks of whoever has it open already.
+            path.chmod(0o600)
+        connection.execute("BEGIN")  # one look, not three, at what another process may just be making
+        version = _format_of(connection, path)
+        connection.execute("COMMIT")
+        if version == 0:
+            _make_tables(connection, path)
+
+
+def _connect(path: Path) -> sqlite3.Connection:
+    # A missing file is not made again: that would be an empty store under a running service.
+    connection = sqlite3.connect(
+        f"{path.absolute().as_uri()}?mode=rw",
+        uri=True,
+        isolation_level=None,
+        check_same_thread=False,
+        timeout=BUSY_TIMEOUT_MS / 1_000,
+    )
+    connection.execute("PRAGMA cache_size=-32768")
+    return connection
+
+
+def _format_of(connection: sqlite3.Connection, path: Path) -> int:
+    """The file's format, 0 for an empty file; raises ``StoreFormatError`` for what is not ours to open."""
+    application_id = _number(connection, "PRAGMA application_id")
+    version = _number(connection, "PRAGMA user_version")
+    if application_id != APPLICATION_ID and (application_id or version or _number(connection, _COUNT_TABLES)):
+        raise StoreFormatError(f"{path} is another program's database: choose another --store")
+    if version > FORMAT:
+        raise StoreFormatError(
+            f"{path} has format {version}, this program knows {FORMAT}: start the newer program, or choose another --store"
+        )
+    return version
+
+
+_COUNT_TABLES: Final = "SELECT count(*) FROM sqlite_master"
+
+
+def _make_tables(connection: sqlite3.Connection, path: Path) -> None:
+    if connection.execute("PRAGMA journal_mode=WAL").fetchone()[0] != "wal":
+        raise StoreUnavailable(f"store {path}: its file system can't keep a write-ahead log: choose a local disk")
+    connection.execute("BEGIN IMMEDIATE")
+    if _format_of(connection, path) == 0:  # else another process was faster
+        for table in _TABLES:
+            connection.execute(table)
+        connection.execute(f"PRAGMA application_id={APPLICATION_ID}")
+        connection.execute(f"PRAGMA user_version={FORMAT}")
+    connection.execute("COMMIT")
+
+
+def _number(connection: sqlite3.Connection, question: str) -> int:
+    return int(connection.execute(question).fetchone()[0])

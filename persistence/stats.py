@@ -1,0 +1,62 @@
+"""How fast does a store commit, and does it fail?"""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass
+
+RECENT_COMMITS = 1_024
+
+
+@dataclass(frozen=True, slots=True)
+class StoreStats:
+    """A store's picture for ``/health`` and ``/metrics``; the times are of the last 1,024 commits, in seconds."""
+
+    commits: int
+    """Groups of jobs made durable since the start."""
+    jobs: int
+    """Appends, commits, trims and checkpoints in them."""
+    failures: int
+    """Groups and reads that ended with ``StoreUnavailable``."""
+    queue_depth: int
+    last_commit_s: float
+    mean_commit_s: float
+    p99_commit_s: float
+
+    @property
+    def jobs_per_commit(self) -> float:
+        """How much the group commit groups."""
+        return self.jobs / self.commits if self.commits else 0.0
+
+
+class CommitTimes:
+    """Counts commits and keeps the newest times; used from one thread only."""
+
+    def __init__(self) -> None:
+        self.commits = 0
+        self.jobs = 0
+        self.failures = 0
+        self._recent_s: deque[float] = deque(maxlen=RECENT_COMMITS)
+
+    def committed(self, *, jobs: int, took_s: float) -> None:
+        """Notes one durable group."""
+        self.commits += 1
+        self.jobs += jobs
+        self._recent_s.append(took_s)
+
+    def failed(self) -> None:
+        """Notes a group or a read that the store could not do."""
+        self.failures += 1
+
+    def stats(self, *, queue_depth: int) -> StoreStats:
+        """The picture at this moment."""
+        ordered = sorted(self._recent_s)
+        return StoreStats(
+            commits=self.commits,
+            jobs=self.jobs,
+            failures=self.failures,
+            queue_depth=queue_depth,
+            last_commit_s=self._recent_s[-1] if ordered else 0.0,
+            mean_commit_s=sum(ordered) / len(ordered) if ordered else 0.0,
+            p99_commit_s=ordered[min(len(ordered) - 1, len(ordered) * 99 // 100)] if ordered else 0.0,
+        )

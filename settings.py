@@ -1,0 +1,87 @@
+"""Which knobs are there? All of them, in one frozen value; the only reader of the environment."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from typing import Final
+
+PREFIX: Final = "SHOUWANG_"
+PLAIN_NAMES: Final = ("FEED_KEY", "OPS_KEY")
+"""Secrets that are only ever given by environment, and under these names."""
+
+
+class SettingsError(Exception):
+    """An environment variable can't be read: says which, and what it should look like."""
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """Where to listen; port 0 is chosen freely."""
+
+    host: str
+    port: int
+
+    def __str__(self) -> str:
+        return f"{self.host}:{self.port}"
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """Defaults serve one machine; every name is also an environment variable ``SHOUWANG_<NAME>``."""
+
+    http: str = "127.0.0.1:8080"
+    jt808: str = "127.0.0.1:8808"
+    store: str = "sqlite:data/shouwang.db"
+
+    max_connections: int = 100_000
+    max_connections_per_ip: int = 100_000
+    """Terminals of one operator share addresses (carrier NAT), so the default does not limit; set it where it fits."""
+    idle_timeout_s: float = 600.0
+    """Three of the longest usual heartbeats: a silent connection is dead then."""
+    handshake_timeout_s: float = 30.0
+
+    linger_ms: float = 5.0
+    """How long the first fix of a group commit waits for company."""
+    waiting_fixes: int = 100_000
+    """Fixes on their way to the vehicles; above, sockets stop reading and the feed answers 503."""
+    checkpoint_s: float = 30.0
+    retention_days: float = 7.0
+    """How long telemetry is kept."""
+    passivate_after_s: float = 3600.0
+
+    drain_s: float = 10.0
+    """How long a stopping service waits for what is under way."""
+
+    feed_key: str = field(default="", repr=False)
+    ops_key: str = field(default="", repr=False)
+
+
+def from_environment(environment: Mapping[str, str] | None = None) -> Settings:
+    """The settings as the environment has them. Raises ``SettingsError``."""
+    environment = os.environ if environment is None else environment
+    values: dict[str, object] = {}
+    for knob in fields(Settings):
+        name = knob.name.upper()
+        text = environment.get(name if name in PLAIN_NAMES else PREFIX + name)
+        if text is not None:
+            values[knob.name] = _parse(knob.name, text)
+    return Settings(**values)  # type: ignore[arg-type]  # _parse gives each its field's type
+
+
+def _parse(name: str, text: str) -> object:
+    default = getattr(Settings(), name)
+    try:
+        return type(default)(text)
+    except ValueError:
+        raise SettingsError(f"{PREFIX}{name.upper()}={text!r}: a {type(default).__name__} is needed") from None
+
+
+def address(text: str) -> Address:
+    """Reads HOST:PORT (an IPv6 host in brackets). Raises ``SettingsError``."""
+    host, colon, port = text.rpartition(":")
+    host = host.removeprefix("[").removesuffix("]")
+    if not colon or not host or not port.isascii() or not port.isdigit() or int(port) > 65535:
+        raise SettingsError(f"{text!r}: HOST:PORT is needed, for example 127.0.0.1:8080")
+    return Address(host, int(port))

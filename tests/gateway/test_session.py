@@ -1,0 +1,558 @@
+"""How does the conversation with one terminal go, whatever it says?"""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from domain.fix import FLAG_BACKFILLED
+from gateway.jt808 import message_ids as ids
+from gateway.jt808.exchange import Exchange
+from gateway.jt808.frames import encode, phone_bytes, sealed, unescape
+from gateway.jt808.limits import Limits
+from gateway.jt808.messages import decode_resend_request, encode_batch
+from gateway.jt808.registration import Edition, RegistrationAnswer
+from gateway.jt808.session import Session, TooManyQuestions
+from tests.gateway.neighbours import (
+    MUTE_PHONE,
+    NOON,
+    NOW,
+    OTHER_PHONE,
+    PHONE,
+    REGISTRATION,
+    STRANGER,
+    Registry,
+    Shelf,
+    Terminal,
+    Wire,
+    location,
+    results,
+)
+
+OK, FAILED, BAD, UNSUPPORTED = range(4)
+
+
+class Talk:
+    """A session with everything around it, and one terminal."""
+
+    def __init__(self, phone: str = PHONE, version: int | None = None, limits: Limits | None = None) -> None:
+        self.shelf = Shelf()
+        self.exchange = Exchange(terminals=Registry(), ingest=self.shelf, limits=limits or Limits(), now=lambda: NOW)
+        self.wire = Wire()
+        self.session = Session(self.exchange, self.wire)
+        self.terminal = Terminal(phone, version)
+
+    @classmethod
+    def authenticated(cls, version: int | None = None, limits: Limits | None = None) -> Talk:
+        talk = cls(version=version, limits=limits)
+        talk.session.receive(talk.terminal.authenticates())
+        assert results(talk.wire.said()) == [(0, ids.AUTHENTICATE, OK)]
+        return talk
+
+    def hears(self, message_id: int, body: bytes = b"") -> list[tuple[int, int, int]]:
+        """The acknowledgements of this message, those after it became durable too."""
+        self.session.receive(self.terminal.says(message_id, body))
+        self.shelf.settle()
+        return results(self.wire.said())
+
+    def result_of(self, message_id: int, body: bytes = b"") -> int:
+        (reply,) = self.hears(message_id, body)
+        assert reply[:2] == (self.terminal.serial - 1, message_id)
+        return reply[2]
+
+    @property
+    def counted(self) -> dict[str, int]:
+        return self.exchange.deviations.counts()
+
+
+def registration_answer(talk: Talk, edition: Edition = Edition.Y2013) -> RegistrationAnswer:
+    talk.session.receive(talk.terminal.says(ids.REGISTER, REGISTRATION.encode(edition)))
+    (frame,) = talk.wire.said()
+    assert frame.message_id == ids.REGISTER_ANSWER
+    return RegistrationAnswer.decode(frame.body)
+
+
+# Who may speak
+
+
+@pytest.mark.parametrize("version, edition", [(None, Edition.Y2011), (None, Edition.Y2013), (1, Edition.Y2019)])
+def test_a_registered_terminal_gets_its_code_and_may_report_with_it(version: int | None, edition: Edition) -> None:
+    talk = Talk(version=version)
+    assert registration_answer(talk, edition) == RegistrationAnswer(0, 0, f"code-of-{PHONE}")
+    assert talk.hears(ids.HEARTBEAT) == [(1, ids.HEARTBEAT, FAILED)]
+    talk.session.receive(talk.terminal.authenticates())
+    assert results(talk.wire.said()) == [(2, ids.AUTHENTICATE, OK)]
+    assert talk.result_of(ids.LOCATION, location()) == OK
+    assert [fix.terminal for fix in talk.shelf.fixes] == [PHONE]
+    assert talk.exchange.authenticated == 1
+
+
+def test_a_stranger_is_told_that_there_is_no_such_terminal() -> None:
+    talk = Talk(STRANGER)
+    assert registration_answer(talk) == RegistrationAnswer(0, ids.NO_SUCH_TERMINAL, "")
+    assert talk.result_of(ids.AUTHENTICATE, b"code") == FAILED
+    assert talk.result_of(ids.LOCATION, location()) == FAILED
+    assert talk.shelf.fixes == []
+    assert talk.counted == {"unregistered": 3}
+
+
+@pytest.mark.parametrize("code", ["", "authentication", f"code-of-{OTHER_PHONE}"])
+def test_a_code_that_was_never_issued_opens_nothing(code: str) -> None:
+    talk = Talk()
+    talk.session.receive(talk.terminal.authenticates(code))
+    assert results(talk.wire.said()) == [(0, ids.AUTHENTICATE, FAILED)]
+    assert talk.result_of(ids.LOCATION, location()) == FAILED
+    assert talk.counted == {"bad_auth_code": 1, "unauthenticated": 1}
+
+
+def test_before_authentication_nothing_is_used_and_only_a_few_things_work() -> None:
+    talk = Talk()
+    assert talk.result_of(ids.LOCATION, location()) == FAILED
+    assert talk.result_of(ids.LOCATION_BATCH, encode_batch([location()], type=1)) == FAILED
+    assert talk.result_of(ids.HEARTBEAT) == FAILED
+    assert talk.result_of(ids.LOGOUT) == OK
+    assert talk.result_of(0x0F00) == UNSUPPORTED
+    assert talk.shelf.fixes == []
+    for query, answer in ((ids.TIME_QUERY, ids.TIME_ANSWER), (ids.VENDOR_TIME_QUERY, ids.VENDOR_TIME_ANSWER)):
+        talk.session.receive(talk.terminal.says(query))
+        assert [frame.message_id for frame in talk.wire.said()] == [answer]
+
+
+def test_a_terminal_that_cannot_authenticate_may_report_at_once() -> None:
+    talk = Talk(MUTE_PHONE)
+    assert talk.result_of(ids.LOCATION, location()) == OK
+    assert (talk.session.terminal, len(talk.shelf.fixes)) == (MUTE_PHONE, 1)
+
+
+def test_a_number_of_zeros_is_nobodys() -> None:
+    talk = Talk("0")
+    assert talk.result_of(ids.LOCATION, location()) == FAILED
+    assert talk.shelf.fixes == []
+
+
+def test_one_terminal_may_not_speak_for_another() -> None:
+    talk = Talk.authenticated()
+    talk.session.receive(Terminal(OTHER_PHONE).reports())
+    assert results(talk.wire.said()) == [(0, ids.LOCATION, FAILED)]
+    assert talk.shelf.fixes == []
+
+
+def test_who_has_logged_out_must_authenticate_again() -> None:
+    talk = Talk.authenticated()
+    assert talk.result_of(ids.LOGOUT) == OK
+    assert talk.exchange.authenticated == 0
+    assert talk.result_of(ids.LOCATION, location()) == FAILED
+
+
+def test_a_terminal_that_comes_again_takes_over() -> None:
+    talk = Talk.authenticated()
+    wire = Wire()
+    Session(talk.exchange, wire).receive(talk.terminal.authenticates())
+    assert (talk.wire.closed, wire.closed) == (True, False)
+    talk.session.lost()
+    assert (talk.exchange.takeovers, talk.exchange.authenticated) == (1, 1)
+
+
+# Acknowledgements
+
+
+@pytest.mark.parametrize("version", [None, 1, 0x0D])
+def test_answers_have_the_terminals_own_layout_version_byte_and_number(version: int | None) -> None:
+    talk = Talk.authenticated(version)
+    for message_id, body in ((ids.HEARTBEAT, b""), (ids.LOCATION, location())):
+        talk.session.receive(talk.terminal.says(message_id, body))
+        talk.shelf.settle()
+        (frame,) = talk.wire.said()
+        assert (frame.phone_raw, frame.protocol_version) == (phone_bytes(PHONE, version), version)
+        assert frame.deviations == ()
+
+
+@given(st.integers(0, 0xFFFF), st.integers(0, 0xFFFF), st.sampled_from([None, 1, 0x7D, 0x7E]))
+def test_a_report_is_acknowledged_by_its_serial_whatever_needs_escaping(
+    serial: int, ours: int, version: int | None
+) -> None:
+    talk = Talk.authenticated(version)
+    talk.session._serial = ours
+    talk.terminal.serial = serial
+    talk.session.receive(talk.terminal.reports())
+    talk.shelf.settle()
+    (frame,) = talk.wire.said()
+    assert (results([frame]), frame.serial) == ([(serial, ids.LOCATION, OK)], ours)
+
+
+def test_a_report_is_acknowledged_when_it_is_durable_and_not_before() -> None:
+    talk = Talk.authenticated()
+    talk.session.receive(talk.terminal.reports())
+    assert talk.wire.said() == []
+    talk.shelf.settle(True)
+    assert results(talk.wire.said()) == [(1, ids.LOCATION, OK)]
+
+
+def test_what_could_not_be_stored_is_not_acknowledged() -> None:
+    talk = Talk.authenticated()
+    talk.session.receive(talk.terminal.reports())
+    talk.shelf.settle(False)
+    assert talk.wire.said() == []
+    assert (talk.exchange.not_stored, talk.exchange.in_flight) == (1, 0)
+
+
+def test_a_duplicate_is_acknowledged_again() -> None:
+    talk = Talk.authenticated()
+    report = talk.terminal.reports()
+    for _ in range(2):
+        talk.session.receive(report)
+        talk.shelf.settle()
+        assert results(talk.wire.said()) == [(1, ids.LOCATION, OK)]
+
+
+def test_reports_that_come_together_are_acknowledged_in_one_write() -> None:
+    talk = Talk.authenticated()
+    talk.session.receive(b"".join(talk.terminal.reports(NOON + second) for second in range(5)))
+    talk.shelf.settle()
+    assert len(talk.wire.writes) == 1
+    assert results(talk.wire.said()) == [(serial, ids.LOCATION, OK) for serial in range(1, 6)]
+    assert [fix.fixed_at for fix in talk.shelf.fixes] == [NOON + second for second in range(5)]
+
+
+def test_a_terminal_that_changes_its_layout_is_answered_in_the_new_one() -> None:
+    talk = Talk.authenticated()
+    modern = Terminal(PHONE, 1)
+    talk.session.receive(talk.terminal.reports() + modern.reports() + modern.reports())
+    talk.shelf.settle()
+    assert [frame.protocol_version for frame in talk.wire.said()] == [None, 1, 1]
+
+
+def test_nothing_is_written_to_a_connection_that_has_ended() -> None:
+    talk = Talk.authenticated()
+    talk.session.receive(talk.terminal.reports())
+    talk.session.lost()
+    talk.shelf.settle()
+    assert talk.wire.said() == []
+
+
+@pytest.mark.parametrize(
+    "message_id", sorted(ids.ACKNOWLEDGED_ONLY - {ids.PARAMETER_ANSWER} - set(range(0xE001, 0xF000)))
+)
+def test_what_is_of_no_use_is_acknowledged_all_the_same(message_id: int) -> None:
+    assert Talk.authenticated().result_of(message_id, b"\x05vendor") == OK
+
+
+@pytest.mark.parametrize("message_id", sorted(ids.NEVER_ANSWERED))
+@pytest.mark.parametrize("body", [b"", b"\0\0\x81\x04\0"])
+def test_replies_are_never_answered(message_id: int, body: bytes) -> None:
+    assert Talk.authenticated().hears(message_id, body) == []
+    assert Talk().hears(message_id, body) == []
+
+
+def test_an_unknown_message_is_unsupported() -> None:
+    talk = Talk.authenticated()
+    assert talk.result_of(0x0F00, b"what") == UNSUPPORTED
+    assert talk.counted == {"unknown_message": 1}
+
+
+@pytest.mark.parametrize(
+    "message_id, body",
+    [
+        (ids.LOCATION, bytes(27)),
+        (ids.LOCATION_BATCH, b"\0\x01"),
+        (ids.LOCATION_BATCH, encode_batch([bytes(20)], type=0)),
+        (ids.REGISTER, bytes(20)),
+        (ids.MEDIA, bytes(10)),
+        (ids.PARAMETER_ANSWER, b"\0\0"),
+    ],
+)
+def test_a_body_that_cannot_be_read_is_a_bad_message(message_id: int, body: bytes) -> None:
+    talk = Talk.authenticated()
+    assert talk.result_of(message_id, body) == BAD
+    assert talk.counted["bad_body"] >= 1
+    assert talk.shelf.fixes == []
+
+
+def test_media_are_answered_with_their_id_alone() -> None:
+    talk = Talk.authenticated()
+    talk.session.receive(talk.terminal.says(ids.MEDIA, b"\0\0\0\x09" + bytes(60)))
+    (frame,) = talk.wire.said()
+    assert (frame.message_id, frame.body) == (ids.MEDIA_ANSWER, b"\0\0\0\x09")
+
+
+# Batches
+
+
+@pytest.mark.parametrize("kind, flags", [(0, 0), (1, FLAG_BACKFILLED)])
+def test_a_batch_hands_over_all_its_reports_and_says_which_are_late(kind: int, flags: int) -> None:
+    talk = Talk.authenticated()
+    bodies = [location(NOON + second) for second in (3, 1, 2, 2)]
+    assert talk.result_of(ids.LOCATION_BATCH, encode_batch(bodies, type=kind)) == OK
+    assert [(fix.fixed_at - NOON, fix.flags) for fix in talk.shelf.fixes] == [
+        (3, flags),
+        (1, flags),
+        (2, flags),
+        (2, flags),
+    ]
+    assert talk.counted == {}
+
+
+def test_a_bad_report_in_a_batch_loses_only_itself() -> None:
+    talk = Talk.authenticated()
+    bodies = [location(NOON), bytes(9), location(NOON + 1)]
+    assert talk.result_of(ids.LOCATION_BATCH, encode_batch(bodies, type=1)) == OK
+    assert [fix.fixed_at for fix in talk.shelf.fixes] == [NOON, NOON + 1]
+    assert talk.counted == {"bad_body": 1}
+
+
+@pytest.mark.parametrize("count", [0, 1, 7])
+def test_a_wrong_count_in_a_batch_loses_nothing(count: int) -> None:
+    talk = Talk.authenticated()
+    assert talk.result_of(ids.LOCATION_BATCH, encode_batch([location()] * 2, type=1, count=count)) == OK
+    assert len(talk.shelf.fixes) == 2
+    assert talk.counted == {"batch_count_wrong": 1}
+
+
+def test_an_empty_batch_is_acknowledged() -> None:
+    assert Talk.authenticated().result_of(ids.LOCATION_BATCH, encode_batch([], type=0)) == OK
+
+
+# What goes wrong on the wire
+
+
+def whole(talk: Talk, body: bytes) -> bytes:
+    return unescape(talk.terminal.says(ids.LOCATION, body)[1:-1])
+
+
+def test_a_wrong_check_byte_is_dropped_without_an_answer_and_the_stream_goes_on() -> None:
+    talk = Talk.authenticated()
+    report = bytearray(talk.terminal.reports())
+    report[20] ^= 1
+    talk.session.receive(bytes(report) + talk.terminal.reports())
+    talk.shelf.settle()
+    assert results(talk.wire.said()) == [(2, ids.LOCATION, OK)]
+    assert talk.counted == {"bad_checksum": 1}
+
+
+def test_an_encrypted_frame_is_counted_and_refused() -> None:
+    talk = Talk.authenticated()
+    content = whole(talk, location())
+    talk.session.receive(sealed(content[:2] + b"\x04\x1c" + content[4:-1]))
+    assert results(talk.wire.said()) == [(1, ids.LOCATION, BAD)]
+    assert talk.counted == {"encrypted": 1}
+
+
+@pytest.mark.parametrize(
+    "kind, change",
+    [
+        ("trailing_nul", lambda frame: frame[:-1] + b"\0\x7e"),
+        ("version_flag_wrong", lambda frame: sealed(frame[1:3] + b"\x40" + frame[4:-2])),
+        ("bad_length", lambda frame: sealed(frame[1:4] + b"\x1b" + frame[5:-2])),
+    ],
+)
+def test_a_report_in_a_crooked_frame_is_used_and_counted(kind: str, change: object) -> None:
+    talk = Talk.authenticated()
+    assert callable(change)
+    talk.session.receive(change(talk.terminal.reports()))
+    talk.shelf.settle()
+    assert results(talk.wire.said()) == [(1, ids.LOCATION, OK)]
+    assert len(talk.shelf.fixes) == 1
+    assert talk.counted == {kind: 1}
+
+
+@pytest.mark.parametrize(
+    "kind, body",
+    [
+        ("bad_time", location()[:22] + bytes(6)),
+        ("field_out_of_range", location()[:20] + b"\x01\x68" + location()[22:]),
+        ("odd_item_length", location(items=[(0x31, b"12")])),
+        ("leftover_bytes", location() + b"\x14"),
+    ],
+)
+def test_a_report_with_a_crooked_field_is_used_and_counted(kind: str, body: bytes) -> None:
+    talk = Talk.authenticated()
+    assert talk.result_of(ids.LOCATION, body) == OK
+    assert len(talk.shelf.fixes) == 1
+    assert talk.counted == {kind: 1}
+
+
+def test_a_number_that_is_not_bcd_is_a_stranger_until_registered() -> None:
+    talk = Talk()
+    talk.session.receive(encode(ids.LOCATION, location(), phone_raw=bytes.fromhex("4eb6fb4afd9e"), serial=3))
+    assert results(talk.wire.said()) == [(3, ids.LOCATION, FAILED)]
+    assert talk.counted == {"not_bcd_phone": 1, "unregistered": 1}
+
+
+def test_noise_between_frames_is_counted_and_passed_over() -> None:
+    talk = Talk()
+    talk.session.receive(b"\0\x01\x02" + talk.terminal.authenticates())
+    assert results(talk.wire.said()) == [(0, ids.AUTHENTICATE, OK)]
+    assert talk.counted == {"noise": 1}
+
+
+def test_a_frame_of_a_megabyte_is_counted_and_passed_over() -> None:
+    talk = Talk.authenticated()
+    talk.session.receive(b"\x7e" + bytes(1 << 20) + talk.terminal.reports())
+    talk.shelf.settle()
+    assert results(talk.wire.said()) == [(1, ids.LOCATION, OK)]
+    assert talk.counted == {"oversized": 1}
+
+
+@pytest.mark.parametrize("words", [b"GET / HTTP/1.1\r\n\r\n", b"\x16\x03\x01\x02\0\x01", b"(013612345678BP05)"])
+def test_whoever_speaks_another_protocol_is_hung_up_on(words: bytes) -> None:
+    talk = Talk()
+    talk.session.receive(words)
+    assert talk.wire.closed
+    assert talk.counted == {"not_jt808": 1}
+
+
+def test_bad_frames_without_end_end_the_connection() -> None:
+    talk = Talk(limits=Limits(max_bad_frames=3))
+    talk.session.receive(b"\x7ebad bad bad bad\x7e" * 3)
+    assert not talk.wire.closed
+    talk.session.receive(b"\x7ebad bad bad bad\x7e")
+    assert talk.wire.closed
+
+
+def test_noise_without_end_ends_the_connection() -> None:
+    talk = Talk(limits=Limits(max_noise_bytes=100))
+    talk.session.receive(bytes(100))
+    assert not talk.wire.closed
+    talk.session.receive(bytes(1))
+    assert talk.wire.closed
+
+
+@given(st.lists(st.binary(max_size=80), max_size=10))
+def test_no_bytes_break_a_conversation(chunks: list[bytes]) -> None:
+    talk = Talk.authenticated()
+    for chunk in chunks:
+        talk.session.receive(chunk)
+    talk.shelf.settle()
+
+
+@given(st.integers(0, 0xFFFF), st.binary(max_size=60), st.none() | st.tuples(st.integers(0, 4), st.integers(0, 4)))
+def test_no_message_breaks_a_conversation(message_id: int, body: bytes, part: tuple[int, int] | None) -> None:
+    talk = Talk.authenticated()
+    talk.session.receive(talk.terminal.says(message_id, body, part=part))
+    talk.shelf.settle()
+    talk.wire.said()
+    talk.session.receive(talk.terminal.authenticates() + talk.terminal.reports())
+    talk.shelf.settle()
+    assert results(talk.wire.said())[-1] == (3, ids.LOCATION, OK)
+
+
+def test_a_deviation_is_logged_once_a_terminal_and_never_with_the_whole_number(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    caplog.set_level("INFO")
+    talk = Talk.authenticated()
+    for _ in range(3):
+        talk.hears(0x0F00)
+    assert [record.getMessage() for record in caplog.records] == ["terminal 13*******11: unknown_message"]
+    assert talk.counted == {"unknown_message": 3}
+
+
+# Split messages
+
+
+BATCH = encode_batch([location(NOON + second) for second in range(60)], type=1)
+
+
+def test_a_split_batch_is_put_together_and_every_packet_acknowledged() -> None:
+    talk = Talk.authenticated(version=1)
+    *first, last = talk.terminal.splits(ids.LOCATION_BATCH, BATCH, 3)
+    for packet in first:
+        talk.session.receive(packet)
+    assert results(talk.wire.said()) == [(serial, ids.LOCATION_BATCH, OK) for serial in (1, 2)]
+    talk.session.receive(last)
+    assert talk.wire.said() == []
+    talk.shelf.settle()
+    assert results(talk.wire.said()) == [(3, ids.LOCATION_BATCH, OK)]
+    assert [fix.fixed_at for fix in talk.shelf.fixes] == [NOON + second for second in range(60)]
+
+
+@pytest.mark.parametrize("version", [None, 1])
+def test_missing_packets_are_asked_for_and_the_last_acknowledged_when_all_is_safe(version: int | None) -> None:
+    talk = Talk.authenticated(version)
+    packets = talk.terminal.splits(ids.LOCATION_BATCH, BATCH, 4)
+    talk.session.receive(packets[0] + packets[3])
+    reply, request = talk.wire.said()
+    assert results([reply]) == [(1, ids.LOCATION_BATCH, OK)]
+    assert request.message_id == ids.RESEND_REQUEST
+    assert decode_resend_request(request.body, modern=version is not None) == (1, (2, 3))
+    talk.session.receive(packets[2] + packets[1])
+    talk.shelf.settle()
+    assert sorted(results(talk.wire.said())) == [(serial, ids.LOCATION_BATCH, OK) for serial in (2, 3, 4)]
+    assert len(talk.shelf.fixes) == 60
+
+
+def test_a_finished_split_message_that_comes_again_is_acknowledged_again() -> None:
+    talk = Talk.authenticated()
+    packets = talk.terminal.splits(ids.LOCATION_BATCH, BATCH, 2)
+    talk.session.receive(b"".join(packets))
+    talk.shelf.settle()
+    talk.wire.said()
+    talk.session.receive(packets[1])
+    assert results(talk.wire.said()) == [(2, ids.LOCATION_BATCH, OK)]
+    assert len(talk.shelf.fixes) == 60
+
+
+def test_packets_that_stay_away_are_asked_for_three_times_and_then_given_up() -> None:
+    talk = Talk.authenticated()
+    talk.session.receive(talk.terminal.splits(ids.LOCATION_BATCH, BATCH, 3)[0])
+    talk.wire.said()
+    asked = []
+    for minute in range(1, 6):
+        talk.session.sweep(minute * 60.0)
+        asked.append([frame.message_id for frame in talk.wire.said()])
+    assert asked == [[ids.RESEND_REQUEST]] * 3 + [[], []]
+    assert talk.counted == {"split_timeout": 1}
+
+
+def test_a_registration_may_be_split() -> None:
+    talk = Talk(version=1)
+    talk.session.receive(b"".join(talk.terminal.splits(ids.REGISTER, REGISTRATION.encode(Edition.Y2019), 3)))
+    answer = talk.wire.said()[-1]
+    assert RegistrationAnswer.decode(answer.body) == RegistrationAnswer(2, 0, f"code-of-{PHONE}")
+
+
+def test_a_split_picture_is_answered_with_its_id_at_the_end() -> None:
+    talk = Talk.authenticated()
+    talk.session.receive(b"".join(talk.terminal.splits(ids.MEDIA, b"\0\0\0\x09" + bytes(600), 3)))
+    said = talk.wire.said()
+    assert results(said) == [(serial, ids.MEDIA, OK) for serial in (1, 2, 3)]
+    assert [frame.body for frame in said if frame.message_id == ids.MEDIA_ANSWER] == [b"\0\0\0\x09"]
+
+
+def test_an_unfinished_message_makes_room_for_newer_ones() -> None:
+    talk = Talk.authenticated(limits=Limits(max_unfinished_messages=2))
+    first, second, third = (talk.terminal.splits(ids.LOCATION_BATCH, BATCH, 2) for _ in range(3))
+    talk.session.receive(first[0] + second[0] + third[0])
+    assert talk.session.reassembly is not None
+    assert len(talk.session.reassembly) == 2
+    talk.session.receive(second[1] + third[1])
+    assert len(talk.shelf.fixes) == 120
+
+
+@pytest.mark.parametrize("part", [(0, 0), (3, 0), (2, 3), (65535, 1)])
+def test_packets_that_make_no_sense_are_refused(part: tuple[int, int]) -> None:
+    talk = Talk.authenticated()
+    talk.session.receive(talk.terminal.says(ids.LOCATION_BATCH, bytes(60), part=part))
+    assert results(talk.wire.said()) == [(1, ids.LOCATION_BATCH, FAILED)]
+    assert talk.counted == {"split_over_limit": 1}
+
+
+def test_unfinished_messages_never_hold_more_than_the_limit() -> None:
+    talk = Talk.authenticated(limits=Limits(max_unfinished_bytes=2000))
+    for index in range(1, 20):
+        talk.session.receive(talk.terminal.says(ids.LOCATION_BATCH, bytes(900), part=(30, index)))
+    assert talk.session.reassembly is not None
+    assert talk.session.reassembly._size() <= 2000
+    assert talk.counted["split_over_limit"] >= 1
+
+
+# Commands
+
+
+def test_a_terminal_is_not_given_more_commands_than_it_can_owe_answers_for() -> None:
+    talk = Talk.authenticated(limits=Limits(max_questions=2))
+    for _ in range(2):
+        talk.session.ask(ids.QUERY_ALL_PARAMETERS, b"", lambda _: True)
+    with pytest.raises(TooManyQuestions):
+        talk.session.ask(ids.QUERY_ALL_PARAMETERS, b"", lambda _: True)

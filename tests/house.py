@@ -1,0 +1,402 @@
+"""What does the house refuse? Each check takes the root of a source tree and returns its findings, one sentence each."""
+
+from __future__ import annotations
+
+import ast
+import os
+import re
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Final
+
+CODEC: Final = (
+    "fields",
+    "frames",
+    "location",
+    "location_details",
+    "message_ids",
+    "messages",
+    "parameters",
+    "registration",
+)
+"""The files of ``gateway/jt808`` that turn bytes into messages and back, and neither listen nor remember."""
+
+WALLS: Final[Mapping[str, frozenset[str]]] = {
+    "domain": frozenset(),
+    "geography": frozenset({"domain"}),
+    "persistence": frozenset({"domain"}),
+    "gateway": frozenset({"domain", "persistence.store"}),  # the protocol only: which store it is, run.py says
+    "actors": frozenset({"domain", "persistence.store", "persistence.records"}),
+    "api": frozenset({"actors", "domain", "geography", "gateway.feed", "persistence.store"}),
+    "sim": frozenset(f"gateway.jt808.{file}" for file in CODEC),  # a client: it knows the codec, nothing else of us
+    "arguments": frozenset({"settings"}),
+    "settings": frozenset(),
+    "arguments": frozenset({"settings"}),
+}
+"""Room → what of ours it may import besides itself. ``run``, ``bench`` and ``tests`` may import any room; none, ``run``."""
+
+OUTER: Final = frozenset({"run", "bench", "tests"})
+
+ALLOWED_BLANKET_HANDLERS: Final[Mapping[str, tuple[int, str]]] = {
+    "actors/runtime.py": (2, "the mailbox loop: whatever a message throws stops at its actor"),
+    "actors/telemetry.py": (1, "the short cut past that loop: what a fix throws stops at its vehicle"),
+    "actors/vehicle_state.py": (
+        1,
+        "the same, when the log is read again: one bad fix must not keep the service from starting",
+    ),
+    "actors/telemetry.py": (1, "the mailbox loop's short cut: the same promise"),
+    "actors/vehicle_state.py": (1, "what threw once, and is a dead letter, throws again when the log is read"),
+    "persistence/sqlite_writer.py": (1, "the writer thread's loop: who waits for a commit must hear that it failed"),
+}
+"""Path → how many ``except Exception`` it may hold, and why there."""
+
+ALLOWED_LONG_FUNCTIONS: Final[Mapping[tuple[str, str], tuple[int, str]]] = {
+    ("domain/vehicle.py", "accept"): (
+        70,
+        "every fix of every truck goes through it, and each call within would cost them all",
+    ),
+}
+"""Path and name → how many lines it may have, and why."""
+
+IO_MODULES: Final = frozenset(
+    [
+        "asyncio",
+        "io",
+        "logging",
+        "multiprocessing",
+        "os",
+        "pathlib",
+        "random",
+        "secrets",
+        "select",
+        "selectors",
+        "shutil",
+        "signal",
+        "socket",
+        "sqlite3",
+        "ssl",
+        "subprocess",
+        "tempfile",
+        "threading",
+        "time",
+        "urllib",
+        "uuid",
+    ]
+)
+"""What a pure rule has no use for."""
+
+CLOCK_OR_CHANCE: Final = re.compile(
+    r"(time\.(time|time_ns|monotonic|monotonic_ns|localtime|gmtime|sleep)"
+    r"|(datetime\.)?(datetime|date)\.(now|utcnow|today)"
+    r"|random\.(?!Random$)\w+"
+    r"|uuid\.uuid[14]|os\.urandom|secrets\.\w+)"
+)
+"""Calls whose answer depends on the machine's time or on chance that no seed repeats."""
+
+VAGUE_NAMES: Final = frozenset(
+    f"{word}{ending}.py"
+    for word in ("util", "helper", "common", "manager", "service", "data", "info", "misc", "base", "core", "stuff")
+    for ending in ("", "s")
+)
+
+UNFINISHED: Final = re.compile(r"\b(" + "|".join(("TO" + "DO", "FIX" + "ME", "X" * 3, "HA" + "CK")) + r")\b")
+MACHINE_PATH: Final = re.compile(r"(?<![\w./-])/(work|root|tmp|home|Users)(/|\b)")
+ADDRESS: Final = re.compile(r"https?://|--(extra-)?index-url|--find-links|--trusted-host")
+
+LONGEST_FILE: Final = 500
+LONGEST_FUNCTION: Final = 60
+SKIPPED_DIRECTORIES: Final = frozenset({"node_modules", "dist", "data", "__pycache__"})
+TEXT_SUFFIXES: Final = frozenset(
+    {".py", ".md", ".toml", ".in", ".sh", ".yml", ".yaml", ".js", ".ts", ".vue", ".html", ".css", ""}
+)
+
+
+@dataclass(frozen=True)
+class Source:
+    """One Python file: where it stands below the root, and what it says."""
+
+    path: str
+    text: str
+
+    @cached_property
+    def tree(self) -> ast.Module:
+        return ast.parse(self.text, self.path)
+
+    @property
+    def room(self) -> str:
+        return self.path.split("/")[0].removesuffix(".py")
+
+    @property
+    def module(self) -> str:
+        return self.path.removesuffix(".py").removesuffix("/__init__").replace("/", ".")
+
+
+@dataclass(frozen=True)
+class Import:
+    """One name that a file imports, dotted and absolute."""
+
+    name: str
+    line: int
+
+
+def files(root: Path) -> Iterator[Path]:
+    """Every file that we wrote; what tools and builds leave behind is skipped."""
+    for folder, subfolders, names in os.walk(root):
+        subfolders[:] = sorted(
+            name for name in subfolders if name not in SKIPPED_DIRECTORIES and (name == ".ci" or name[0] != ".")
+        )
+        yield from (Path(folder, name) for name in sorted(names))
+
+
+def sources(root: Path) -> list[Source]:
+    return [
+        Source(path.relative_to(root).as_posix(), path.read_text(encoding="utf-8"))
+        for path in files(root)
+        if path.suffix == ".py"
+    ]
+
+
+def imports(source: Source) -> Iterator[Import]:
+    """Everything the file imports, at its top, within functions and for typing alike."""
+    package = source.module.split(".") if source.path.endswith("__init__.py") else source.module.split(".")[:-1]
+    for node in ast.walk(source.tree):
+        if isinstance(node, ast.Import):
+            yield from (Import(alias.name, node.lineno) for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            start = package[: len(package) - node.level + 1] if node.level else []
+            base = ".".join([*start, *([node.module] if node.module else [])])
+            yield from (Import(f"{base}.{alias.name}".lstrip("."), node.lineno) for alias in node.names)
+
+
+def rooms(root: Path) -> frozenset[str]:
+    """The names that mean a room, or a file at the root, of ours."""
+    return frozenset(source.room for source in sources(root))
+
+
+def _within(name: str, allowed: str) -> bool:
+    return name == allowed or name.startswith(f"{allowed}.")
+
+
+def uphill_imports(root: Path) -> list[str]:
+    """A room imports what its wall keeps out."""
+    ours = rooms(root)
+    found = []
+    for source in sources(root):
+        if source.room in OUTER:
+            allowed = ours - {"run"} if source.room == "bench" else ours
+        elif source.room in WALLS:
+            allowed = WALLS[source.room] | {source.room}
+        else:
+            found.append(f"{source.path}: no wall says what the room {source.room!r} may import")
+            continue
+        found += [
+            f"{source.path}:{item.line} {source.room} must not import {item.name}"
+            for item in imports(source)
+            if item.name.split(".")[0] in ours and not any(_within(item.name, name) for name in allowed)
+        ]
+    return found
+
+
+def impure_domain(root: Path) -> list[str]:
+    """The domain imports a package, or a module that reads, writes, waits or guesses."""
+    ours = rooms(root)
+    return [
+        f"{source.path}:{item.line} domain must not import {item.name}"
+        for source in sources(root)
+        if source.room == "domain"
+        for item in imports(source)
+        if (top := item.name.split(".")[0]) not in ours and (top not in sys.stdlib_module_names or top in IO_MODULES)
+    ]
+
+
+def undeclared_packages(root: Path) -> list[str]:
+    """A room imports a package that requirements.in does not name: it would vanish with whoever brought it along."""
+    declared = set(re.findall(r"^([a-z0-9-]+)", (root / "requirements.in").read_text(encoding="utf-8"), re.MULTILINE))
+    known = rooms(root) | sys.stdlib_module_names | {name.replace("-", "_") for name in declared}
+    known |= {"argon2"} if "argon2-cffi" in declared else set()
+    return [
+        f"{source.path}:{item.line} imports {item.name}, which requirements.in does not name"
+        for source in sources(root)
+        if source.room != "tests"
+        for item in imports(source)
+        if item.name.split(".")[0] not in known
+    ]
+
+
+def dynamic_imports(root: Path) -> list[str]:
+    """A room imports by a computed name, past every wall."""
+    return [
+        f"{source.path}:{node.lineno} imports by name"
+        for source in sources(root)
+        if source.room != "tests"
+        for node in ast.walk(source.tree)
+        if isinstance(node, ast.Call)
+        and _dotted(node.func, {}) in ("__import__", "importlib.import_module", "import_module")
+    ]
+
+
+def missing_docstrings(root: Path) -> list[str]:
+    """A module does not say which question it answers."""
+    return [
+        f"{source.path}: no docstring" for source in sources(root) if source.text and not ast.get_docstring(source.tree)
+    ]
+
+
+def vague_names(root: Path) -> list[str]:
+    """A file's or a room's name says nothing."""
+    return [
+        f"{source.path}: says nothing of what is in it"
+        for source in sources(root)
+        if any(part in VAGUE_NAMES or f"{part}.py" in VAGUE_NAMES for part in source.path.split("/"))
+    ]
+
+
+def _aliases(source: Source) -> dict[str, str]:
+    """Local name → dotted origin, for every import of the file."""
+    names = {}
+    for node in ast.walk(source.tree):
+        if isinstance(node, ast.Import):
+            names.update({alias.asname: alias.name for alias in node.names if alias.asname})
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            names.update({alias.asname or alias.name: f"{node.module}.{alias.name}" for alias in node.names})
+    return names
+
+
+def _dotted(node: ast.expr, aliases: Mapping[str, str]) -> str:
+    """``a.b.c`` for such an expression with its imports resolved, else nothing."""
+    if isinstance(node, ast.Name):
+        return aliases.get(node.id, node.id)
+    if isinstance(node, ast.Attribute) and (base := _dotted(node.value, aliases)):
+        return f"{base}.{node.attr}"
+    return ""
+
+
+def _uses(source: Source) -> Iterator[tuple[str, int, ast.expr]]:
+    """Every name and attribute that the file reads, by its dotted origin."""
+    aliases = _aliases(source)
+    for node in ast.walk(source.tree):
+        if isinstance(node, ast.Name | ast.Attribute) and (name := _dotted(node, aliases)):
+            yield name, node.lineno, node
+
+
+def clocks_and_chance(root: Path) -> list[str]:
+    """Domain or actors read the machine's clock, or roll dice that no seed repeats."""
+    inner = [source for source in sources(root) if source.room in ("domain", "actors")]
+    found = [
+        f"{source.path}:{line} uses {name}: pass the clock or a seeded source in"
+        for source in inner
+        for name, line, _ in _uses(source)
+        if CLOCK_OR_CHANCE.fullmatch(name)
+    ]
+    return found + [
+        f"{source.path}:{node.lineno} {name}() without a seed"
+        for source in inner
+        for node in ast.walk(source.tree)
+        if isinstance(node, ast.Call)
+        and not node.args
+        and (name := _dotted(node.func, _aliases(source))) == "random.Random"
+    ]
+
+
+def environment_readers(root: Path) -> list[str]:
+    """Somebody besides settings.py reads the environment."""
+    return [
+        f"{source.path}:{line} reads the environment: settings.py does that"
+        for source in sources(root)
+        if source.path != "settings.py" and source.room != "tests"
+        for name, line, _ in _uses(source)
+        if name in ("os.environ", "os.environb", "os.getenv", "os.getenvb", "os.putenv")
+    ]
+
+
+def _is_blanket(handler: ast.ExceptHandler) -> bool:
+    if handler.type is None:
+        caught = ["BaseException"]
+    else:
+        kinds = handler.type.elts if isinstance(handler.type, ast.Tuple) else [handler.type]
+        caught = [_dotted(kind, {}) for kind in kinds]
+    passes_on = isinstance(last := handler.body[-1], ast.Raise) and last.exc is None
+    return not passes_on and not {"Exception", "BaseException"}.isdisjoint(caught)
+
+
+def blanket_handlers(root: Path) -> list[str]:
+    """Somebody catches everything and goes on, where the list does not allow it; or it allows more than there is."""
+    found = []
+    for source in sources(root):
+        count = sum(isinstance(node, ast.ExceptHandler) and _is_blanket(node) for node in ast.walk(source.tree))
+        allowed, _ = ALLOWED_BLANKET_HANDLERS.get(source.path, (0, ""))
+        if count != allowed and source.room != "tests":
+            found.append(f"{source.path}: {count} handlers catch everything, {allowed} are allowed")
+    return found
+
+
+def long_files(root: Path) -> list[str]:
+    """A file answers more than one question."""
+    return [
+        f"{source.path}: {lines} lines"
+        for source in sources(root)
+        if source.room != "tests" and (lines := source.text.count("\n")) > LONGEST_FILE
+    ]
+
+
+def long_functions(root: Path) -> list[str]:
+    """A function does more than one thing."""
+    return [
+        f"{source.path}:{node.lineno} {node.name}: {lines} lines"
+        for source in sources(root)
+        for node in ast.walk(source.tree)
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+        and (lines := (node.end_lineno or node.lineno) - node.lineno + 1)
+        > ALLOWED_LONG_FUNCTIONS.get((source.path, node.name), (LONGEST_FUNCTION, ""))[0]
+    ]
+
+
+def unfinished_work(root: Path) -> list[str]:
+    """A note says that something is left to do: that belongs into an issue."""
+    return list(_lines_with(root, UNFINISHED, but=()))
+
+
+def machine_paths(root: Path) -> list[str]:
+    """A path holds on one machine only."""
+    return list(_lines_with(root, MACHINE_PATH, but=("tests/",)))
+
+
+def addresses_in_locks(root: Path) -> list[str]:
+    """A lock file names where packages come from: that is each machine's own setting."""
+    return [
+        f"{path.name}:{number} names an address"
+        for path in sorted(root.glob("requirements*"))
+        for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1)
+        if ADDRESS.search(line)
+    ]
+
+
+def _lines_with(root: Path, pattern: re.Pattern[str], *, but: tuple[str, ...]) -> Iterator[str]:
+    for path in files(root):
+        name = path.relative_to(root).as_posix()
+        if path.suffix not in TEXT_SUFFIXES or name.startswith(but):
+            continue
+        for number, line in enumerate(path.read_text(encoding="utf-8", errors="replace").splitlines(), 1):
+            if match := pattern.search(line):
+                yield f"{name}:{number} {match[0]}"
+
+
+CHECKS: Final[tuple[Callable[[Path], list[str]], ...]] = (
+    uphill_imports,
+    impure_domain,
+    undeclared_packages,
+    dynamic_imports,
+    missing_docstrings,
+    vague_names,
+    clocks_and_chance,
+    environment_readers,
+    blanket_handlers,
+    long_files,
+    long_functions,
+    unfinished_work,
+    machine_paths,
+    addresses_in_locks,
+)
