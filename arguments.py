@@ -80,7 +80,7 @@ def _fleet(command: argparse.ArgumentParser, *, vehicles: int) -> None:
         "--speedup", type=positive, default=1.0, metavar="X", help="the service's clock speed; default 1"
     )
     command.add_argument(
-        "--interval", type=positive, default=10.0, metavar="S", help="between reports; default %(default)s"
+        "--interval", type=count, metavar="S", help="seconds between two reports; default: the scenario's own"
     )
 
 

@@ -70,6 +70,11 @@ def from_environment(environment: Mapping[str, str] | None = None) -> Settings:
     return Settings(**values)  # type: ignore[arg-type]  # _parse gives each its field's type
 
 
+def environment_of_process() -> dict[str, str]:
+    """A copy to start another process with."""
+    return dict(os.environ)
+
+
 def _parse(name: str, text: str) -> object:
     default = getattr(Settings(), name)
     try:

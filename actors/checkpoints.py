@@ -30,25 +30,28 @@ class _Capture:
     watermark: int
     states: list[tuple[str, bytes, bool]] = field(default_factory=list)
     alerts: list[Put] = field(default_factory=list)
-    taken: list[tuple[VehicleActor, dict[str, Alert] | None]] = field(default_factory=list)
+    taken: list[tuple[VehicleActor, dict[str, Alert]]] = field(default_factory=list)
 
     def take(self, actor: VehicleActor) -> None:
         vehicle = actor.vehicle
         self.states.append((vehicle.key, to_record(vehicle), actor.online))
         self.alerts.extend(alert_document(vehicle.key, alert) for alert in (vehicle.unsaved or {}).values())
-        self.taken.append((actor, vehicle.unsaved))
-        vehicle.unsaved = None
+        self.taken.append((actor, dict(vehicle.unsaved or {})))
         actor.dirty, actor.saving = False, True
 
     def saved(self) -> None:
-        for actor, _ in self.taken:
+        """What did not change meanwhile is with the store now."""
+        for actor, alerts in self.taken:
             actor.saving = False
+            unsaved = actor.vehicle.unsaved or {}
+            for alert_id, alert in alerts.items():
+                if unsaved.get(alert_id) is alert:
+                    del unsaved[alert_id]
+            actor.vehicle.unsaved = unsaved or None
 
     def give_back(self) -> None:
-        for actor, unsaved in self.taken:
+        for actor, _ in self.taken:
             actor.saving = False
-            if unsaved:
-                actor.vehicle.unsaved = unsaved | (actor.vehicle.unsaved or {})
             if not actor.dirty:
                 actor.mark_dirty()
 

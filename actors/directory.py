@@ -58,10 +58,17 @@ class Directory:
 
     async def refresh(self, changed: Callable[[RegisteredVehicle], None], moved: Callable[[str], None]) -> None:
         """Takes in what imports have written since; ``changed`` hears of each vehicle, ``moved`` of each terminal."""
-        changes = await self._source.changes(self._cursor)
-        if not changes.vehicles:
+        while True:
+            changes = await self._source.changes(self._cursor)
+            if changes.vehicles:
+                self._take_in(changes, changed, moved)
+            if changes.cursor == self._cursor:
+                return
             self._cursor = changes.cursor
-            return
+
+    def _take_in(
+        self, changes: Changes, changed: Callable[[RegisteredVehicle], None], moved: Callable[[str], None]
+    ) -> None:
         now = {vehicle.id: vehicle for vehicle in changes.vehicles}
         for terminal in [terminal for terminal, vehicle_id in self._vehicles.items() if vehicle_id in now]:
             if now[self._vehicles[terminal]].terminal_phone != terminal:
@@ -74,7 +81,6 @@ class Directory:
                     moved(vehicle.terminal_phone)
                 self._set(vehicle.terminal_phone, vehicle.id, needs_auth=vehicle.needs_auth)
             changed(vehicle)
-        self._cursor = changes.cursor
 
     def _set(self, terminal: str, vehicle_id: str, *, needs_auth: bool) -> None:
         self._vehicles[terminal] = vehicle_id

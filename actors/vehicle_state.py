@@ -20,7 +20,7 @@ log = logging.getLogger(__name__)
 ALERT_KIND: Final = "alert"
 BY_VEHICLE: Final = "vehicle"
 LOG_PAGE: Final = 200
-LOAD_PAGE: Final = 5000
+LOAD_PAGE: Final = 250
 
 
 class VehicleRecord(NamedTuple):
@@ -114,9 +114,13 @@ class VehicleKind:
         self._vehicle_of = vehicle_of
 
     async def load(self, keys: Sequence[str]) -> Mapping[str, Actor]:
-        limits = await self._limits_of(keys)
-        records = await self._store.states(list(limits))
-        return {key: self.actor(key, records.get(key), limit_kmh) for key, limit_kmh in limits.items()}
+        actors: dict[str, Actor] = {}
+        for start in range(0, len(keys), LOAD_PAGE):  # Each page is a turn of the event loop: milliseconds.
+            limits = await self._limits_of(keys[start : start + LOAD_PAGE])
+            records = await self._store.states(list(limits))
+            for key, limit_kmh in limits.items():
+                actors[key] = self.actor(key, records.get(key), limit_kmh)
+        return actors
 
     async def reload(self, key: str) -> Actor:
         limits = await self._limits_of((key,))

@@ -9,7 +9,7 @@ _SEMI_MAJOR_AXIS_M: Final = 6_378_245.0
 _ECCENTRICITY_SQUARED: Final = 0.00669342162296594323
 """Krasovsky's ellipsoid, on which the published formula stands."""
 _ROUNDS: Final = 3
-"""Fixed-point rounds of the inverse: exact to a tenth of a millimetre."""
+"""Fixed-point rounds of the inverse: exact to well under a millimetre."""
 
 
 class Point(NamedTuple):

@@ -62,7 +62,7 @@ class Vehicle:
     applied: int = 0
     """Number of the log entry folded last."""
     unsaved: dict[str, Alert] | None = None
-    """Alerts that changed since the last checkpoint; not part of the stored state."""
+    """Alerts that changed and are not in the store yet, by id; not part of the stored state."""
 
 
 class Suspect(NamedTuple):
@@ -95,9 +95,9 @@ def driving_today(vehicle: Vehicle, now: float) -> DrivingToday:
 
 
 def alerts_of(vehicle: Vehicle) -> tuple[Alert, ...]:
-    """Ongoing and recently ended alerts, newest first."""
-    alerts = (*vehicle.ongoing, *vehicle.recent)
-    return tuple(sorted(alerts, key=lambda alert: (alert.started_at, alert.id), reverse=True))
+    """Ongoing and recently ended alerts, and all that the store does not have yet, newest first."""
+    alerts = {alert.id: alert for alert in (*vehicle.recent, *(vehicle.unsaved or {}).values(), *vehicle.ongoing)}
+    return tuple(sorted(alerts.values(), key=lambda alert: (alert.started_at, alert.id), reverse=True))
 
 
 def accept(vehicle: Vehicle, fix: Fix, received_at: float, profile: Profile, quality: Quality) -> Outcome:

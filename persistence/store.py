@@ -15,6 +15,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from persistence.stats import StoreStats
+
 
 class StoreError(Exception):
     """Base of what a store can say."""
@@ -150,6 +152,10 @@ class Store(Protocol):
 
     async def secret(self, name: str) -> bytes:
         """32 random bytes that this store keeps under ``name``, made on first use."""
+        ...
+
+    def stats(self) -> StoreStats:
+        """How fast it commits, and whether it fails."""
         ...
 
     async def close(self) -> None:

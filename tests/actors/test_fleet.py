@@ -127,7 +127,7 @@ async def test_a_poisonous_fix_is_a_dead_letter_and_the_vehicle_goes_on_from_its
 async def test_an_actor_that_keeps_failing_is_parked_and_its_neighbours_notice_nothing(house: House) -> None:
     await house.report(fix_of("11", T0), fix_of("12", T0))
     house.supervisor._kinds[KIND] = Broken(house)
-    for i in range(len(RESTART_DELAYS_S) + 1):
+    for _ in range(len(RESTART_DELAYS_S) + 1):
         house.supervisor.failed(house.actor("11"), Look(), ValueError("again"))
     assert house.supervisor.parked == 1
     with pytest.raises(Unanswered):
@@ -250,6 +250,17 @@ async def test_alerts_reach_the_store_with_their_vehicle_s_checkpoint(house: Hou
     await house.checkpoints.write_all()
     page = await house.store.find("alert", "vehicle", "v11", descending=True)
     assert len(page.documents) == 3
+
+
+async def test_alerts_beyond_the_recent_ones_are_told_before_and_after_the_store_has_them(house: House) -> None:
+    await house.clock.advance(100)
+    for i in range(60):
+        await house.report(fix_of("11", T0 + i, alarms=bits.EMERGENCY if i % 2 else 0))
+    assert len((await house.look("11")).alerts) == 30
+    await house.checkpoints.write_all()
+    assert len((await house.look("11")).alerts) == 11  # one ongoing, ten recent
+    page = await house.store.find("alert", "vehicle", "v11", limit=100)
+    assert len(page.documents) == 30
 
 
 # -- cold vehicles --------------------------------------------------------------------------------------------------

@@ -1,0 +1,1 @@
+"""What people and programs speak to us over HTTP: the contract's paths, problems and pages."""

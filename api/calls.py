@@ -1,0 +1,161 @@
+"""What is one call of the API, and how are its body and query read? Typed, bounded, and refused in Chinese."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from enum import Enum
+from typing import Any, Final, Generic, TypeVar
+
+import msgspec
+from aiohttp import web
+
+from api.accounts import Account
+from domain.errors import InvalidInput, Unauthenticated
+
+B = TypeVar("B")
+Q = TypeVar("Q")
+T = TypeVar("T")
+
+JSON: Final = "application/json"
+MAX_BODY_BYTES: Final = 64 * 1024
+BODY_TIMEOUT_S: Final = 30.0
+"""Real seconds that a body may take: it guards a socket."""
+
+
+class Auth(Enum):
+    """What a call must show."""
+
+    NOTHING = "nothing"
+    SESSION = "session"
+    OWNER = "owner"
+    FEED_KEY = "feed_key"
+    OPS_KEY = "ops_key"
+    """Only where one is configured."""
+
+
+@dataclass(frozen=True, slots=True)
+class Call(Generic[B, Q]):
+    """One call, read and authenticated."""
+
+    http: web.Request
+    body: B
+    query: Q
+    account: Account | None
+    token: str
+
+    @property
+    def address(self) -> str:
+        """Where it comes from."""
+        return self.http.remote or ""
+
+    @property
+    def signed_in(self) -> Account:
+        """Whoever calls; only routes that ask for a session may use it."""
+        if self.account is None:
+            raise Unauthenticated
+        return self.account
+
+
+Handler = Callable[[Call[Any, Any]], Awaitable[object]]
+"""Answers with a value of the route's ``answer`` type, None for 204, or a response of its own."""
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """One line of the route table: all that serving and describing a call needs."""
+
+    method: str
+    path: str
+    handler: Handler
+    summary: str
+    auth: Auth = Auth.NOTHING
+    body: type | None = None
+    """What the body decodes to; ``bytes`` is handed over as it came."""
+    query: type[msgspec.Struct] | None = None
+    answer: type | None = None
+    status: int = 200
+    content_type: str = JSON
+    """Of the body."""
+    max_bytes: int = MAX_BODY_BYTES
+
+
+async def read_body(request: web.Request, route: Route) -> object:
+    """The body as the route wants it. Raises ``InvalidInput``, or aiohttp's 408, 413 and 415."""
+    if route.body is None:
+        return None
+    if request.content_type != route.content_type:
+        raise web.HTTPUnsupportedMediaType
+    raw = await _read(request, route.max_bytes)
+    return raw if route.body is bytes else decode_json(raw, route.body)
+
+
+async def _read(request: web.Request, max_bytes: int) -> bytes:
+    if (request.content_length or 0) > max_bytes:
+        raise web.HTTPRequestEntityTooLarge(max_bytes, request.content_length or 0)
+    chunks = bytearray()
+    try:
+        async with asyncio.timeout(BODY_TIMEOUT_S):
+            async for chunk in request.content.iter_any():
+                chunks += chunk
+                if len(chunks) > max_bytes:  # A compressed or chunked body may say nothing of its length.
+                    raise web.HTTPRequestEntityTooLarge(max_bytes, len(chunks))
+    except TimeoutError:
+        raise web.HTTPRequestTimeout from None
+    except (web.RequestPayloadError, ConnectionError):
+        raise InvalidInput(("body", "没有传完整")) from None
+    return bytes(chunks)
+
+
+def decode_json(raw: bytes, kind: type[T]) -> T:
+    """Raises ``InvalidInput``."""
+    try:
+        return msgspec.json.decode(raw, type=kind)
+    except msgspec.ValidationError as error:
+        raise InvalidInput(_field_error(str(error), "body")) from None
+    except RecursionError:
+        raise InvalidInput(("body", "嵌套太深")) from None
+    except (msgspec.DecodeError, UnicodeError):
+        raise InvalidInput(("body", "不是完整的 JSON")) from None
+
+
+def read_query(request: web.Request, kind: type[msgspec.Struct] | None) -> object:
+    """The query as the route wants it; what it does not know is passed over. Raises ``InvalidInput``."""
+    if kind is None:
+        return None
+    try:
+        return msgspec.convert(dict(request.query), kind, strict=False)
+    except (msgspec.ValidationError, UnicodeError) as error:
+        raise InvalidInput(_field_error(str(error), "query")) from None
+
+
+_MISSING: Final = re.compile(r"missing required field `([^`]+)`")
+_PATH: Final = re.compile(r" - at `\$\.?([^`]*)`$")
+_MESSAGES: Final = (
+    (re.compile("missing required field"), "不能缺少"),
+    (re.compile(r"of length <= (\d+)"), "不能超过 {0} 个字符"),
+    (re.compile(r"of length >= (\d+)"), "不能少于 {0} 个字符"),
+    (re.compile(r"(?:Expected `(?:int|float)` |value )>= ([\d.]+)"), "不能小于 {0}"),
+    (re.compile(r"(?:Expected `(?:int|float)` |value )<= ([\d.]+)"), "不能大于 {0}"),
+    (re.compile(r"Invalid enum value|Invalid value"), "不在可选范围内"),
+    (re.compile("Expected `str"), "应为字符串"),
+    (re.compile("Expected `int"), "应为整数"),
+    (re.compile("Expected `float"), "应为数字"),
+    (re.compile("Expected `bool"), "应为 true 或 false"),
+    (re.compile("Expected `object`"), "应为对象"),
+    (re.compile("Expected `array`"), "应为数组"),
+)
+
+
+def _field_error(text: str, whole: str) -> tuple[str, str]:
+    """msgspec's English sentence as (field, Chinese sentence); values are never repeated."""
+    path = _PATH.search(text)
+    field = path[1] if path else ""
+    if missing := _MISSING.search(text):
+        field = f"{field}.{missing[1]}" if field else missing[1]
+    for pattern, message in _MESSAGES:
+        if found := pattern.search(text):
+            return field or whole, message.format(*found.groups())
+    return field or whole, "格式不正确"

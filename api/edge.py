@@ -1,0 +1,85 @@
+"""What surrounds every call? A request id, problems, security headers, the access log, and figures of it all."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from secrets import token_hex
+from time import perf_counter
+from typing import Final
+
+from aiohttp import web
+
+from api.audit import address_masked
+from api.problems import INTERNAL, kind_of, response_to, response_to_http
+
+access_log = logging.getLogger("api.access")
+log = logging.getLogger(__name__)
+
+REQUEST_ID: Final = "X-Request-Id"
+HEADERS: Final = {
+    "Server": "shouwang",
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+    "Referrer-Policy": "no-referrer",
+    "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
+    "Cache-Control": "no-store",
+}
+"""For answers to programs; a page that a browser shows sets its own."""
+UNMATCHED: Final = "unmatched"
+
+Next = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+
+@dataclass(slots=True)
+class CallFigures:
+    """Calls so far, by method, route and status: as many as there are routes, however many paths are tried."""
+
+    counts: dict[tuple[str, str, int], int] = field(default_factory=dict)
+    seconds: dict[tuple[str, str, int], float] = field(default_factory=dict)
+
+    def note(self, method: str, route: str, status: int, took_s: float) -> None:
+        key = (method if route != UNMATCHED else "", route, status)
+        self.counts[key] = self.counts.get(key, 0) + 1
+        self.seconds[key] = self.seconds.get(key, 0.0) + took_s
+
+
+class Edge:
+    """The outermost layer of the application."""
+
+    def __init__(self, figures: CallFigures) -> None:
+        self._figures = figures
+
+    @web.middleware
+    async def around(self, request: web.Request, handler: Next) -> web.StreamResponse:
+        """Never raises for what a call or its handler did wrong."""
+        request_id, began = token_hex(8), perf_counter()
+        try:
+            response = await handler(request)
+        except web.HTTPException as error:
+            response = response_to_http(error)
+        except Exception as error:
+            response = self._refusal(error, request_id)
+        if not response.prepared:
+            for name, value in HEADERS.items():
+                response.headers.setdefault(name, value)
+            response.headers[REQUEST_ID] = request_id
+        self._note(request, response.status, perf_counter() - began, request_id)
+        return response
+
+    def _refusal(self, error: Exception, request_id: str) -> web.Response:
+        if kind_of(error) is INTERNAL:
+            log.error("request %s failed", request_id, exc_info=error)
+        elif kind_of(error).status == 503:
+            log.warning("request %s was refused: %r", request_id, error)
+        return response_to(error)
+
+    def _note(self, request: web.Request, status: int, took_s: float, request_id: str) -> None:
+        """The route stands for the path: a path may hold ids, a query anything."""
+        resource = request.match_info.route.resource
+        route = resource.canonical if resource is not None else UNMATCHED
+        self._figures.note(request.method, route, status, took_s)
+        if access_log.isEnabledFor(logging.INFO):
+            address = address_masked(request.remote or "")
+            access_log.info("%s %s %d %.1f ms %s %s", request.method, route, status, took_s * 1000, address, request_id)

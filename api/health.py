@@ -1,0 +1,150 @@
+"""What does the operational picture look like? Plain values without a person, a plate or a place."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import msgspec
+
+Status = Literal["ok", "degraded", "failing"]
+
+
+class Alive(msgspec.Struct, frozen=True):
+    """The process turns its loop."""
+
+    status: Literal["ok"] = "ok"
+
+
+class Readiness(msgspec.Struct, frozen=True):
+    """Whether calls should be sent here, and what speaks against it."""
+
+    ready: bool
+    reasons: list[str]
+
+
+class ClockView(msgspec.Struct, frozen=True):
+    """The system's one clock."""
+
+    now: str
+    speed: float
+    virtual: bool
+
+
+class Provider(msgspec.Struct, frozen=True):
+    """Who vouches for people."""
+
+    name: str
+    notice: str
+
+
+class Component(msgspec.Struct, frozen=True):
+    """One part of the service."""
+
+    status: Status
+    reasons: list[str]
+
+
+class Mailboxes(msgspec.Struct, frozen=True):
+    """How many messages wait, in the actors that had something to do lately."""
+
+    depth_max: int
+    depth_total: int
+
+
+class DeadLetterView(msgspec.Struct, frozen=True):
+    """A message that nobody handled; the actor's key is an opaque id."""
+
+    at: str
+    actor: str
+    message: str
+    reason: str
+
+
+class DeadLetters(msgspec.Struct, frozen=True):
+    """The newest last."""
+
+    total: int
+    last: list[DeadLetterView]
+
+
+class TelemetryView(msgspec.Struct, frozen=True):
+    """Fixes since the start, and in real seconds."""
+
+    fixes_total: int
+    fixes_per_s_10s: float
+    fixes_per_s_60s: float
+    waiting: int
+    conflated: int
+    refused_batches: int
+    feed_rows: int
+    feed_stale: int
+    feed_rejected: dict[str, int]
+
+
+class Timers(msgspec.Struct, frozen=True):
+    """Lateness is in seconds of the system's clock."""
+
+    pending: int
+    fired: int
+    lateness_s: float
+    worst_lateness_s: float
+
+
+class StoreView(msgspec.Struct, frozen=True):
+    """Real seconds, of the last thousand commits."""
+
+    name: str
+    commits: int
+    failures: int
+    queue_depth: int
+    last_commit_s: float
+    mean_commit_s: float
+    p99_commit_s: float
+    append_s: float
+
+
+class LoopView(msgspec.Struct, frozen=True):
+    """How late the event loop comes round, in real seconds."""
+
+    lag_s: float
+    worst_lag_60s_s: float
+
+
+class DataQuality(msgspec.Struct, frozen=True):
+    """The figures of provincial supervision; null before there is anything to say."""
+
+    online_rate: float | None
+    valid_fix_rate: float | None
+    track_completeness: float | None
+    drift_rate: float | None
+    outcomes: dict[str, int]
+    corrected_clocks: int
+    implausible_alarm_words: int
+    speeding_at_standstill: int
+
+
+class Health(msgspec.Struct, frozen=True):
+    """All of it."""
+
+    status: Status
+    version: str
+    uptime_s: float
+    clock: ClockView
+    identity_provider: Provider
+    components: dict[str, Component]
+    vehicles: int
+    """With a terminal, by the registry."""
+    online: int
+    offline: int
+    actors: dict[str, int]
+    mailboxes: Mailboxes
+    restarts: int
+    parked: int
+    dead_letters: DeadLetters
+    telemetry: TelemetryView
+    ingest_lag_s: float
+    timers: Timers
+    store: StoreView
+    event_loop: LoopView
+    gateway: dict[str, object]
+    data_quality: DataQuality

@@ -1,0 +1,116 @@
+"""What does the HTTP side need of the rest of the house? ``run.py`` fills it in."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from actors.clock import Clock
+from actors.supervisor import Supervisor
+from actors.vehicle import Fleet
+from api.passwords import Passwords
+from api.terms import Terms
+from domain.places import Place
+from domain.registry import Business, RegisteredVehicle
+from gateway.feed import Feed
+from persistence.store import Store
+
+
+class VehiclePage(Protocol):
+    """Some vehicles by plate, and the cursor of what follows."""
+
+    @property
+    def vehicles(self) -> Sequence[RegisteredVehicle]: ...
+
+    @property
+    def next(self) -> str | None: ...
+
+
+class Registry(Protocol):
+    """The part of the transport registry that the API reads. Every method may raise ``StoreUnavailable``."""
+
+    async def business(self, uscc: str) -> Business | None: ...
+
+    async def business_by_username(self, username: str) -> Business | None: ...
+
+    async def vehicle(self, vehicle_id: str) -> RegisteredVehicle | None: ...
+
+    async def vehicles_of(self, owner_uscc: str, *, after: str | None = None, limit: int = 100) -> VehiclePage:
+        """Raises ``ValueError`` for a cursor that is not of this list."""
+        ...
+
+    async def count_vehicles_of(self, owner_uscc: str) -> int: ...
+
+
+class IngestFigures(Protocol):
+    """``gateway.ingest.IngestStats``, to look at."""
+
+    @property
+    def fixes(self) -> int: ...
+
+    @property
+    def batches(self) -> int: ...
+
+    @property
+    def failed_batches(self) -> int: ...
+
+    @property
+    def waiting(self) -> int: ...
+
+    @property
+    def append_s(self) -> float: ...
+
+    @property
+    def lag_s(self) -> float: ...
+
+
+class StoreFigures(Protocol):
+    """``persistence.stats.StoreStats``, to look at."""
+
+    @property
+    def commits(self) -> int: ...
+
+    @property
+    def failures(self) -> int: ...
+
+    @property
+    def queue_depth(self) -> int: ...
+
+    @property
+    def last_commit_s(self) -> float: ...
+
+    @property
+    def mean_commit_s(self) -> float: ...
+
+    @property
+    def p99_commit_s(self) -> float: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """All that the handlers work with; ``make_app`` takes nothing else."""
+
+    clock: Clock
+    store: Store
+    registry: Registry
+    supervisor: Supervisor
+    fleet: Fleet
+    feed: Feed
+    passwords: Passwords
+    terms: Terms
+    place_of: Callable[[float, float], Place | None]
+    """The nearest named place of a longitude and a latitude (``domain.places.Places.nearest``)."""
+    ingest_stats: Callable[[], IngestFigures]
+    store_stats: Callable[[], StoreFigures]
+    gateway_stats: Callable[[], Mapping[str, object]]
+    """Plain numbers, texts and mappings of them; goes into ``/health`` as it is. Never a terminal's number."""
+    known_vehicles: Callable[[], int]
+    """How many vehicles have a terminal (``len(directory)``)."""
+    version: str
+    feed_key: str = field(default="", repr=False)
+    ops_key: str = field(default="", repr=False)
+    is_recovered: Callable[[], bool] = lambda: True
+    is_draining: Callable[[], bool] = lambda: False
+    advance: Callable[[float], Awaitable[None]] | None = None
+    """``VirtualClock.advance``; None on a real clock, and then ``/dev/clock`` does not exist."""

@@ -1,0 +1,27 @@
+"""Which service statement does everybody accept before a sign-in (R1)?"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+FILE: Final = Path(__file__).with_name("terms.zh.txt")
+_MARK: Final = "版本："
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """The statement; whoever accepted another version has to accept again."""
+
+    version: str
+    text: str
+
+
+def read_terms(path: Path = FILE) -> Terms:
+    """The file's second line names the version. Raises ``ValueError`` when it does not."""
+    text = path.read_text(encoding="utf-8").strip()
+    lines = text.splitlines()
+    if len(lines) < 2 or not lines[1].startswith(_MARK):
+        raise ValueError(f"{path.name}: the second line must say {_MARK}...")
+    return Terms(lines[1].removeprefix(_MARK).strip(), text)

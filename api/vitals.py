@@ -1,0 +1,76 @@
+"""How does the process feel? The event loop's lag, and how fast fixes come in, measured all the time."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Callable
+from time import monotonic
+from typing import Final, NamedTuple
+
+from api.ports import IngestFigures
+
+TICK_S: Final = 0.1
+WINDOW_S: Final = 60.0
+FAILING_S: Final = 10.0
+"""So long after the last refused write the store counts as failing."""
+
+
+class _Sample(NamedTuple):
+    at: float
+    fixes: int
+
+
+class Vitals:
+    """Samples in real time; ``note`` is one sample."""
+
+    def __init__(self, stats: Callable[[], IngestFigures]) -> None:
+        self.started_at = monotonic()
+        self.loop_lag_s = 0.0
+        """How late the loop came round at the last tick."""
+        self._stats = stats
+        self._lags: deque[float] = deque(maxlen=int(WINDOW_S / TICK_S))
+        self._samples: deque[_Sample] = deque(maxlen=int(WINDOW_S / TICK_S) + 1)
+        self._failures = 0
+        self._failed_at = float("-inf")
+
+    @property
+    def worst_loop_lag_s(self) -> float:
+        """Of the last 60 s."""
+        return max(self._lags, default=0.0)
+
+    @property
+    def uptime_s(self) -> float:
+        return monotonic() - self.started_at
+
+    async def run(self) -> None:
+        """Until cancelled."""
+        self.note(monotonic(), lag_s=0.0)
+        while True:
+            before = monotonic()
+            await asyncio.sleep(TICK_S)
+            now = monotonic()
+            self.note(now, lag_s=max(0.0, now - before - TICK_S))
+
+    def note(self, at: float, *, lag_s: float) -> None:
+        """``at`` is monotonic seconds."""
+        stats = self._stats()
+        self.loop_lag_s = lag_s
+        self._lags.append(lag_s)
+        self._samples.append(_Sample(at, stats.fixes))
+        if stats.failed_batches > self._failures:
+            self._failures, self._failed_at = stats.failed_batches, at
+
+    def fixes_per_s(self, window_s: float) -> float:
+        """Over the last ``window_s`` (at most 60), or since the start when that is less."""
+        if len(self._samples) < 2:
+            return 0.0
+        newest = self._samples[-1]
+        oldest = next(sample for sample in self._samples if newest.at - sample.at <= window_s)
+        elapsed_s = newest.at - oldest.at
+        return (newest.fixes - oldest.fixes) / elapsed_s if elapsed_s else 0.0
+
+    @property
+    def store_refuses(self) -> bool:
+        """Fixes could not be stored a moment ago."""
+        return bool(self._samples) and self._samples[-1].at - self._failed_at < FAILING_S

@@ -1,0 +1,443 @@
+"""How is everything put together? The command line, and the one place that knows every part.
+
+``serve`` opens inside out (store, vehicles, telemetry, sockets) and closes outside in, so that nothing is let in before
+there is somebody to take it, and nothing is let go before it is safe.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import resource
+import signal
+import sys
+import time
+from argparse import Namespace
+from collections.abc import Mapping, Sequence
+from contextlib import AsyncExitStack, suppress
+from dataclasses import asdict, replace
+from functools import partial
+from pathlib import Path
+from secrets import token_urlsafe
+from typing import Any, Final
+
+from aiohttp import web
+from argon2 import PasswordHasher
+from argon2.exceptions import InvalidHashError, VerifyMismatchError
+
+from actors.checkpoints import Checkpointer
+from actors.clock import RealClock, VirtualClock
+from actors.directory import Directory
+from actors.recovery import Recovery
+from actors.runtime import Dispatcher, MailboxFull
+from actors.supervisor import Supervisor
+from actors.telemetry import Router
+from actors.vehicle import KIND, Fleet, RegistryChanged
+from actors.vehicle_state import VehicleKind
+from api.app import make_app, make_runner
+from api.passwords import Passwords
+from api.ports import Services
+from api.terms import read_terms
+from arguments import parser
+from domain.fix import Batch, Fix
+from domain.places import Places
+from domain.profile import DEFAULT_PROFILE
+from domain.quality import Outcome
+from domain.registry import RegisteredVehicle
+from gateway.feed import Feed
+from gateway.ingest import Ingest, IngestLimits, NotDurable
+from gateway.jt808.limits import Limits
+from gateway.jt808.server import Gateway
+from persistence import registry_import
+from persistence.records import encode_batch
+from persistence.registry import Registry
+from persistence.sqlite import SqliteStore
+from persistence.store import Store, StoreError
+from settings import Settings, SettingsError, address, environment_of_process, from_environment
+from sim.main import SimOptions, run_sim
+from sim.registry_lines import Business, business
+from sim.registry_lines import write as write_lines
+
+log = logging.getLogger("shouwang")
+
+VERSION: Final = "0.1.0"
+DIRECTORY_POLL_S: Final = 1.0
+GEOGRAPHY: Final = Path(__file__).parent / "geography"
+
+
+class UsageError(Exception):
+    """What was asked for can't be done; the message says what to do instead."""
+
+
+# -- serve ----------------------------------------------------------------------------------------------------------
+
+
+class Service:
+    """One process's whole backend. ``async with Service(...)``: it serves inside the block."""
+
+    def __init__(self, settings: Settings, *, virtual_from: float | None = None, clock_speed: float = 1.0) -> None:
+        self.settings = settings
+        self.clock: RealClock | VirtualClock
+        if virtual_from is not None:
+            self.clock = VirtualClock(virtual_from, settle=self.rest)
+        else:
+            self.clock = RealClock(time.time, speed=clock_speed)
+        self.http = self.jt808 = ""
+        self.is_draining = False
+        self._closing = AsyncExitStack()
+
+    async def __aenter__(self) -> Service:
+        try:
+            await self._open()
+        except BaseException:
+            await self._closing.aclose()
+            raise
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._closing.aclose()
+
+    async def _open(self) -> None:
+        self.store = await open_store(self.settings.store)
+        self._closing.push_async_callback(self.store.close)
+        self.registry = await Registry.open(self.store)
+        self.directory = Directory(self.registry, await self.store.secret("jt808-auth"))
+        await self.directory.load()
+        self._make_vehicles()
+        await self._recover()
+        self._start_telemetry()
+        await self._start_gateway()
+        await self._start_http()
+
+    def _make_vehicles(self) -> None:
+        self.dispatcher = Dispatcher()
+        self.fleet = Fleet(self.clock, DEFAULT_PROFILE, passivate_after_s=self.settings.passivate_after_s)
+        self.vehicles = VehicleKind(
+            self.store,
+            self.dispatcher,
+            self.fleet,
+            limits_of=self._limits_of,
+            vehicle_of=self.directory.vehicle_of,
+        )
+        self.supervisor = Supervisor(self.dispatcher, self.clock, {KIND: self.vehicles})
+        self._closing.push_async_callback(self.supervisor.stop)
+        self.router = Router(self.supervisor, self.fleet, self.directory.vehicle_of)
+
+    async def _recover(self) -> None:
+        recovery = Recovery(
+            self.store,
+            self.supervisor,
+            self.vehicles,
+            limits_of=self._limits_of,
+            vehicle_of=self.directory.vehicle_of,
+        )
+        self.recovered = await recovery.run()
+        log.info("recovered: %s", self.recovered)
+
+    def _start_telemetry(self) -> None:
+        self.ingest = Ingest(
+            append=self._append,
+            route=self._route,
+            now=self.clock.now,
+            folded=self.recovered.last_number,
+            limits=IngestLimits(linger_s=self.settings.linger_ms / 1000, waiting_fixes=self.settings.waiting_fixes),
+        )
+        self.checkpointer = Checkpointer(
+            self.store,
+            self.supervisor,
+            self.fleet,
+            folded=lambda: self.ingest.folded,
+            between_batches=self.ingest.between_batches,
+            cycle_s=self.settings.checkpoint_s,
+            retention_s=self.settings.retention_days * 86_400,
+        )
+        self._closing.push_async_callback(self._save)
+        self._keep_running(self.checkpointer.run())
+        self._keep_running(self._follow_registry())
+        self.ingest.start()
+        self._closing.push_async_callback(self.ingest.stop)
+
+    async def _start_http(self) -> None:
+        cities = json.loads((GEOGRAPHY / "cities.json").read_text("utf-8"))
+        services = Services(
+            clock=self.clock,
+            store=self.store,
+            registry=self.registry,
+            supervisor=self.supervisor,
+            fleet=self.fleet,
+            feed=Feed(self.ingest, self.directory.knows),
+            passwords=await asyncio.to_thread(Passwords, PasswordHasher()),
+            terms=read_terms(),
+            place_of=Places(
+                (city["name"] + city.get("suffix", "市"), city["lon"], city["lat"]) for city in cities
+            ).nearest,
+            ingest_stats=lambda: self.ingest.stats,
+            store_stats=self.store.stats,
+            gateway_stats=lambda: asdict(self.gateway.stats()),
+            known_vehicles=lambda: len(self.directory),
+            version=VERSION,
+            feed_key=self.settings.feed_key,
+            ops_key=self.settings.ops_key,
+            is_draining=lambda: self.is_draining,
+            advance=self.clock.advance if isinstance(self.clock, VirtualClock) else None,
+        )
+        runner = make_runner(make_app(services), drain_s=self.settings.drain_s)
+        await runner.setup()
+        self._closing.push_async_callback(runner.cleanup)
+        at = address(self.settings.http)
+        await listening(web.TCPSite(runner, at.host, at.port).start(), at, "SHOUWANG_HTTP or --http")
+        self.http = f"{at.host}:{runner.addresses[0][1]}"
+
+    async def _start_gateway(self) -> None:
+        limits = Limits(
+            max_connections=self.settings.max_connections,
+            max_connections_per_ip=self.settings.max_connections_per_ip,
+            idle_timeout_s=self.settings.idle_timeout_s,
+            handshake_timeout_s=self.settings.handshake_timeout_s,
+        )
+        self.gateway = Gateway(terminals=self.directory, ingest=self.ingest, now=self.clock.now, limits=limits)
+        at = address(self.settings.jt808)
+        port = await listening(self.gateway.start(at.host, at.port), at, "SHOUWANG_JT808 or --jt808")
+        self.jt808 = f"{at.host}:{port}"
+        self._closing.push_async_callback(self.gateway.stop, patience_s=self.settings.drain_s)
+
+    # -- what the parts pass to each other ---------------------------------------------------------------------------
+
+    async def _append(self, received_at: float, fixes: Sequence[Fix]) -> int | None:
+        try:
+            return await self.store.append(encode_batch(received_at, fixes))
+        except StoreError as error:
+            log.error("telemetry is not acknowledged: %s", error)
+            return None
+
+    async def _route(self, batch: Batch) -> list[Outcome]:
+        try:
+            return await self.router.route(batch)
+        except StoreError as error:
+            raise NotDurable(str(error)) from error
+
+    async def _limits_of(self, vehicle_ids: Sequence[str]) -> Mapping[str, int]:
+        vehicles = await self.registry.vehicles(vehicle_ids)
+        return {key: vehicle.speed_limit_kmh for key, vehicle in vehicles.items()}
+
+    async def _follow_registry(self) -> None:
+        while True:
+            await asyncio.sleep(DIRECTORY_POLL_S)
+            try:
+                await self.directory.refresh(self._registry_changed, self.router.forget)
+            except StoreError as error:
+                log.warning("imports are not seen for now: %s", error)
+
+    def _registry_changed(self, vehicle: RegisteredVehicle) -> None:
+        actor = self.supervisor.actors(KIND).get(vehicle.id)
+        if actor is not None:
+            with suppress(MailboxFull):
+                actor.tell(RegistryChanged(vehicle.speed_limit_kmh))
+
+    async def rest(self) -> None:
+        """Returns when all that is under way has come to rest: what the virtual clock waits for."""
+        await self.ingest.rest()
+        await self.supervisor.rest()
+
+    async def _save(self) -> None:
+        try:
+            await self.checkpointer.write_all()
+        except StoreError as error:
+            log.error("the last checkpoint failed, the next start reads more of the log: %s", error)
+
+    def _keep_running(self, work: Any) -> None:
+        task = asyncio.create_task(work)
+        task.add_done_callback(_complain)
+
+        async def end() -> None:
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+
+        self._closing.push_async_callback(end)
+
+
+def _complain(task: asyncio.Task[Any]) -> None:
+    if not task.cancelled() and task.exception() is not None:
+        log.critical("a part of the service has ended", exc_info=task.exception())
+
+
+async def open_store(name: str) -> Store:
+    """Opens the store of this name. Raises ``UsageError`` for a name we don't know, ``StoreError`` when it can't be opened."""
+    kind, _, where = name.partition(":")
+    if kind == "sqlite" and where:
+        return await SqliteStore.open(Path(where))
+    raise UsageError(f"--store {name}: sqlite:PATH is needed, for example sqlite:data/shouwang.db")
+
+
+async def listening(starting: Any, at: object, setting: str) -> Any:
+    """Awaits a server's start; a port that is taken becomes a sentence."""
+    try:
+        return await starting
+    except OSError as error:
+        raise UsageError(f"can't listen on {at}: {error.strerror or error}. Choose another with {setting}") from error
+
+
+async def serve(settings: Settings, args: Namespace) -> int:
+    stopping = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stopping.set)
+    async with Service(settings, virtual_from=args.virtual_clock, clock_speed=args.clock_speed) as service:
+        print(f"ready http={service.http} jt808={service.jt808} store={service.store.name}", flush=True)
+        await stopping.wait()
+        service.is_draining = True
+        log.info("stopping: draining what is under way")
+    return 0
+
+
+# -- import, sim, demo ----------------------------------------------------------------------------------------------
+
+
+async def import_registry(store_name: str, file: str) -> int:
+    """Loads the lines that are good, names those that are not."""
+    hasher = PasswordHasher()
+    passwords = registry_import.Passwords(hasher.hash, partial(password_matches, hasher))
+    store = await open_store(store_name)
+    try:
+        lines = sys.stdin.buffer if file == "-" else registry_import.read_lines(Path(file))
+        report = await registry_import.import_lines(store, lines, passwords)
+    except OSError as error:
+        raise UsageError(f"can't read {file}: {error.strerror or error}") from error
+    finally:
+        await store.close()
+    for line_no, reason in report.bad:
+        print(f"line {line_no}: {reason}", file=sys.stderr)
+    loaded = ", ".join(f"{count} {kind}" for kind, count in report.loaded.items())
+    print(f"loaded {loaded}; {report.written} new or changed; {report.bad_count} bad lines")
+    return 1 if report.bad_count else 0
+
+
+def password_matches(hasher: PasswordHasher, encoded: str, password: str) -> bool:
+    try:
+        return hasher.verify(encoded, password)
+    except (VerifyMismatchError, InvalidHashError):
+        return False
+
+
+async def simulate(settings: Settings, args: Namespace) -> int:
+    at = address(args.jt808)
+    return await run_sim(
+        SimOptions(
+            api=args.api,
+            jt808_host=at.host,
+            jt808_port=at.port,
+            vehicles=args.vehicles,
+            seed=args.seed,
+            scenario=args.scenario,
+            duration_s=args.duration,
+            speedup=args.speedup,
+            interval_s=args.interval,
+            registry=Path(args.registry) if args.registry else None,
+            ops_key=settings.ops_key or None,
+        )
+    )
+
+
+async def demo(settings: Settings, args: Namespace) -> int:
+    """The service in a process of its own, as in real life, and the fleet in this one."""
+    registry = Path("data") / "demo-registry.jsonl"
+    registry.parent.mkdir(parents=True, exist_ok=True)
+    write_lines(registry, seed=args.seed, vehicles=args.vehicles, year=time.gmtime().tm_year)
+    await import_registry(args.store, str(registry))
+    feed_key = settings.feed_key or token_urlsafe(16)
+    command = [sys.executable, str(Path(__file__)), "serve", "--store", args.store, "--http", args.http]
+    command += ["--jt808", args.jt808, "--clock-speed", str(args.speedup)]
+    environment = {**environment_of_process(), "FEED_KEY": feed_key}
+    service = await asyncio.create_subprocess_exec(*command, stdout=asyncio.subprocess.PIPE, env=environment)
+    try:
+        ready = await until_ready(service)
+        api, args.jt808 = f"http://{ready['http']}", ready["jt808"]
+        args.api, args.registry = api, None
+        print_addresses(api, feed_key, business(args.seed, 0))
+        return await simulate(settings, args)
+    finally:
+        if service.returncode is None:
+            service.send_signal(signal.SIGTERM)
+        await service.wait()
+
+
+async def until_ready(service: asyncio.subprocess.Process) -> Mapping[str, str]:
+    """The parts of the service's ``ready`` line. Raises ``UsageError`` when it ends instead; it has said why."""
+    assert service.stdout is not None
+    line = (await service.stdout.readline()).decode()
+    if not line.startswith("ready "):
+        raise UsageError(f"the service did not start (status {await service.wait()})")
+    return dict(part.split("=", 1) for part in line.split()[1:])
+
+
+def print_addresses(api: str, feed_key: str, owner: Business) -> None:
+    print(
+        f"""
+  平安守望 demo (sandbox identity provider: nobody's real data)
+  health    {api}/health
+  metrics   {api}/metrics
+  owner     sign in:  curl -s {api}/api/v1/sessions -H 'Content-Type: application/json' \\
+              -d '{{"kind":"legal","username":"{owner.username}","password":"{owner.password}","terms_version":"{read_terms().version}"}}'
+            then:     curl -s {api}/api/v1/owner/vehicles -H 'Authorization: Bearer TOKEN'
+  feed      POST {api}/api/v1/telemetry with X-Feed-Key: {feed_key}
+""",
+        flush=True,
+    )
+
+
+# -- main -----------------------------------------------------------------------------------------------------------
+
+
+class JsonLines(logging.Formatter):
+    """A log line as JSON: time, level, logger, message, and the traceback if any."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        line = {
+            "at": time.strftime("%Y-%m-%dT%H:%M:%S%z", time.localtime(record.created)),
+            "level": record.levelname.lower(),
+            "logger": record.name,
+            "message": record.getMessage(),
+        }
+        if record.exc_info:
+            line["traceback"] = self.formatException(record.exc_info)
+        return json.dumps(line, ensure_ascii=False)
+
+
+def log_to_stderr(level: int) -> None:
+    handler = logging.StreamHandler()
+    handler.setFormatter(JsonLines())
+    logging.basicConfig(level=level, handlers=[handler])
+
+
+def allow_many_sockets() -> None:
+    """Every terminal is a socket: takes as many descriptors as the system lets us have."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Exit status: 0 done, 1 done in part or not agreed, 2 asked for what can't be done."""
+    try:
+        settings = from_environment()
+        args = parser(settings).parse_args(argv)
+        allow_many_sockets()
+        log_to_stderr(logging.INFO if args.command == "serve" else logging.WARNING)
+        match args.command:
+            case "serve":
+                return asyncio.run(serve(replace(settings, http=args.http, jt808=args.jt808, store=args.store), args))
+            case "import":
+                return asyncio.run(import_registry(args.store, args.file))
+            case "sim":
+                return asyncio.run(simulate(settings, args))
+            case _:
+                return asyncio.run(demo(settings, args))
+    except (UsageError, SettingsError, StoreError) as error:
+        print(f"run.py: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        return 130
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,91 @@
+"""What kinds of drivers and terminals does a fleet have, and which of them has this truck?"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+from random import Random
+from typing import Final
+
+
+class Driver(Enum):
+    """How the truck is driven."""
+
+    CAREFUL = "careful"
+    """Within the limit, a rest after two or three hours, a bed every night (or, for some, every day)."""
+    RELAY = "relay"
+    """Two drivers take turns, day and night, and change over during rests of at least 20 minutes."""
+    SPEEDING = "speeding"
+    """As careful about rests, but over the limit for minutes at a time."""
+    OVERLONG = "overlong"
+    """Hours on end with stops too short to rest."""
+
+
+class FatigueCarrier(Enum):
+    """How the terminal tells that its driver is tired, if it can."""
+
+    NONE = "none"
+    ALARM_BIT = "alarm bit 2"
+    ITEM_18 = "item 0x18"
+    CAMERA = "item 0x65"
+
+
+@dataclass(frozen=True, slots=True)
+class DriverMix:
+    """Weights of the driver kinds in a fleet; what is left of 1 is careful."""
+
+    relay: float = 0.35
+    speeding: float = 0.12
+    overlong: float = 0.05
+
+    def pick(self, draw: float) -> Driver:
+        """The kind at ``draw`` in [0, 1)."""
+        for kind, weight in (
+            (Driver.RELAY, self.relay),
+            (Driver.SPEEDING, self.speeding),
+            (Driver.OVERLONG, self.overlong),
+        ):
+            if draw < weight:
+                return kind
+            draw -= weight
+        return Driver.CAREFUL
+
+
+@dataclass(frozen=True, slots=True)
+class Device:
+    """What the terminal can do; it depends on the seed and the truck alone, never on the scenario."""
+
+    protocol_version: int | None
+    """1 for the 2019 layout, None for 2013's."""
+    computes_speeding: bool
+    """It sets alarm bit 1 itself, exactly when its own speed is above the limit."""
+    warns_of_speeding: bool
+    """It sets bit 13 within 5 km/h below the limit; only if it computes speeding."""
+    fatigue: FatigueCarrier
+    zeroes_without_fix: bool
+    """Without satellites it sends (0,0) instead of the last known position."""
+    vendor_items: bool
+    """It adds items that only its maker understands."""
+
+
+_LIMITS_KMH: Final = (None, None, None, None, None, None, None, None, 90, 80)
+DEFAULT_LIMIT_KMH: Final = 100
+
+
+def limit_kmh(seed: int, index: int) -> int | None:
+    """What the registry says of this vehicle's speed limit; None means 100."""
+    return Random(f"{seed}/limit/{index}").choice(_LIMITS_KMH)
+
+
+def device(seed: int, index: int) -> Device:
+    """The terminal in truck ``index`` of this seed's fleet."""
+    rng = Random(f"{seed}/device/{index}")
+    computes = rng.random() < 0.6
+    return Device(
+        protocol_version=1 if rng.random() < 0.5 else None,
+        computes_speeding=computes,
+        warns_of_speeding=computes and rng.random() < 0.4,
+        fatigue=rng.choices(list(FatigueCarrier), (4, 3, 1, 2))[0],
+        zeroes_without_fix=rng.random() < 0.5,
+        vendor_items=rng.random() < 0.3,
+    )

@@ -1,0 +1,353 @@
+"""What must the service tell about a vehicle, given the reports that it acknowledged?
+
+Written from the rules alone (R32, R50, R52 and the settled readings), over whole lists and without regard to cost; it
+shares nothing with the service, so that an error there does not find its twin here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from itertools import pairwise
+from math import asin, cos, radians, sin, sqrt
+from typing import Final, NamedTuple
+
+from sim.ledger import Told
+
+ACC_ON: Final = 1
+POSITIONED: Final = 2
+SPEEDING_BIT: Final = 1 << 1
+SPEEDING_BITS: Final = 1 << 1 | 1 << 13
+FATIGUE_BIT: Final = 1 << 2
+KINDS: Final = {
+    0: "emergency",
+    1: "speeding",
+    2: "fatigue",
+    3: "dangerous_driving",
+    4: "gnss_fault",
+    5: "antenna_open",
+    6: "antenna_short",
+    7: "power_low",
+    8: "power_lost",
+    9: "display_fault",
+    10: "tts_fault",
+    11: "camera_fault",
+    12: "ic_card_fault",
+    13: "speeding_warning",
+    14: "fatigue_warning",
+    18: "driving_time_exceeded",
+    19: "parked_too_long",
+    20: "area",
+    21: "route",
+    22: "section_time",
+    23: "off_route",
+    24: "vss_fault",
+    25: "fuel_abnormal",
+    26: "stolen",
+    27: "illegal_ignition",
+    28: "illegal_move",
+    29: "collision",
+    30: "rollover",
+    31: "illegal_door",
+}
+_FUTURE_S: Final = 300
+_QUARTER_S: Final = 900
+_STEADY_WITHIN_S: Final = 90
+_LEARNED_AFTER: Final = 4
+_LEARNED_SPAN_S: Final = 90
+_GAP_S: Final = 300
+_SPEEDING_PAIR_S: Final = 600
+_REST_S: Final = 1200
+_WARNING_S: Final = 12_600
+_FATIGUE_S: Final = 14_400
+_MOVING_DKMH: Final = 50
+_DAY_S: Final = 86_400
+_CHINA_S: Final = 8 * 3600
+_REANCHORED_AFTER: Final = 5
+
+
+class LastFix(NamedTuple):
+    """A position as the service shows it."""
+
+    fixed_at: int
+    lon_e6: int
+    lat_e6: int
+    speed_dkmh: int
+
+
+@dataclass(frozen=True, slots=True)
+class Episode:
+    """One alert, from its start to its end or still on."""
+
+    kind: str
+    source: str
+    started_at: int
+    ended_at: int | None
+    peak_dkmh: int
+
+
+@dataclass(frozen=True, slots=True)
+class Truth:
+    """Everything that can be known about one vehicle from a run's acknowledged reports."""
+
+    last_fix: LastFix | None
+    episodes: tuple[Episode, ...]
+    driving_s: dict[int, int]
+    """Seconds of driving by day, counted in days since 1970 of China's calendar."""
+    clock_offset_s: int
+    """By how much the terminal's clock was found to be ahead."""
+    fatigue_known_from: int
+    """From this fix time on the hours at the wheel are known: at the start, or after a rest that this run saw."""
+
+
+def truth(reports: Sequence[Told], *, limit_kmh: int, before: LastFix | None = None) -> Truth:
+    """Folds acknowledged reports, in their order of arrival, on top of the last fix ``before`` them.
+
+    What began before the run shows up as episodes that start at ``before``; they are not this run's to judge.
+    """
+    right, clock_offset_s = right_clocks(reports)
+    live = newest_only(right, before)
+    fixes = plausible(live, before)
+    driven = driving(fixes)
+    last = fixes[-1] if fixes else None
+    episodes = [*terminal_episodes(live), *fatigue_episodes(driven)]
+    if not any(report.alarms & SPEEDING_BITS for report in live):
+        episodes += speeding_episodes([*_as_report(before), *fixes], limit_kmh=limit_kmh)
+    rested = [step.fixed_at for step in driven if step.rest_s >= _REST_S]
+    return Truth(
+        last_fix=LastFix(last.fixed_at, last.lon_e6, last.lat_e6, last.speed_dkmh) if last else None,
+        episodes=tuple(sorted(episodes, key=lambda episode: (episode.started_at, episode.source, episode.kind))),
+        driving_s=by_day(driven),
+        clock_offset_s=clock_offset_s,
+        fatigue_known_from=0 if before is None else min(rested, default=1 << 62),
+    )
+
+
+# Whose time is right (R50)
+
+
+def right_clocks(reports: Iterable[Told]) -> tuple[list[Told], int]:
+    """The live reports and the offset found: taken off once it is known, and reports from the future left out."""
+    kept: list[Told] = []
+    steady: list[Told] = []
+    learned_s = 0
+    for report in reports:
+        if report.backfilled:
+            continue
+        offset_s = quarter_offset_s(report.fixed_at - report.received_at)
+        if steady and quarter_offset_s(steady[-1].fixed_at - steady[-1].received_at) != offset_s:
+            steady = []
+        steady.append(report)
+        if len(steady) >= _LEARNED_AFTER and report.received_at - steady[0].received_at >= _LEARNED_SPAN_S:
+            learned_s = offset_s
+        fixed_at = report.fixed_at - (learned_s if offset_s == learned_s else 0)
+        if fixed_at - report.received_at <= _FUTURE_S:
+            kept.append(report._replace(fixed_at=fixed_at))
+    return kept, learned_s
+
+
+def quarter_offset_s(skew_s: float) -> int:
+    """The whole quarter hours by which a clock is wrong; 0 where it is right or wrong in another way."""
+    if -_QUARTER_S / 2 < skew_s <= _FUTURE_S:
+        return 0
+    nearest = round(skew_s / _QUARTER_S) * _QUARTER_S
+    return nearest if abs(skew_s - nearest) <= _STEADY_WITHIN_S else 0
+
+
+# What is news, and where is the truck
+
+
+def newest_only(live: Iterable[Told], before: LastFix | None) -> list[Told]:
+    """Without duplicates and what is older than something already told."""
+    newest = before.fixed_at if before else 0
+    kept = []
+    for report in live:
+        if report.fixed_at > newest:
+            newest = report.fixed_at
+            kept.append(report)
+    return kept
+
+
+def plausible(live: Iterable[Told], before: LastFix | None) -> list[Told]:
+    """The reports that say where the truck is: positioned, on earth, and reachable from the fix before."""
+    kept: list[Told] = []
+    astray: list[Told] = []
+    last = before
+    for report in live:
+        if not report.status & POSITIONED or not on_earth(report):
+            continue
+        here = LastFix(report.fixed_at, report.lon_e6, report.lat_e6, report.speed_dkmh)
+        if last and not reachable(last, here):
+            if astray and not reachable(_as_fix(astray[-1]), here):
+                astray = []
+            astray.append(report)
+            if len(astray) < _REANCHORED_AFTER:
+                continue
+        astray = []
+        last = here
+        kept.append(report)
+    return kept
+
+
+def _as_fix(report: Told) -> LastFix:
+    return LastFix(report.fixed_at, report.lon_e6, report.lat_e6, report.speed_dkmh)
+
+
+def _as_report(fix: LastFix | None) -> list[Told]:
+    """The fix before the run, so that the first of the run can be the second of a pair."""
+    if fix is None:
+        return []
+    return [Told(0, fix.fixed_at, fix.fixed_at, fix.lon_e6, fix.lat_e6, fix.speed_dkmh, 0, 0, 0, POSITIONED, 0)]
+
+
+def on_earth(report: Told) -> bool:
+    """Not (0,0), and within the globe's degrees."""
+    somewhere = (report.lon_e6, report.lat_e6) != (0, 0)
+    return somewhere and abs(report.lon_e6) <= 180_000_000 and abs(report.lat_e6) <= 90_000_000
+
+
+def reachable(a: LastFix, b: LastFix) -> bool:
+    """Whether a truck could have driven from one to the other: 500 m, and 50 m/s."""
+    return metres(a, b) <= 500 + 50 * abs(b.fixed_at - a.fixed_at)
+
+
+def metres(a: LastFix | Told, b: LastFix | Told) -> float:
+    """Great-circle distance."""
+    lat_a, lat_b = radians(a.lat_e6 / 1e6), radians(b.lat_e6 / 1e6)
+    across = radians((b.lon_e6 - a.lon_e6) / 1e6)
+    half = sin((lat_b - lat_a) / 2) ** 2 + cos(lat_a) * cos(lat_b) * sin(across / 2) ** 2
+    return 2 * 6_371_008.8 * asin(sqrt(half))
+
+
+# Alerts of the terminal
+
+
+def terminal_episodes(live: Sequence[Told]) -> list[Episode]:
+    """For each kind the runs of reports that carry it."""
+    told = [(report, conditions(report)) for report in live]
+    camera = camera_states(live)
+    episodes = []
+    for kind in KINDS.values():
+        carried = [kind in kinds or (kind == "fatigue" and on) for (_, kinds), on in zip(told, camera, strict=True)]
+        episodes += runs(live, carried, kind=kind, source="terminal")
+    return episodes
+
+
+def conditions(report: Told) -> set[str]:
+    """What the alarm word and item 0x18 say; nothing where the word can't be true."""
+    word = report.alarms
+    if word.bit_count() >= 16:
+        word = 0
+    if not report.speed_dkmh:
+        word &= ~SPEEDING_BIT
+    kinds = {name for bit, name in KINDS.items() if word >> bit & 1}
+    return kinds | {"fatigue"} if report.abnormal & 1 else kinds
+
+
+def camera_states(live: Iterable[Told]) -> list[bool]:
+    """Whether item 0x65 holds a fatigue at each report: from its start (1) to its end (2), or just once (3)."""
+    states = []
+    held = False
+    for report in live:
+        held = report.camera_event == 1 or (held and report.camera_event != 2)
+        states.append(held or report.camera_event == 3)
+    return states
+
+
+def runs(reports: Sequence[Told], carried: Sequence[bool], *, kind: str, source: str) -> list[Episode]:
+    """One episode for each unbroken run of carrying reports; the first report after it is its end."""
+    episodes: list[Episode] = []
+    on = False
+    for report, carries in zip(reports, carried, strict=True):
+        if carries and on:
+            running = episodes[-1]
+            episodes[-1] = replace(running, peak_dkmh=max(running.peak_dkmh, report.speed_dkmh))
+        elif carries:
+            episodes.append(Episode(kind, source, report.fixed_at, None, report.speed_dkmh))
+        elif on:
+            episodes[-1] = replace(episodes[-1], ended_at=report.fixed_at)
+        on = carries
+    return episodes
+
+
+# Alerts of the platform
+
+
+def speeding_episodes(fixes: Sequence[Told], *, limit_kmh: int) -> list[Episode]:
+    """Above the limit on two fixes in a row, until the first that is not."""
+    fast = [fix.speed_dkmh > limit_kmh * 10 for fix in fixes]
+    carried = [False] * len(fixes)
+    for index, (a, b) in enumerate(pairwise(fixes)):
+        follows = b.fixed_at - a.fixed_at <= _SPEEDING_PAIR_S
+        if fast[index] and fast[index + 1] and (follows or carried[index]):
+            carried[index] = carried[index + 1] = True
+    return runs(fixes, carried, kind="speeding", source="platform")
+
+
+class Step(NamedTuple):
+    """What is known of the hours at the wheel when a fix has been taken in."""
+
+    fixed_at: int
+    speed_dkmh: int
+    added_s: int
+    driving_s: int
+    rest_s: int
+
+
+def driving(fixes: Sequence[Told]) -> list[Step]:
+    """Driving since the last real stop, and rest since the last movement, at each fix."""
+    steps: list[Step] = []
+    driving_s = rest_s = 0
+    for index, fix in enumerate(fixes):
+        added_s = 0
+        if index:
+            earlier = fixes[index - 1]
+            span_s = fix.fixed_at - earlier.fixed_at
+            moving = earlier.speed_dkmh >= _MOVING_DKMH
+            if span_s <= _GAP_S and moving:
+                added_s = span_s
+                driving_s += span_s
+                rest_s = 0
+            elif span_s <= _GAP_S or parked_through(earlier, fix):
+                rest_s += span_s
+            if rest_s >= _REST_S:
+                driving_s = 0
+        steps.append(Step(fix.fixed_at, fix.speed_dkmh, added_s, driving_s, rest_s))
+    return steps
+
+
+def parked_through(a: Told, b: Told) -> bool:
+    """Ignition off and wheels still at both ends of a gap, in one place: the truck stood."""
+    off = not (a.status | b.status) & ACC_ON
+    still = a.speed_dkmh < _MOVING_DKMH and b.speed_dkmh < _MOVING_DKMH
+    return off and still and metres(a, b) <= 200
+
+
+def fatigue_episodes(driven: Sequence[Step]) -> list[Episode]:
+    """A warning from 3.5 h on, fatigue from 4 h on, both until a rest of 20 min."""
+    episodes: list[Episode] = []
+    running: Episode | None = None
+    for step in driven:
+        kind = None
+        if step.driving_s > _FATIGUE_S:
+            kind = "fatigue"
+        elif step.driving_s > _WARNING_S:
+            kind = "fatigue_warning"
+        if running and kind != running.kind:
+            episodes.append(replace(running, ended_at=step.fixed_at))
+            running = None
+        if running:
+            running = replace(running, peak_dkmh=max(running.peak_dkmh, step.speed_dkmh))
+        elif kind:
+            running = Episode(kind, "platform", step.fixed_at, None, step.speed_dkmh)
+    return [*episodes, running] if running else episodes
+
+
+def by_day(driven: Iterable[Step]) -> dict[int, int]:
+    """Driving by the day in which an interval ended."""
+    days: dict[int, int] = {}
+    for step in driven:
+        if step.added_s:
+            day = (step.fixed_at + _CHINA_S) // _DAY_S
+            days[day] = days.get(day, 0) + step.added_s
+    return days
