@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import os
 import resource
 import signal
 import sys
@@ -19,7 +20,6 @@ from contextlib import AsyncExitStack, suppress
 from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
-from secrets import token_urlsafe
 from typing import Any, Final
 
 from aiohttp import web
@@ -40,6 +40,7 @@ from api.passwords import Passwords
 from api.ports import Services
 from api.terms import read_terms
 from arguments import parser
+from demo import DemoFailed, demo, sim_options
 from domain.fix import Batch, Fix
 from domain.places import Places
 from domain.profile import DEFAULT_PROFILE
@@ -54,10 +55,8 @@ from persistence.records import encode_batch
 from persistence.registry import Registry
 from persistence.sqlite import SqliteStore
 from persistence.store import Store, StoreError
-from settings import Settings, SettingsError, address, environment_of_process, from_environment
-from sim.main import SimOptions, run_sim
-from sim.registry_lines import Business, business
-from sim.registry_lines import write as write_lines
+from settings import Settings, SettingsError, address, from_environment
+from sim.main import run_sim
 
 log = logging.getLogger("shouwang")
 
@@ -275,7 +274,7 @@ async def listening(starting: Any, at: object, setting: str) -> Any:
     try:
         return await starting
     except OSError as error:
-        raise UsageError(f"can't listen on {at}: {error.strerror or error}. Choose another with {setting}") from error
+        raise UsageError(f"can't listen on {at}: {os.strerror(error.errno) if error.errno else error}. Choose another with {setting}") from error
 
 
 async def serve(settings: Settings, args: Namespace) -> int:
@@ -291,7 +290,7 @@ async def serve(settings: Settings, args: Namespace) -> int:
     return 0
 
 
-# -- import, sim, demo ----------------------------------------------------------------------------------------------
+# -- import, sim ----------------------------------------------------------------------------------------------------
 
 
 async def import_registry(store_name: str, file: str) -> int:
@@ -318,72 +317,6 @@ def password_matches(hasher: PasswordHasher, encoded: str, password: str) -> boo
         return hasher.verify(encoded, password)
     except (VerifyMismatchError, InvalidHashError):
         return False
-
-
-async def simulate(settings: Settings, args: Namespace) -> int:
-    at = address(args.jt808)
-    return await run_sim(
-        SimOptions(
-            api=args.api,
-            jt808_host=at.host,
-            jt808_port=at.port,
-            vehicles=args.vehicles,
-            seed=args.seed,
-            scenario=args.scenario,
-            duration_s=args.duration,
-            speedup=args.speedup,
-            interval_s=args.interval,
-            registry=Path(args.registry) if args.registry else None,
-            ops_key=settings.ops_key or None,
-        )
-    )
-
-
-async def demo(settings: Settings, args: Namespace) -> int:
-    """The service in a process of its own, as in real life, and the fleet in this one."""
-    registry = Path("data") / "demo-registry.jsonl"
-    registry.parent.mkdir(parents=True, exist_ok=True)
-    write_lines(registry, seed=args.seed, vehicles=args.vehicles, year=time.gmtime().tm_year)
-    await import_registry(args.store, str(registry))
-    feed_key = settings.feed_key or token_urlsafe(16)
-    command = [sys.executable, str(Path(__file__)), "serve", "--store", args.store, "--http", args.http]
-    command += ["--jt808", args.jt808, "--clock-speed", str(args.speedup)]
-    environment = {**environment_of_process(), "FEED_KEY": feed_key}
-    service = await asyncio.create_subprocess_exec(*command, stdout=asyncio.subprocess.PIPE, env=environment)
-    try:
-        ready = await until_ready(service)
-        api, args.jt808 = f"http://{ready['http']}", ready["jt808"]
-        args.api, args.registry = api, None
-        print_addresses(api, feed_key, business(args.seed, 0))
-        return await simulate(settings, args)
-    finally:
-        if service.returncode is None:
-            service.send_signal(signal.SIGTERM)
-        await service.wait()
-
-
-async def until_ready(service: asyncio.subprocess.Process) -> Mapping[str, str]:
-    """The parts of the service's ``ready`` line. Raises ``UsageError`` when it ends instead; it has said why."""
-    assert service.stdout is not None
-    line = (await service.stdout.readline()).decode()
-    if not line.startswith("ready "):
-        raise UsageError(f"the service did not start (status {await service.wait()})")
-    return dict(part.split("=", 1) for part in line.split()[1:])
-
-
-def print_addresses(api: str, feed_key: str, owner: Business) -> None:
-    print(
-        f"""
-  平安守望 demo (sandbox identity provider: nobody's real data)
-  health    {api}/health
-  metrics   {api}/metrics
-  owner     sign in:  curl -s {api}/api/v1/sessions -H 'Content-Type: application/json' \\
-              -d '{{"kind":"legal","username":"{owner.username}","password":"{owner.password}","terms_version":"{read_terms().version}"}}'
-            then:     curl -s {api}/api/v1/owner/vehicles -H 'Authorization: Bearer TOKEN'
-  feed      POST {api}/api/v1/telemetry with X-Feed-Key: {feed_key}
-""",
-        flush=True,
-    )
 
 
 # -- main -----------------------------------------------------------------------------------------------------------
@@ -429,10 +362,10 @@ def main(argv: Sequence[str] | None = None) -> int:
             case "import":
                 return asyncio.run(import_registry(args.store, args.file))
             case "sim":
-                return asyncio.run(simulate(settings, args))
+                return asyncio.run(run_sim(sim_options(settings, args)))
             case _:
-                return asyncio.run(demo(settings, args))
-    except (UsageError, SettingsError, StoreError) as error:
+                return asyncio.run(demo(settings, args, program=Path(__file__)))
+    except (UsageError, DemoFailed, SettingsError, StoreError) as error:
         print(f"run.py: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:

@@ -34,6 +34,7 @@ WALLS: Final[Mapping[str, frozenset[str]]] = {
     "sim": frozenset(f"gateway.jt808.{file}" for file in CODEC),  # a client: it knows the codec, nothing else of us
     "settings": frozenset(),
     "arguments": frozenset({"settings"}),
+    "demo": frozenset({"settings", "sim", "api.terms"}),
 }
 """Room → what of ours it may import besides itself. ``run``, ``bench`` and ``tests`` may import any room; none, ``run``."""
 
