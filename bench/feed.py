@@ -1,0 +1,92 @@
+"""How many fixes a second does the feed take with 10 thousand to 1 million vehicles active, and what does each weigh?"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from bench.feed_load import Taken
+from bench.figures import Figure, emit
+from bench.load import phone
+from bench.processes import Server, driven, python, resident_bytes
+from bench.subject import Service, vehicle_line
+
+FLEETS = {10_000: 30, 100_000: 6, 1_000_000: 2}
+"""Vehicles → rounds of a fix each that are measured, after one round that brings every vehicle to life."""
+BEGINS_AGO_S = 200
+"""Fixes are of the last and next minutes: what a right clock says."""
+
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """A load, and the processor time that the server took for it, all its threads together."""
+
+    load: Taken
+    cpu_s: float
+
+    @property
+    def fixes_a_core_second(self) -> float:
+        return self.load.fixes / self.cpu_s
+
+
+def cost(server: Server, *, vehicles: int, first_round: int, rounds: int, begins_at: int) -> Cost:
+    """Drives the server from another process."""
+    options = {"--vehicles": vehicles, "--first-round": first_round, "--rounds": rounds, "--begins-at": begins_at}
+    words = [str(word) for option in options.items() for word in option]
+    answer, spent_s = driven(python("-m", "bench.feed_load", server.addresses["http"], *words), server)
+    return Cost(Taken(**answer), spent_s)
+
+
+def sink_cost(*, vehicles: int, rounds: int) -> Cost:
+    with Server(python("-m", "bench.http_sink")) as server:
+        return cost(server, vehicles=vehicles, first_round=1, rounds=rounds, begins_at=int(time.time()))
+
+
+def our_cost(folder: Path, *, vehicles: int, rounds: int) -> tuple[Cost, float]:
+    """With every vehicle active; and the bytes that each added to a service that only knew the registry."""
+    registry = (vehicle_line(number, phone(number)) for number in range(vehicles))
+    with Service(folder / f"{vehicles}.db", registry) as service:
+        before = resident_bytes(service.pid)
+        begins_at = int(time.time()) - BEGINS_AGO_S
+        cost(service, vehicles=vehicles, first_round=0, rounds=1, begins_at=begins_at)
+        measured = cost(service, vehicles=vehicles, first_round=1, rounds=rounds, begins_at=begins_at)
+        return measured, (resident_bytes(service.pid) - before) / vehicles
+
+
+def figures(vehicles: int, ours: Cost, sink: Cost, weight: float) -> list[Figure]:
+    """The aims are for the largest fleet: memory shared by all weighs less on each of many."""
+    largest = vehicles == max(FLEETS)
+    name = f"feed, {vehicles:,} vehicles active"
+    return [
+        Figure(name, "fixes/s", ours.load.rate, sink.load.rate, "null HTTP sink"),
+        Figure(
+            "  of one core",
+            "fixes/s",
+            ours.fixes_a_core_second,
+            sink.fixes_a_core_second,
+            "null HTTP sink",
+            "≥ 100,000" if largest else "",
+            ours.fixes_a_core_second >= 100_000 if largest else None,
+        ),
+        Figure(
+            "  one active vehicle",
+            "bytes",
+            weight,
+            aim="≤ 1,536" if largest else "",
+            met=weight <= 1_536 if largest else None,
+        ),
+    ]
+
+
+def main() -> None:
+    for vehicles, rounds in FLEETS.items():
+        with TemporaryDirectory(prefix="bench-") as folder:
+            sink = sink_cost(vehicles=vehicles, rounds=rounds)
+            ours, weight = our_cost(Path(folder), vehicles=vehicles, rounds=rounds)
+        emit(figures(vehicles, ours, sink, weight))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,106 @@
+"""How many fixes a second does a feed take? A platform that posts each vehicle's next fix, round after round."""
+
+from __future__ import annotations
+
+import argparse
+import http.client
+import json
+import sys
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass
+from itertools import pairwise
+from time import perf_counter
+from typing import Final
+
+import msgpack
+
+from bench.load import phone
+from bench.subject import FEED_KEY
+from domain.fix import STATUS_ACC_ON, STATUS_POSITIONED
+
+ROWS: Final = 10_000
+"""At most, of one call: some 400 KB."""
+SENDERS: Final = 4
+"""Calls under way at a time, each for vehicles of its own: a vehicle's fixes come in order."""
+INTERVAL_S: Final = 10
+STEP_E6: Final = 2_000
+"""Millionths of a degree of longitude an interval: some 70 km/h."""
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """What a load came to."""
+
+    fixes: int
+    took_s: float
+
+    @property
+    def rate(self) -> float:
+        return self.fixes / self.took_s
+
+
+def bodies(vehicles: range, rounds: range, *, begins_at: int) -> list[bytes]:
+    """What one sender posts for its vehicles, in order; MessagePack by another package than the one that reads it."""
+    status = STATUS_ACC_ON | STATUS_POSITIONED
+    packed = []
+    for number in rounds:
+        fixed_at, lon_e6 = begins_at + number * INTERVAL_S, 105_000_000 + number * STEP_E6
+        for first in range(0, len(vehicles), ROWS):
+            rows = [
+                (phone(vehicle), fixed_at, lon_e6, 30_000_000 + vehicle, 50, 700, 90, 0, status, 0)
+                for vehicle in vehicles[first : first + ROWS]
+            ]
+            packed.append(msgpack.packb(rows))
+    return packed
+
+
+class Sender:
+    """One connection that is kept open. Raises ``RuntimeError`` when a fix is not accepted."""
+
+    def __init__(self, address: str) -> None:
+        host, _, port = address.rpartition(":")
+        self._connection = http.client.HTTPConnection(host, int(port), timeout=120)
+
+    def post(self, body: bytes) -> None:
+        headers = {"Content-Type": "application/msgpack", "X-Feed-Key": FEED_KEY}
+        self._connection.request("POST", "/api/v1/telemetry", body, headers)
+        response = self._connection.getresponse()
+        answer = response.read()
+        if response.status != 200 or json.loads(answer)["stale"] or json.loads(answer)["rejected"]:
+            raise RuntimeError(f"not all was accepted: {response.status} {answer[:500]!r}")
+
+
+def post_all(address: str, shares: Sequence[Sequence[bytes]]) -> float:
+    """Each share through a connection of its own, all at a time; how long it took (s)."""
+    senders = [Sender(address) for _ in shares]
+
+    def post(sender: Sender, share: Sequence[bytes]) -> None:
+        for body in share:
+            sender.post(body)
+
+    started = perf_counter()
+    with ThreadPoolExecutor(len(shares)) as threads:
+        list(threads.map(post, senders, shares))
+    return perf_counter() - started
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m bench.feed_load", description=__doc__)
+    parser.add_argument("target", metavar="HOST:PORT")
+    parser.add_argument("--vehicles", type=int, required=True)
+    parser.add_argument("--first-round", type=int, default=0)
+    parser.add_argument("--rounds", type=int, required=True)
+    parser.add_argument("--begins-at", type=int, required=True, help="time of each vehicle's first fix, Unix seconds")
+    options = parser.parse_args()
+    rounds = range(options.first_round, options.first_round + options.rounds)
+    bounds = [options.vehicles * number // SENDERS for number in range(SENDERS + 1)]
+    shares = [bodies(range(*share), rounds, begins_at=options.begins_at) for share in pairwise(bounds)]
+    print("go", flush=True)
+    sys.stdin.readline()  # Whoever measures the server's processor time says when.
+    took_s = post_all(options.target, shares)
+    print(json.dumps(asdict(Taken(options.vehicles * options.rounds, took_s))), flush=True)
+
+
+if __name__ == "__main__":
+    main()
