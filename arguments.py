@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from datetime import datetime
 
-from settings import Settings
+from settings import Settings, SettingsError, address
 
 
 def parser(settings: Settings) -> argparse.ArgumentParser:
@@ -25,10 +25,7 @@ def parser(settings: Settings) -> argparse.ArgumentParser:
 
 
 def _serve(command: argparse.ArgumentParser, settings: Settings) -> None:
-    command.add_argument("--http", default=settings.http, metavar="HOST:PORT", help="default %(default)s; port 0: any")
-    command.add_argument(
-        "--jt808", default=settings.jt808, metavar="HOST:PORT", help="default %(default)s; port 0: any"
-    )
+    _listening(command, settings)
     _store(command, settings)
     command.add_argument(
         "--virtual-clock",
@@ -48,7 +45,9 @@ def _import(command: argparse.ArgumentParser, settings: Settings) -> None:
 
 def _sim(command: argparse.ArgumentParser, settings: Settings) -> None:
     command.add_argument("--api", default=f"http://{settings.http}", metavar="URL", help="default %(default)s")
-    command.add_argument("--jt808", default=settings.jt808, metavar="HOST:PORT", help="default %(default)s")
+    command.add_argument(
+        "--jt808", type=host_port, default=settings.jt808, metavar="HOST:PORT", help="default %(default)s"
+    )
     _fleet(command, vehicles=1000)
     command.add_argument(
         "--scenario", default="everyday", metavar="NAME", help="default %(default)s; an unknown one lists all"
@@ -57,13 +56,19 @@ def _sim(command: argparse.ArgumentParser, settings: Settings) -> None:
 
 
 def _demo(command: argparse.ArgumentParser, settings: Settings) -> None:
-    command.add_argument("--http", default=settings.http, metavar="HOST:PORT", help="default %(default)s")
-    command.add_argument("--jt808", default=settings.jt808, metavar="HOST:PORT", help="default %(default)s")
-    command.add_argument("--store", default="sqlite:data/demo.db", metavar="STORE", help="default %(default)s")
+    _listening(command, settings)
+    command.add_argument("--store", metavar="sqlite:PATH", help="default: one in data/ for each speed")
     _fleet(command, vehicles=2000)
     command.add_argument(
         "--scenario", default="everyday", metavar="NAME", help="default %(default)s; an unknown one lists all"
     )
+
+
+def _listening(command: argparse.ArgumentParser, settings: Settings) -> None:
+    for option, default in (("--http", settings.http), ("--jt808", settings.jt808)):
+        command.add_argument(
+            option, type=host_port, default=default, metavar="HOST:PORT", help="default %(default)s; port 0: any"
+        )
 
 
 def _store(command: argparse.ArgumentParser, settings: Settings) -> None:
@@ -84,19 +89,34 @@ def _fleet(command: argparse.ArgumentParser, *, vehicles: int) -> None:
     )
 
 
+def host_port(text: str) -> str:
+    """HOST:PORT, as it came: looked at before anything is opened, defaults from the environment too."""
+    try:
+        address(text)
+    except SettingsError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+    return text
+
+
 def positive(text: str) -> float:
     """A number above 0."""
-    value = float(text)
+    try:
+        value = float(text)
+    except ValueError:
+        value = 0.0
     if not 0 < value < 1e9:
-        raise argparse.ArgumentTypeError(f"{text} is not a number above 0")
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number above 0")
     return value
 
 
 def count(text: str) -> int:
     """A whole number above 0."""
-    value = int(text)
+    try:
+        value = int(text)
+    except ValueError:
+        value = 0
     if not 0 < value <= 10_000_000:
-        raise argparse.ArgumentTypeError(f"{text} is not a whole number from 1 to 10,000,000")
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 1 to 10,000,000")
     return value
 
 

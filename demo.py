@@ -19,6 +19,8 @@ from sim.registry_lines import Business, business
 from sim.registry_lines import write as write_registry
 
 FOLDER: Final = Path("data")
+STORE: Final = f"sqlite:{FOLDER}/demo.db"
+"""At real speed; a fast clock gets a store of its own, since its fixes lie in everybody else's future."""
 LOG: Final = FOLDER / "demo-service.log"
 
 
@@ -47,6 +49,7 @@ def sim_options(settings: Settings, args: Namespace) -> SimOptions:
 async def demo(settings: Settings, args: Namespace, *, program: Path) -> int:
     """The service in a process of its own, as in real life, and the fleet in this one; the verdict's exit status."""
     FOLDER.mkdir(parents=True, exist_ok=True)
+    args.store = args.store or (STORE if args.speedup == 1 else f"sqlite:{FOLDER}/demo-x{args.speedup:g}.db")
     registry = FOLDER / "demo-registry.jsonl"
     write_registry(registry, seed=args.seed, vehicles=args.vehicles, year=time.gmtime().tm_year)
     importing = await asyncio.create_subprocess_exec(

@@ -29,6 +29,16 @@ class Recovered:
     last_number: int
 
 
+async def newest_time(store: Store) -> float | None:
+    """When the newest log entry was received, by the clock of the process that wrote it; None for an empty log."""
+    after = max((await store.watermarks()).values(), default=0) - 1
+    newest = None
+    while page := await store.read_log(after=max(after, 0), limit=LOG_PAGE):
+        after, entry = page[-1]
+        newest = decode_batch(entry)[0]
+    return newest
+
+
 class Recovery:
     """Brings back one process's fleet; run it once, before anything is let in."""
 

@@ -33,7 +33,7 @@ class UnknownScenario(ValueError):
         super().__init__(f"there is no scenario {name!r}; there are: {', '.join(sorted(SCENARIOS))}")
 
 
-_EVERYDAY_FAULTS: Final = FaultRates(duplicate=0.002, junk_items=0.01, chopped=0.01, no_fix=0.001, reboot=0.0003)
+_EVERYDAY_FAULTS: Final = FaultRates(duplicate=0.002, junk_items=0.01, chopped=0.004, no_fix=0.001, reboot=0.0003)
 
 SCENARIOS: Final = MappingProxyType(
     {

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import TYPE_CHECKING, Final, NamedTuple
 
+from domain.fix import Fix
+from gateway.jt808.address import Address
 from gateway.jt808.deviations import Deviations
 from gateway.jt808.limits import Limits
 from gateway.jt808.ports import Ingest, Terminals
@@ -12,12 +15,27 @@ from gateway.jt808.ports import Ingest, Terminals
 if TYPE_CHECKING:
     from gateway.jt808.session import Session
 
+ACKNOWLEDGED_AT_ONCE: Final = 256
+"""Answers written before the event loop gets its turn: some milliseconds."""
+
+
+class Owed(NamedTuple):
+    """An acknowledgement that a terminal gets when its report is durable."""
+
+    session: Session
+    address: Address
+    ack: int
+    """Message id and serial, one above the other."""
+
 
 class Exchange:
     """One per gateway. The counters are plain fields: the hot path adds to them."""
 
     __slots__ = (
+        "_fixes",
+        "_owed",
         "_sessions",
+        "_soon",
         "acks",
         "bytes_in",
         "bytes_out",
@@ -33,17 +51,65 @@ class Exchange:
         "tick",
     )
 
-    def __init__(self, *, terminals: Terminals, ingest: Ingest, limits: Limits, now: Callable[[], float]) -> None:
+    def __init__(
+        self,
+        *,
+        terminals: Terminals,
+        ingest: Ingest,
+        limits: Limits,
+        now: Callable[[], float],
+        soon: Callable[[Callable[[], None]], object],
+    ) -> None:
+        """``soon`` calls something back in the event loop's next turn (``loop.call_soon``)."""
         self.terminals = terminals
         self.ingest = ingest
         self.limits = limits
         self.now = now
+        self._soon = soon
         self.deviations = Deviations()
         self._sessions: dict[str, Session] = {}
+        self._fixes: list[Fix] = []
+        self._owed: list[Owed] = []
         self.tick = 0.0
         """Real loop time, as of the last sweep: exact enough for time-outs, and free."""
         self.frames = self.acks = self.bytes_in = self.bytes_out = 0
         self.in_flight = self.not_stored = self.takeovers = 0
+
+    def take(self, fix: Fix, owed: Owed) -> None:
+        """Takes in one report; all that come in one turn of the event loop are handed over together."""
+        if not self._fixes:
+            self._soon(self.hand_over)
+        self._fixes.append(fix)
+        self._owed.append(owed)
+        self.in_flight += 1
+
+    def hand_over(self) -> None:
+        """Hands over what was taken in so far, so that whatever is submitted next comes after it."""
+        if self._fixes:
+            fixes, self._fixes = self._fixes, []
+            owed, self._owed = self._owed, []
+            self.ingest.submit(fixes, partial(self._stored, owed))
+
+    def _stored(self, all_owed: Sequence[Owed], durable: bool) -> None:
+        """What could not be stored is not acknowledged: the terminals will send it again."""
+        if durable:
+            self._acknowledge(all_owed, 0)
+        else:
+            self.in_flight -= len(all_owed)
+            self.not_stored += len(all_owed)
+
+    def _acknowledge(self, all_owed: Sequence[Owed], start: int) -> None:
+        """Pays a slice of what is owed, and the rest in the event loop's next turns: every answer is a system call."""
+        some = all_owed[start : start + ACKNOWLEDGED_AT_ONCE]
+        acks: list[int] = []
+        for owed, following in zip(some, (*some[1:], None), strict=True):
+            acks.append(owed.ack)
+            if following is None or following.session is not owed.session or following.address is not owed.address:
+                owed.session.acknowledge(owed.address, acks)
+                acks = []
+        self.in_flight -= len(some)
+        if start + len(some) < len(all_owed):
+            self._soon(partial(self._acknowledge, all_owed, start + len(some)))
 
     def seat(self, session: Session, terminal: str) -> None:
         """``terminal`` speaks through ``session`` from now on; whoever did so before is dead, and closed."""

@@ -186,7 +186,7 @@ def _take_assembled(session: Session, message: Unfinished) -> None:
     fixes = _fixes_of(session, frame) if frame.message_id in _REPORTS else []
     if fixes:
         acks = [frame.message_id << 16 | serial for serial in {frame.serial, last_serial}]
-        session.submit_assembled(fixes, acks, key)
+        session.submit(fixes, acks, key)
         return
     session.finished = key
     handle(session, frame)

@@ -48,7 +48,7 @@ class GatewayStats:
     bytes_out_total: int
     takeovers_total: int
     in_flight: int
-    """Submissions that are not durable yet."""
+    """Reports, and submissions of several, that are not durable yet."""
     not_stored_total: int
     """Reports that we did not acknowledge because the store failed."""
     refused: Mapping[str, int]
@@ -62,7 +62,13 @@ class Gateway:
         self, *, terminals: Terminals, ingest: Ingest, now: Callable[[], float], limits: Limits | None = None
     ) -> None:
         self.limits = limits or Limits()
-        self.exchange = Exchange(terminals=terminals, ingest=ingest, limits=self.limits, now=now)
+        self.exchange = Exchange(
+            terminals=terminals,
+            ingest=ingest,
+            limits=self.limits,
+            now=now,
+            soon=lambda work: asyncio.get_running_loop().call_soon(work),
+        )
         self.connections: dict[Connection, None] = {}
         self._by_ip: Counter[str] = Counter()
         self._waiting_for_room: list[Connection] = []

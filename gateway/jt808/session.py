@@ -10,7 +10,7 @@ from domain.fix import Fix
 from gateway.jt808 import handlers
 from gateway.jt808 import message_ids as ids
 from gateway.jt808.address import Address
-from gateway.jt808.exchange import Exchange
+from gateway.jt808.exchange import Exchange, Owed
 from gateway.jt808.frames import Frame, FrameError, FrameReader, decode, encode, unescape
 from gateway.jt808.location import fix_of
 from gateway.jt808.messages import Reply
@@ -88,21 +88,15 @@ class Session:
         if reader.noise != self._noise:
             self._hear_noise(chunk)
         self.exchange.frames += len(pieces)
-        fixes: list[Fix] = []
-        acks: list[int] = []
         for piece in pieces:
             address = self._address
             content = unescape(piece) if b"\x7d" in piece else piece
             serial = address.serial_of_plain_location(content) if address else None
             if address and serial is not None:
-                fixes.append(fix_of(content, self.terminal, 0, self.note, address.body_at, len(content) - 1))
-                acks.append(ids.LOCATION << 16 | serial)
+                fix = fix_of(content, self.terminal, 0, self.note, address.body_at, len(content) - 1)
+                self.exchange.take(fix, Owed(self, address, ids.LOCATION << 16 | serial))
             else:
-                # It may change the address that the acknowledgements of those before it go to.
-                self.submit(fixes, acks)
-                fixes, acks = [], []
                 self._receive_any(piece)
-        self.submit(fixes, acks)
 
     def _hear_noise(self, chunk: bytes) -> None:
         reader = self._reader
@@ -166,32 +160,31 @@ class Session:
 
     # What goes out
 
-    def submit(self, fixes: Sequence[Fix], acks: Sequence[int]) -> None:
-        """Hands fixes over; ``acks`` (message id and serial, one above the other) are given when they are durable."""
-        if fixes and self._address:
-            self.exchange.in_flight += 1
-            self.exchange.ingest.submit(fixes, partial(self._stored, self._address, acks))
+    def submit(self, fixes: Sequence[Fix], acks: Sequence[int], key: Key | None = None) -> None:
+        """Hands fixes over; ``acks`` (message id and serial, one above the other) are given when they are durable.
 
-    def submit_assembled(self, fixes: Sequence[Fix], acks: Sequence[int], key: Key) -> None:
-        """The same for a split message: when it is durable, it is also finished."""
+        ``key``: they came in a split message, which is finished then.
+        """
         if fixes and self._address:
+            self.exchange.hand_over()
             self.exchange.in_flight += 1
-            self.exchange.ingest.submit(fixes, partial(self._stored_assembled, self._address, acks, key))
+            self.exchange.ingest.submit(fixes, partial(self._stored, self._address, acks, key))
 
-    def _stored(self, address: Address, acks: Sequence[int], durable: bool) -> None:
+    def _stored(self, address: Address, acks: Sequence[int], key: Key | None, durable: bool) -> None:
         """What could not be stored is not acknowledged: the terminal will send it again."""
-        exchange = self.exchange
-        exchange.in_flight -= 1
+        self.exchange.in_flight -= 1
         if not durable:
-            exchange.not_stored += len(acks)
-        elif not self.closed:
-            exchange.acks += len(acks)
-            self._write(b"".join([address.reply(self._next_serial(), to=ack) for ack in acks]))
-
-    def _stored_assembled(self, address: Address, acks: Sequence[int], key: Key, durable: bool) -> None:
-        if durable:
+            self.exchange.not_stored += len(acks)
+            return
+        if key is not None:
             self.finished = key
-        self._stored(address, acks, durable)
+        self.acknowledge(address, acks)
+
+    def acknowledge(self, address: Address, acks: Sequence[int]) -> None:
+        """Says 'done' to these, in one go."""
+        if not self.closed:
+            self.exchange.acks += len(acks)
+            self._write(b"".join([address.reply(self._next_serial(), to=ack) for ack in acks]))
 
     def reply(self, frame: Frame, result: int = ids.RESULT_OK) -> None:
         """Acknowledges one frame, if it is of those that are answered."""

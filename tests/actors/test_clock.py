@@ -102,3 +102,11 @@ async def test_a_clock_of_speed_sixty_runs_a_minute_a_second() -> None:
     clock = RealClock(lambda: machine[0], speed=60)
     machine[0] += 2
     assert clock.now() == 1000 + 120
+
+
+async def test_a_fast_clock_goes_on_from_where_its_predecessor_ended() -> None:
+    machine = [1000.0]
+    clock = RealClock(lambda: machine[0], speed=60)
+    clock.start_from(9000.0)
+    machine[0] += 1
+    assert clock.now() == 9060

@@ -45,6 +45,7 @@ class Shelf:
         self.has_room = True
         self._at_once = at_once
         self._waiting: list[Callable[[bool], None]] = []
+        self._soon: list[Callable[[], None]] = []
         self._for_room: list[Callable[[], None]] = []
 
     def submit(self, fixes: Sequence[Fix], done: Callable[[bool], None]) -> None:
@@ -54,7 +55,14 @@ class Shelf:
         if self._at_once:
             asyncio.get_running_loop().call_soon(self.settle, True)
 
+    def soon(self, work: Callable[[], None]) -> None:
+        """The event loop's next turn, which ``settle`` brings."""
+        self._soon.append(work)
+
     def settle(self, durable: bool = True) -> None:
+        turn, self._soon = self._soon, []
+        for work in turn:
+            work()
         waiting, self._waiting = self._waiting, []
         for done in waiting:
             done(durable)

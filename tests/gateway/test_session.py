@@ -38,7 +38,9 @@ class Talk:
 
     def __init__(self, phone: str = PHONE, version: int | None = None, limits: Limits | None = None) -> None:
         self.shelf = Shelf()
-        self.exchange = Exchange(terminals=Registry(), ingest=self.shelf, limits=limits or Limits(), now=lambda: NOW)
+        self.exchange = Exchange(
+            terminals=Registry(), ingest=self.shelf, limits=limits or Limits(), now=lambda: NOW, soon=self.shelf.soon
+        )
         self.wire = Wire()
         self.session = Session(self.exchange, self.wire)
         self.terminal = Terminal(phone, version)

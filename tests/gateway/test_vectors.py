@@ -238,7 +238,7 @@ def result_deserved(row: Row, frame: Frame) -> int | None:
 def test_a_published_frame_gets_the_answer_it_deserves(row: Row) -> None:
     frame, _ = read(row)
     shelf, wire = Shelf(), Wire()
-    exchange = Exchange(terminals=EverybodyIsWelcome(), ingest=shelf, limits=Limits(), now=lambda: NOW)
+    exchange = Exchange(terminals=EverybodyIsWelcome(), ingest=shelf, limits=Limits(), now=lambda: NOW, soon=shelf.soon)
     Session(exchange, wire).receive(b"\x7e" + raw(row) + b"\x7e")
     shelf.settle()
     said = wire.said()

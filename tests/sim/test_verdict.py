@@ -121,3 +121,10 @@ def test_a_flood_of_differences_is_counted_and_only_partly_kept() -> None:
 
 def test_nothing_compared_is_not_clean() -> None:
     assert not Verdict().clean
+
+
+def test_an_alert_that_stood_there_before_the_run_does_not_fail_it_though_its_time_lies_ahead() -> None:
+    ahead = SeenAlert("collision", "terminal", NOON + 5000, NOON + 5060, 0.0)
+    assert not judged(alerts=(EMERGENCY, SPEEDING, ahead)).clean
+    before = Before(None, frozenset(), frozenset({("collision", "terminal", NOON + 5000)}))
+    assert judged(alerts=(EMERGENCY, SPEEDING, ahead), before=before).clean
