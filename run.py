@@ -17,7 +17,7 @@ import sys
 import time
 from argparse import Namespace
 from collections.abc import Mapping, Sequence
-from contextlib import AsyncExitStack, suppress
+from contextlib import AsyncExitStack
 from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
@@ -29,7 +29,7 @@ from argon2.exceptions import InvalidHashError, VerifyMismatchError
 
 from actors.checkpoints import Checkpointer
 from actors.clock import RealClock, VirtualClock
-from actors.directory import Directory
+from actors.directory import Changes, Directory
 from actors.recovery import Recovery, newest_time
 from actors.runtime import Dispatcher, MailboxFull
 from actors.supervisor import Supervisor
@@ -55,7 +55,7 @@ from persistence import registry_import
 from persistence.records import encode_batch
 from persistence.registry import Registry
 from persistence.sqlite import SqliteStore
-from persistence.store import Store, StoreError
+from persistence.store import Store, StoreError, StoreUnavailable
 from settings import Settings, SettingsError, address, from_environment
 from sim.main import run_sim
 
@@ -85,6 +85,8 @@ class Service:
             self.clock = RealClock(time.time, speed=clock_speed)
         self.http = self.jt808 = ""
         self.is_draining = False
+        self._untold: dict[str, RegisteredVehicle] = {}
+        """Vehicles too busy to be told their new speed limit yet."""
         self._closing = AsyncExitStack()
 
     async def __aenter__(self) -> Service:
@@ -157,6 +159,7 @@ class Service:
             self.fleet,
             folded=lambda: self.ingest.folded,
             between_batches=self.ingest.between_batches,
+            forget=self.router.forget,
             cycle_s=self.settings.checkpoint_s,
             retention_s=self.settings.retention_days * 86_400,
         )
@@ -164,7 +167,7 @@ class Service:
         self._keep_running(self.checkpointer.run())
         self._keep_running(self._follow_registry())
         self.ingest.start()
-        self._closing.push_async_callback(self.ingest.stop)
+        self._closing.push_async_callback(self.ingest.stop, patience_s=self.settings.drain_s)
 
     async def _start_http(self) -> None:
         cities = json.loads((GEOGRAPHY / "cities.json").read_text("utf-8"))
@@ -222,7 +225,7 @@ class Service:
     async def _route(self, batch: Batch) -> list[Outcome]:
         try:
             return await self.router.route(batch)
-        except StoreError as error:
+        except StoreUnavailable as error:
             raise NotDurable(str(error)) from error
 
     async def _limits_of(self, vehicle_ids: Sequence[str]) -> Mapping[str, int]:
@@ -233,15 +236,37 @@ class Service:
         while True:
             await asyncio.sleep(DIRECTORY_POLL_S)
             try:
-                await self.directory.refresh(self._registry_changed, self.router.forget)
+                while changes := await self.directory.look():
+                    await self._take_in(changes)
+                for vehicle in list(self._untold.values()):
+                    self._tell_limit(vehicle)
             except StoreError as error:
                 log.warning("imports are not seen for now: %s", error)
 
-    def _registry_changed(self, vehicle: RegisteredVehicle) -> None:
+    async def _take_in(self, changes: Changes) -> None:
+        """A terminal that moves takes nothing along: all it told of its old vehicle is checkpointed there before."""
+        moving = self.directory.moving(changes)
+
+        def switch() -> None:
+            self.directory.take_in(changes)
+            for terminal in moving:
+                self.router.forget(terminal)
+
+        if moving:
+            await self.checkpointer.write_all_and(switch)
+        else:
+            switch()
+        for vehicle in changes.vehicles:
+            self._tell_limit(vehicle)
+
+    def _tell_limit(self, vehicle: RegisteredVehicle) -> None:
         actor = self.supervisor.actors(KIND).get(vehicle.id)
-        if actor is not None:
-            with suppress(MailboxFull):
+        self._untold.pop(vehicle.id, None)
+        try:
+            if actor is not None:
                 actor.tell(RegistryChanged(vehicle.speed_limit_kmh))
+        except MailboxFull:
+            self._untold[vehicle.id] = vehicle
 
     async def rest(self) -> None:
         """Returns when all that is under way has come to rest: what the virtual clock waits for."""
@@ -297,6 +322,10 @@ async def serve(settings: Settings, args: Namespace) -> int:
         relieve_garbage_collector()
         print(f"ready http={service.http} jt808={service.jt808} store={service.store.name}", flush=True)
         await stopping.wait()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(
+                number, os._exit, 1
+            )  # A second signal does not wait; the store is safe at any moment.
         service.is_draining = True
         log.info("stopping: draining what is under way")
     return 0

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -18,7 +20,7 @@ from persistence.store import Checkpoint, Put, Store, StoreError
 
 log = logging.getLogger(__name__)
 
-MAX_STATES: Final = 2000
+MAX_STATES: Final = 500
 """States in one commit; what a larger partition has more follows in the next."""
 
 
@@ -67,15 +69,16 @@ class Checkpointer:
         *,
         folded: Callable[[], int],
         between_batches: asyncio.Lock,
+        forget: Callable[[str], None] = lambda terminal: None,
         cycle_s: float = 30.0,
         retention_s: float = 7 * 86_400.0,
     ) -> None:
         """``folded`` tells the newest log number that is wholly with the actors, ``between_batches`` keeps it so.
 
-        ``cycle_s`` is real seconds, ``retention_s`` the system clock's.
+        ``forget`` hears of the terminals whose vehicles were let go. ``cycle_s`` is real seconds, ``retention_s`` the
+        system clock's.
         """
-        self.cycles = 0
-        self.failures = 0
+        self._forget = forget
         self._store = store
         self._supervisor = supervisor
         self._fleet = fleet
@@ -86,29 +89,36 @@ class Checkpointer:
         self._watermarks: dict[int, int] = {}
 
     async def run(self) -> None:
-        """Goes round until cancelled; what the store refuses is tried again in the next round."""
+        """Goes round until cancelled; what fails is tried again in the next round."""
         while True:
             for partition in range(PARTITIONS):
                 await asyncio.sleep(self._cycle_s / PARTITIONS)
-                await self._try(partition)
-            self.cycles += 1
-            self.retire()
+                await self._try(f"checkpoint of partition {partition}", self.write(partition))
+            await self._try("letting cold vehicles go", self.retire())
+            await self._try("forgetting old telemetry", self.trim())
             self._supervisor.forgive()
-            try:
-                await self.trim()
-            except StoreError as error:
-                log.warning("old telemetry stays for now: %s", error)
 
     async def write_all(self) -> None:
         """Writes every partition now: the clean end of a process. Raises ``StoreUnavailable``."""
         for partition in range(PARTITIONS):
             await self.write(partition)
 
+    async def write_all_and(self, change: Callable[[], None]) -> None:
+        """Writes everything, then makes ``change`` before anything more is folded. Raises ``StoreUnavailable``."""
+        await self.write_all()
+        async with self._between_batches:
+            for partition in range(PARTITIONS):
+                await self._write(partition, contextlib.nullcontext())
+            change()
+
     async def write(self, partition: int) -> None:
         """One partition's changes and its watermark; nothing where nothing happened. Raises ``StoreUnavailable``."""
+        await self._write(partition, self._between_batches)
+
+    async def _write(self, partition: int, between_batches: AbstractAsyncContextManager[None]) -> None:
         more = True
         while more:
-            async with self._between_batches:
+            async with between_batches:
                 capture, more = self._capture(partition)
             if not capture.taken and capture.watermark <= self._watermarks.get(partition, 0):
                 return
@@ -137,19 +147,25 @@ class Checkpointer:
         self._fleet.dirty[partition] = later + busy
         return capture, bool(later)
 
-    async def _try(self, partition: int) -> None:
+    async def _try(self, what: str, work: Coroutine[None, None, None]) -> None:
         try:
-            await self.write(partition)
+            await work
         except StoreError as error:
-            self.failures += 1
-            log.warning("checkpoint of partition %d waits: %s", partition, error)
+            log.warning("%s waits: %s", what, error)
+        except Exception:
+            log.exception("%s failed", what)
 
-    def retire(self) -> None:
-        """Lets the vehicles go that nothing was heard of and nobody asked for, if all of them is stored."""
+    async def retire(self) -> None:
+        """Lets the vehicles go that nothing was heard of for long, if all of them is stored."""
         retired, self._fleet.retired = self._fleet.retired, []
-        for actor in retired:
-            if not (actor.dirty or actor.saving or actor.online):
-                self._supervisor.passivate(KIND, actor.key)
+        for number, actor in enumerate(retired):
+            if number % MAX_STATES == 0:
+                await asyncio.sleep(0)
+            if actor.dirty or actor.saving or actor.online:
+                continue
+            newest = actor.vehicle.newest
+            if self._supervisor.passivate(KIND, actor.key, actor) and newest is not None:
+                self._forget(newest.terminal)
 
     async def trim(self) -> None:
         """Forgets log entries that are older than the retention and that no recovery would need."""

@@ -9,8 +9,11 @@ from __future__ import annotations
 
 import asyncio
 import heapq
+import logging
 from collections.abc import Awaitable, Callable
 from typing import Final, Protocol
+
+log = logging.getLogger(__name__)
 
 SLICE: Final = 500
 """How many targets are woken before the event loop gets its turn."""
@@ -83,7 +86,10 @@ class Agenda:
         self.lateness_s = now - at
         self.worst_lateness_s = max(self.worst_lateness_s, self.lateness_s)
         for target in due:
-            target.on_wake(now)
+            try:
+                target.on_wake(now)
+            except Exception:
+                log.exception("a timer's target failed")
         return len(due)
 
 
@@ -132,7 +138,9 @@ class RealClock:
         self._handle = None
         # Wakes that arrive while we fire must not arm anew: we arm once, below.
         self._armed_for = float("-inf")
-        self.agenda.fire(self.now())
+        now, fired = self.now(), 0
+        while fired < SLICE and (more := self.agenda.fire(now)):
+            fired += more
         self._arm()
 
 

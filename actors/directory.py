@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hmac
 from base64 import b32encode
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from hashlib import sha256
 from typing import Final, Protocol
 
@@ -56,31 +56,34 @@ class Directory:
         for terminal, vehicle_id, needs_auth in await self._source.directory():
             self._set(terminal, vehicle_id, needs_auth=needs_auth)
 
-    async def refresh(self, changed: Callable[[RegisteredVehicle], None], moved: Callable[[str], None]) -> None:
-        """Takes in what imports have written since; ``changed`` hears of each vehicle, ``moved`` of each terminal."""
-        while True:
-            changes = await self._source.changes(self._cursor)
-            if changes.vehicles:
-                self._take_in(changes, changed, moved)
-            if changes.cursor == self._cursor:
-                return
+    async def look(self) -> Changes | None:
+        """What imports have written since ``take_in`` was called last, None when nothing. Raises ``StoreUnavailable``."""
+        changes = await self._source.changes(self._cursor)
+        if not changes.vehicles:
             self._cursor = changes.cursor
+            return None
+        return changes
 
-    def _take_in(
-        self, changes: Changes, changed: Callable[[RegisteredVehicle], None], moved: Callable[[str], None]
-    ) -> None:
-        now = {vehicle.id: vehicle for vehicle in changes.vehicles}
-        for terminal in [terminal for terminal, vehicle_id in self._vehicles.items() if vehicle_id in now]:
-            if now[self._vehicles[terminal]].terminal_phone != terminal:
-                del self._vehicles[terminal]
-                self._without_auth.discard(terminal)
-                moved(terminal)
-        for vehicle in now.values():
+    def moving(self, changes: Changes) -> set[str]:
+        """The terminals that will not report for the vehicle any more for which they report now."""
+        phones = {vehicle.id: vehicle.terminal_phone for vehicle in changes.vehicles}
+        leaving = {terminal for terminal, key in self._vehicles.items() if phones.get(key, terminal) != terminal}
+        taken = {
+            vehicle.terminal_phone
+            for vehicle in changes.vehicles
+            if self._vehicles.get(vehicle.terminal_phone, vehicle.id) != vehicle.id
+        }
+        return leaving | taken
+
+    def take_in(self, changes: Changes) -> None:
+        """From now on it is as the registry says."""
+        for terminal in self.moving(changes):
+            del self._vehicles[terminal]
+            self._without_auth.discard(terminal)
+        for vehicle in changes.vehicles:
             if vehicle.terminal_phone:
-                if self._vehicles.get(vehicle.terminal_phone) != vehicle.id:
-                    moved(vehicle.terminal_phone)
                 self._set(vehicle.terminal_phone, vehicle.id, needs_auth=vehicle.needs_auth)
-            changed(vehicle)
+        self._cursor = changes.cursor
 
     def _set(self, terminal: str, vehicle_id: str, *, needs_auth: bool) -> None:
         self._vehicles[terminal] = vehicle_id

@@ -59,6 +59,7 @@ class Recovery:
 
     async def run(self) -> Recovered:
         """Raises ``StoreError`` when the store can't be read."""
+        self._kind.replaying = True
         watermarks = await self._store.watermarks()
         for partition in range(PARTITIONS):
             await self._wake_hot(partition)
@@ -69,17 +70,29 @@ class Recovery:
                 fixes += await self._refold(number, entry, watermarks)
             last_number = page[-1][0]
             entries += len(page)
+        self._kind.replaying = False
+        await self._apply_limits()
         last_number = max(after, last_number, max(watermarks.values(), default=0))
         return Recovered(len(self._supervisor.actors(KIND)), entries, fixes, last_number)
 
     async def _wake_hot(self, partition: int) -> None:
-        """Vehicles last announced online: whether they still are, their timers find out at once."""
+        """Vehicles last announced online: those that are not any more count as offline from the start."""
         hot = await self._store.hot_states(partition)
         limits = await self._limits_of([key for key, _ in hot]) if hot else {}
         for key, record in hot:
             if key in limits:
                 actor = self._kind.actor(key, record, limits[key], online=True)
                 self._supervisor.adopt(KIND, key, actor)
+
+    async def _apply_limits(self) -> None:
+        """The log is read with the speed limits of then; from now on the registry's hold."""
+        living = self._supervisor.actors(KIND)
+        keys = list(living)
+        for start in range(0, len(keys), PAUSE_EVERY):
+            for key, limit_kmh in (await self._limits_of(keys[start : start + PAUSE_EVERY])).items():
+                actor = living.get(key)
+                if isinstance(actor, VehicleActor):
+                    actor.vehicle.limit_dkmh = limit_kmh * 10
 
     async def _refold(self, number: int, entry: bytes, watermarks: Mapping[int, int]) -> int:
         received_at, fixes = decode_batch(entry)
@@ -98,7 +111,7 @@ class Recovery:
         done = 0
         for key, fix in wanted:
             actor = behind.get(key)
-            if key in todo and isinstance(actor, VehicleActor):
+            if key in todo and isinstance(actor, VehicleActor) and not actor.is_suspended:
                 refold(actor, fix, received_at, number)
                 done += 1
                 if done % PAUSE_EVERY == 0:

@@ -111,15 +111,17 @@ class Dispatcher:
 
     def _turn(self) -> None:
         ready, until = self._ready, perf_counter() + self.slice_s
-        while ready:
-            ready.popleft()._drain()
-            if perf_counter() >= until:
-                break
-        if ready:
-            asyncio.get_running_loop().call_soon(self._turn)
-        else:
-            self._armed = False
-            self._tell_resting()
+        try:
+            while ready:
+                ready.popleft()._drain()
+                if perf_counter() >= until:
+                    break
+        finally:  # Whatever a failure hook throws, the others' messages are handled.
+            if ready:
+                asyncio.get_running_loop().call_soon(self._turn)
+            else:
+                self._armed = False
+                self._tell_resting()
 
     @property
     def backlog(self) -> int:

@@ -33,11 +33,17 @@ class Kind(Protocol):
     """How actors of one kind come to life."""
 
     async def load(self, keys: Sequence[str]) -> Mapping[str, Actor]:
-        """Actors from their stored state; a key that means nothing is not in the answer."""
+        """Actors from their stored state; a key that means nothing is not in the answer.
+
+        One whose state can't be read comes back suspended. Raises ``StoreUnavailable``.
+        """
         ...
 
     async def reload(self, key: str) -> Actor:
-        """One actor from all that the store knows of it, the log's tail included; what throws again is passed over."""
+        """One actor from all that the store knows of it, the log's tail included; what throws again is passed over.
+
+        Raises ``StoreError``.
+        """
         ...
 
 
@@ -108,30 +114,41 @@ class Supervisor:
             raise Unanswered(f"{kind} has too much waiting") from None
 
     async def activate(self, kind: str, keys: Sequence[str]) -> None:
-        """Brings those of ``keys`` to life that are not; each is loaded once, however many ask at once."""
+        """Brings those of ``keys`` to life that are not; each is loaded once, however many ask at once.
+
+        A load that fails or is cancelled is only its own asker's failure: whoever waited with it loads again.
+        """
         living, loading = self._actors[kind], self._loading
-        waiting = [future for key in keys if (future := loading.get((kind, key))) is not None]
-        missing = [key for key in dict.fromkeys(keys) if key not in living and (kind, key) not in loading]
-        if missing:
-            done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-            loading.update(((kind, key), done) for key in missing)
-            try:
-                living.update(await self._kinds[kind].load(missing))
-            finally:
-                for key in missing:
-                    del loading[kind, key]
-                done.set_result(None)
-        for future in waiting:
-            await future
+        unknown: set[str] = set()
+        while missing := [key for key in dict.fromkeys(keys) if key not in living and key not in unknown]:
+            mine = [key for key in missing if (kind, key) not in loading]
+            if mine:
+                await self._load(kind, mine)
+                unknown.update(key for key in mine if key not in living)
+            else:
+                await asyncio.wait({loading[kind, key] for key in missing})
+
+    async def _load(self, kind: str, keys: Sequence[str]) -> None:
+        done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._loading.update(((kind, key), done) for key in keys)
+        try:
+            for key, actor in (await self._kinds[kind].load(keys)).items():
+                self.adopt(kind, key, actor)
+        finally:
+            for key in keys:
+                del self._loading[kind, key]
+            done.set_result(None)
 
     def adopt(self, kind: str, key: str, actor: Actor) -> None:
-        """Takes in an actor that recovery has made."""
+        """Takes in a loaded actor; a suspended one could not be read, and is tried again later."""
         self._actors[kind][key] = actor
+        if actor.is_suspended:
+            self._failures[kind, key] = _Failures(0, self._clock.now(), parked=True)
+            self._restart_soon(kind, key, actor, PARK_S)
 
-    def passivate(self, kind: str, key: str) -> bool:
-        """Lets a quiet actor go; its next message activates it again. False when it is busy."""
-        actor = self._actors[kind].get(key)
-        if actor is None or not actor.is_quiet:
+    def passivate(self, kind: str, key: str, actor: Actor) -> bool:
+        """Lets this quiet actor go; the key's next message activates it again. False when it is busy, or not the one."""
+        if self._actors[kind].get(key) is not actor or not actor.is_quiet:
             return False
         del self._actors[kind][key]
         actor.bury("passivated")
@@ -181,10 +198,11 @@ class Supervisor:
     async def _restart(self, kind: str, key: str, actor: Actor, delay_s: float) -> None:
         await asyncio.sleep(delay_s)
         await self.dispatcher.finished(actor)
-        successor = await self._reload(kind, key)
-        while (kind, key) in self._overflowed:  # The log grew past what was read, and the mailbox could not hold it.
+        while True:
             self._overflowed.discard((kind, key))
             successor = await self._reload(kind, key)
+            if (kind, key) not in self._overflowed:
+                break  # Else the log grew past what was read, and the mailbox could not hold it.
         self.restarts += 1
         if (failures := self._failures.get((kind, key))) is not None:
             failures.parked = False
@@ -200,8 +218,10 @@ class Supervisor:
                 return await self._kinds[kind].reload(key)
             except StoreError as error:
                 log.warning("%s:%s can't restart yet: %s", kind, key, error)
-                await asyncio.sleep(retry_s)
-                retry_s = min(retry_s * 2, MAX_RELOAD_DELAY_S)
+            except Exception:
+                log.exception("%s:%s can't restart", kind, key)
+            await asyncio.sleep(retry_s)
+            retry_s = min(retry_s * 2, MAX_RELOAD_DELAY_S)
 
     @property
     def parked(self) -> int:

@@ -48,7 +48,7 @@ class Router:
         return outcomes
 
     def forget(self, terminal: str) -> None:
-        """The registry moved this terminal; its next fix finds the way anew."""
+        """The terminal has moved, or its vehicle sleeps; its next fix finds the way anew."""
         self._routes.pop(terminal, None)
 
     def _hand_over(self, fixes: Sequence[Fix], rows: Sequence[int], batch: Batch, outcomes: list[Outcome]) -> list[int]:
@@ -82,7 +82,8 @@ class Router:
         await self._supervisor.activate(KIND, list(keys.values()))
         living = self._supervisor.actors(KIND)
         for terminal in lost:
-            actor = living.get(keys.get(terminal, ""))
+            # Asked again: the registry may have moved the terminal while its vehicle was loaded.
+            actor = living.get(self._vehicle_of(terminal) or "")
             if isinstance(actor, VehicleActor):
                 self._routes[terminal] = actor
             else:

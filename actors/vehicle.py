@@ -79,7 +79,7 @@ class Fleet:
 class VehicleActor(Actor):
     """One vehicle. Telemetry takes the short way in (``take``); everything else comes through the mailbox."""
 
-    __slots__ = ("armed_for", "dirty", "fleet", "online", "saving", "vehicle")
+    __slots__ = ("armed_for", "caught_up", "dirty", "fleet", "online", "saving", "vehicle")
 
     mailbox_limit: ClassVar[int] = 256
 
@@ -91,11 +91,15 @@ class VehicleActor(Actor):
         self.online = False
         self.dirty = False
         self.saving = False
+        self.caught_up = 0
+        """Up to this log number everything was read from the log; what the mailbox still has of it came twice."""
         self.armed_for = NEVER
         if online:
             self._arrive()
-        else:
-            self._arm(fleet.clock.now() + fleet.passivate_after_s)
+        if not self.online:
+            if online:
+                self.mark_dirty()  # The store still calls it hot.
+            self._arm_passivation()
 
     @property
     def key(self) -> str:
@@ -114,6 +118,8 @@ class VehicleActor(Actor):
         if self._phase != IDLE:
             if self._phase == STOPPED:
                 return None
+            if not self.dirty:
+                self.mark_dirty()  # So that no checkpoint passes over what waits.
             self.tell(Report(fix, received_at, number))
             return Outcome.QUEUED
         return self._fold(fix, received_at, number)
@@ -131,7 +137,8 @@ class VehicleActor(Actor):
     def on_receive(self, message: Message) -> Any:
         match message:
             case Report():
-                self._fold(message.fix, message.received_at, message.number)
+                if message.number > self.caught_up:
+                    self._fold(message.fix, message.received_at, message.number)
             case Look():
                 return self.view()
             case RegistryChanged():
@@ -147,6 +154,17 @@ class VehicleActor(Actor):
                 self.fleet.conflated += 1
                 return True
         return False
+
+    def suspend(self) -> None:
+        super().suspend()
+        if not self.dirty:
+            self.mark_dirty()
+
+    def hand_over(self, successor: Actor) -> None:
+        super().hand_over(successor)
+        self.leave()
+        if isinstance(successor, VehicleActor) and successor.mailbox_depth and not successor.dirty:
+            successor.mark_dirty()
 
     def view(self) -> VehicleView:
         vehicle, now = self.vehicle, self.fleet.clock.now()
@@ -193,7 +211,7 @@ class VehicleActor(Actor):
                 self.mark_dirty()  # The store should know that it is cold.
         else:
             fleet.retired.append(self)
-        self._arm(now + fleet.passivate_after_s)
+        self._arm_passivation()
 
     def leave(self) -> None:
         """Announces offline, once."""
@@ -201,6 +219,10 @@ class VehicleActor(Actor):
             self.online = False
             self.fleet.online -= 1
             self.fleet.announcements += 1
+
+    def _arm_passivation(self) -> None:
+        """In whole seconds, so that many share one place on the agenda."""
+        self._arm(float(int(self.fleet.clock.now() + self.fleet.passivate_after_s) + 1))
 
     def _arm(self, at: float) -> None:
         if at < self.armed_for:

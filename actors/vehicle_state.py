@@ -2,29 +2,31 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Final, NamedTuple
 
 from actors.runtime import Actor, Dispatcher
-from actors.vehicle import Fleet, VehicleActor
+from actors.vehicle import KIND, Fleet, VehicleActor
 from domain.alerts import Alert
 from domain.fix import Fix
+from domain.registry import partition_of
 from domain.terminal_clock import TerminalClock
 from domain.vehicle import Suspect, Vehicle
 from persistence.records import decode, decode_batch, encode
-from persistence.store import IndexEntry, Put, Store
+from persistence.store import IndexEntry, Put, Store, StoreFormatError
 
 log = logging.getLogger(__name__)
 
 ALERT_KIND: Final = "alert"
 BY_VEHICLE: Final = "vehicle"
-LOG_PAGE: Final = 200
+LOG_PAGE: Final = 50
 LOAD_PAGE: Final = 250
 
 
 class VehicleRecord(NamedTuple):
-    """What the store keeps of a vehicle, version 1. The limit is the registry's; unsaved alerts go beside it."""
+    """What the store keeps of a vehicle, version 1; unsaved alerts go beside it."""
 
     newest: Fix | None
     fixed_at: int
@@ -46,6 +48,8 @@ class VehicleRecord(NamedTuple):
     suspect: Suspect | None
     backfilled: tuple[int, ...]
     applied: int
+    limit_dkmh: int
+    """As it was when the state was folded: the log's tail is folded with it, too."""
 
 
 def to_record(vehicle: Vehicle) -> bytes:
@@ -71,6 +75,7 @@ def to_record(vehicle: Vehicle) -> bytes:
             vehicle.suspect,
             tuple(vehicle.backfilled or ()),
             vehicle.applied,
+            vehicle.limit_dkmh,
         )
     )
 
@@ -107,6 +112,8 @@ class VehicleKind:
         vehicle_of: Callable[[str], str | None],
     ) -> None:
         """``limits_of`` tells the speed limits (km/h) of those of these vehicles that are registered."""
+        self.replaying = False
+        """While the log's tail is read, speed limits stay as they were then; afterwards the registry's hold."""
         self._store = store
         self._dispatcher = dispatcher
         self._fleet = fleet
@@ -125,21 +132,38 @@ class VehicleKind:
     async def reload(self, key: str) -> Actor:
         limits = await self._limits_of((key,))
         records = await self._store.states((key,))
-        vehicle = from_record(key, records.get(key), limits.get(key, self._fleet.profile.speed_limit_kmh))
-        actor = VehicleActor(self._dispatcher, self._fleet, vehicle)
-        after = vehicle.applied
+        limit_kmh = limits.get(key, self._fleet.profile.speed_limit_kmh)
+        vehicle = from_record(key, records.get(key), limit_kmh)
+        actor = VehicleActor(self._dispatcher, self._fleet, vehicle, online=True)
+        watermarks = await self._store.watermarks()
+        after = max(vehicle.applied, watermarks.get(partition_of(key), 0))
         while page := await self._store.read_log(after=after, limit=LOG_PAGE):
             for number, entry in page:
+                await asyncio.sleep(0)
                 received_at, fixes = decode_batch(entry)
                 for fix in fixes:
                     if self._vehicle_of(fix.terminal) == key:
                         refold(actor, fix, received_at, number)
             after = page[-1][0]
+        actor.caught_up = after
+        vehicle.limit_dkmh = limit_kmh * 10
         return actor
 
     def actor(self, key: str, record: bytes | None, limit_kmh: int, *, online: bool = False) -> VehicleActor:
-        """An actor around a stored state; ``online`` is what was announced last."""
-        return VehicleActor(self._dispatcher, self._fleet, from_record(key, record, limit_kmh), online=online)
+        """An actor around a stored state; ``online`` is what was announced last.
+
+        One that can't be read is suspended, so that what it has is not overwritten and its neighbours are served.
+        """
+        try:
+            vehicle = from_record(key, record, limit_kmh)
+        except StoreFormatError:
+            log.exception("%s:%s can't be read and waits", KIND, key)
+            actor = VehicleActor(self._dispatcher, self._fleet, Vehicle(key))
+            actor.suspend()
+            return actor
+        if not self.replaying:
+            vehicle.limit_dkmh = limit_kmh * 10
+        return VehicleActor(self._dispatcher, self._fleet, vehicle, online=online)
 
 
 def refold(actor: VehicleActor, fix: Fix, received_at: float, number: int) -> None:

@@ -43,7 +43,7 @@ class Quality:
     speeding_at_standstill: int = 0
 
     def note_drift(self, vehicle_key: str, day: int) -> None:
-        if day != self.drift_day:
+        if day > self.drift_day:
             self.drift_day = day
             self.drifting_vehicles.clear()
         self.drifting_vehicles.add(vehicle_key)

@@ -214,7 +214,8 @@ def _late(vehicle: Vehicle, fix: Fix, fixed_at: int, profile: Profile, quality: 
     newest = vehicle.newest
     if newest is None or fixed_at != vehicle.fixed_at or not fix.alarms & ~(newest.alarms | vehicle.held):
         return Outcome.STALE
-    more = fix._replace(alarms=fix.alarms | vehicle.held)
+    ended = (fix.alarms >> bits.LATCH_SHIFT) & bits.CAMERA & ~fix.alarms
+    more = fix._replace(alarms=fix.alarms | vehicle.held & ~ended)
     _judge(vehicle, more, fixed_at, vehicle.driving_s, profile, quality, platform_rules=False)
     return Outcome.NEWEST
 
@@ -271,9 +272,12 @@ def _drive(
 
 
 def _was_parked(newest: Fix, fix: Fix, moved_m: float, profile: Profile) -> bool:
-    """A sleeping terminal: engine off before and after a long silence, at the same place."""
-    engine_off = not (newest.status | fix.status) & STATUS_ACC_ON
-    return engine_off and fix.speed_dkmh < profile.moving_dkmh and moved_m <= profile.parked_within_m
+    """A sleeping terminal: engine off when it fell silent, and it wakes standing at the same place."""
+    return (
+        not newest.status & STATUS_ACC_ON
+        and fix.speed_dkmh < profile.moving_dkmh
+        and moved_m <= profile.parked_within_m
+    )
 
 
 def _begin_day(vehicle: Vehicle, day: int) -> None:

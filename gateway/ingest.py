@@ -42,6 +42,8 @@ class IngestStats:
     fixes: int = 0
     batches: int = 0
     failed_batches: int = 0
+    unrouted_batches: int = 0
+    """Durable ones that did not reach the vehicles, by a bug of ours."""
     waiting: int = 0
     append_s: float = 0.0
     """How long the last group took to become durable."""
@@ -96,9 +98,15 @@ class Ingest:
     def start(self) -> None:
         self._tasks = [asyncio.create_task(self._write()), asyncio.create_task(self._fold())]
 
-    async def stop(self) -> None:
-        """Returns when all that was submitted is durable and with the vehicles, or refused."""
-        await self.rest()
+    async def stop(self, *, patience_s: float = 10.0) -> None:
+        """Returns when all that was submitted is durable and with the vehicles, or refused, or patience has ended."""
+        try:
+            async with asyncio.timeout(patience_s):
+                await self.rest()
+        except TimeoutError:
+            log.error(
+                "%d fixes are still on their way; those in the log are read at the next start", self.stats.waiting
+            )
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -141,7 +149,7 @@ class Ingest:
         if self._on_room and self.room():
             callbacks, self._on_room = self._on_room, []
             for callback in callbacks:
-                callback()
+                _call(callback)
 
     # -- through -----------------------------------------------------------------------------------------------------
 
@@ -157,7 +165,7 @@ class Ingest:
             self.stats.append_s = perf_counter() - began
             for submission in group:
                 if submission.on_durable is not None:
-                    submission.on_durable(number is not None)
+                    _call(submission.on_durable, number is not None)
             if number is None:
                 self.stats.failed_batches += 1
                 self._refuse(group)
@@ -180,7 +188,7 @@ class Ingest:
     def _refuse(self, group: Sequence[_Submission]) -> None:
         for submission in group:
             if submission.on_folded is not None:
-                submission.on_folded(None)
+                _call(submission.on_folded, None)
         self._leave(group)
 
     async def _fold(self) -> None:
@@ -188,22 +196,38 @@ class Ingest:
             batch, group = await self._durable.get()
             async with self.between_batches:
                 outcomes = await self._route_surely(batch)
-                self.folded = batch.number
+                if not self.stats.unrouted_batches:
+                    self.folded = batch.number
             self.stats.batches += 1
             self.stats.fixes += len(batch.fixes)
             self.stats.lag_s = perf_counter() - group[0].at
             at = 0
             for submission in group:
                 if submission.on_folded is not None:
-                    submission.on_folded(outcomes[at : at + len(submission.fixes)])
+                    _call(submission.on_folded, outcomes[at : at + len(submission.fixes)])
                 at += len(submission.fixes)
             self._leave(group)
 
-    async def _route_surely(self, batch: Batch) -> list[Outcome]:
-        """The batch is acknowledged, so it must reach the vehicles: waits for a store that vehicles can't be loaded from."""
+    async def _route_surely(self, batch: Batch) -> Sequence[Outcome]:
+        """The batch is acknowledged, so it must reach the vehicles: waits for a store that vehicles can't be loaded from.
+
+        What a bug keeps from them stays in the log: ``folded`` stands still from then on, and the next start reads it.
+        """
         while True:
             try:
                 return await self._route(batch)
             except NotDurable as error:
                 log.warning("a durable batch waits for its vehicles: %s", error)
                 await asyncio.sleep(ROUTE_RETRY_S)
+            except Exception:
+                self.stats.unrouted_batches += 1
+                log.exception("log entry %d can't be handed to its vehicles; the next start reads it", batch.number)
+                return [Outcome.QUEUED] * len(batch.fixes)
+
+
+def _call(callback: Callable[..., None], *answer: object) -> None:
+    """One sender's callback that throws is no matter of the others."""
+    try:
+        callback(*answer)
+    except Exception:
+        log.exception("a sender's callback failed")

@@ -18,13 +18,11 @@ from persistence.store import StoreFormatError
 T = TypeVar("T")
 
 BATCH_VERSION: Final = 1
-_INT_BITS: Final = 64
-_LOW_BITS: Final = (1 << 32) - 1
 
 _ENCODER: Final = msgspec.msgpack.Encoder()
 _VERSIONED: Final = msgspec.msgpack.Decoder(list[msgspec.Raw])
 _INTEGER: Final = msgspec.msgpack.Decoder(int)
-_BATCH: Final = msgspec.msgpack.Decoder(tuple[int, float, list[Fix], list[tuple[int, int]]])
+_BATCH: Final = msgspec.msgpack.Decoder(tuple[int, float, list[Fix]])
 
 
 def encode(value: object, version: int = 1) -> bytes:
@@ -53,24 +51,17 @@ def version_of(record: bytes) -> int:
 
 def encode_batch(received_at: float, fixes: Sequence[Fix]) -> bytes:
     """One entry of the telemetry log: fixes that were received together, at ``received_at`` (Unix seconds)."""
-    try:
-        return _ENCODER.encode((BATCH_VERSION, received_at, fixes, ()))
-    except OverflowError:  # "the item said end" stands above bit 63, MessagePack ends there
-        wide = [(index, fix.alarms >> 32) for index, fix in enumerate(fixes) if fix.alarms >> _INT_BITS]
-        narrow = [fix._replace(alarms=fix.alarms & _LOW_BITS) if fix.alarms >> _INT_BITS else fix for fix in fixes]
-        return _ENCODER.encode((BATCH_VERSION, received_at, narrow, wide))
+    return _ENCODER.encode((BATCH_VERSION, received_at, fixes))
 
 
 def decode_batch(entry: bytes) -> tuple[float, list[Fix]]:
     """When the batch was received, and its fixes in their order."""
     try:
-        version, received_at, fixes, wide = _BATCH.decode(entry)
+        version, received_at, fixes = _BATCH.decode(entry)
     except msgspec.MsgspecError as error:
         _refuse_newer(version_of(entry), BATCH_VERSION, "batch of fixes")
         raise StoreFormatError(f"a log entry is no batch of fixes: {error}") from error
     _refuse_newer(version, BATCH_VERSION, "batch of fixes")
-    for index, high in wide:
-        fixes[index] = fixes[index]._replace(alarms=high << 32 | fixes[index].alarms)
     return received_at, fixes
 
 

@@ -317,8 +317,8 @@ def driving(fixes: Sequence[Told]) -> list[Step]:
 
 
 def parked_through(a: Told, b: Told) -> bool:
-    """Ignition off and wheels still at both ends of a gap, in one place: the truck stood."""
-    off = not (a.status | b.status) & ACC_ON
+    """Ignition off when the gap began, and wheels still in the same place when it ends: the truck stood."""
+    off = not a.status & ACC_ON
     still = a.speed_dkmh < _MOVING_DKMH and b.speed_dkmh < _MOVING_DKMH
     return off and still and metres(a, b) <= 200
 

@@ -47,6 +47,10 @@ ALLOWED_BLANKET_HANDLERS: Final[Mapping[str, tuple[int, str]]] = {
         1,
         "the same, when the log is read again: one bad fix must not keep the service from starting",
     ),
+    "actors/clock.py": (1, "the timers' loop: one target that throws must not silence all others"),
+    "actors/checkpoints.py": (1, "the checkpoints' loop: it must go on, or the log grows for ever"),
+    "actors/supervisor.py": (1, "a restart is tried until it succeeds, whatever stands in its way"),
+    "gateway/ingest.py": (2, "the one way in for telemetry: whatever a callback or a router throws, it stays open"),
     "api/edge.py": (1, "the HTTP loop: a bug becomes a 500 without details, and the log has the rest"),
     "persistence/sqlite_writer.py": (1, "the writer thread's loop: who waits for a commit must hear that it failed"),
 }

@@ -19,7 +19,7 @@ from gateway.jt808.messages import (
     vendor_time_answer,
 )
 from gateway.jt808.parameters import decode_parameter_answer
-from gateway.jt808.reassembly import Reassembly, Unfinished, key_of
+from gateway.jt808.reassembly import Finished, Reassembly, Unfinished, key_of
 from gateway.jt808.registration import Authentication, MessageError, Registration, RegistrationAnswer
 
 if TYPE_CHECKING:
@@ -156,7 +156,7 @@ def _take_packet(session: Session, frame: Frame) -> None:
     """Acknowledges each packet of a split message at once, but the last only when the whole is there and safe."""
     assert frame.part is not None
     total, index = frame.part
-    if key_of(frame) == session.finished:
+    if session.finished is not None and session.finished.has(frame):
         session.reply(frame)
         return
     message = _packets(session).add(frame, now=session.exchange.tick)
@@ -180,15 +180,15 @@ def _packets(session: Session) -> Reassembly:
 
 
 def _take_assembled(session: Session, message: Unfinished) -> None:
-    key = key_of(message.frame)
-    last_serial = (key[1] + len(message.bodies) - 1) & 0xFFFF
+    finished = Finished.of(message)
+    last_serial = (finished.key[1] + len(message.bodies) - 1) & 0xFFFF
     frame = _packets(session).finish(message)
     fixes = _fixes_of(session, frame) if frame.message_id in _REPORTS else []
     if fixes:
         acks = [frame.message_id << 16 | serial for serial in {frame.serial, last_serial}]
-        session.submit(fixes, acks, key)
+        session.submit(fixes, acks, finished)
         return
-    session.finished = key
+    session.finished = finished
     handle(session, frame)
     if frame.serial != last_serial:
         session.reply(frame._replace(serial=last_serial))

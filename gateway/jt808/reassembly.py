@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, NamedTuple
 
 from gateway.jt808.frames import Frame
 
@@ -33,6 +34,22 @@ class Unfinished:
         """The indexes that have not come yet."""
         assert self.frame.part is not None
         return [index for index in range(1, self.frame.part[0] + 1) if index not in self.bodies]
+
+
+class Finished(NamedTuple):
+    """A split message that was completed; its packets may come again, and those of another begin with the same serial."""
+
+    key: Key
+    digests: Mapping[int, int]
+
+    @classmethod
+    def of(cls, message: Unfinished) -> Finished:
+        return cls(key_of(message.frame), {index: hash(body) for index, body in message.bodies.items()})
+
+    def has(self, frame: Frame) -> bool:
+        """Whether this packet is one of it."""
+        assert frame.part is not None
+        return key_of(frame) == self.key and self.digests.get(frame.part[1]) == hash(frame.body)
 
 
 class Reassembly:

@@ -16,7 +16,7 @@ from gateway.jt808.location import fix_of
 from gateway.jt808.messages import Reply
 from gateway.jt808.parameters import Parameters
 from gateway.jt808.ports import Link
-from gateway.jt808.reassembly import Key, Reassembly
+from gateway.jt808.reassembly import Finished, Reassembly
 
 _FOREIGN: Final = (b"GET ", b"POST ", b"HEAD ", b"OPTIONS ", b"CONNECT ", b"\x16\x03", b"SSH-", b"(", b"\xe7")
 """How crawlers, TLS clients and other makers' terminals begin."""
@@ -74,7 +74,7 @@ class Session:
         self.terminal = ""
         """Who has authenticated here; empty until then."""
         self.reassembly: Reassembly | None = None
-        self.finished: Key | None = None
+        self.finished: Finished | None = None
         """The split message that was completed last: its packets may come again."""
         self.media_id = b""
         """Of the picture whose packets are coming."""
@@ -160,24 +160,24 @@ class Session:
 
     # What goes out
 
-    def submit(self, fixes: Sequence[Fix], acks: Sequence[int], key: Key | None = None) -> None:
+    def submit(self, fixes: Sequence[Fix], acks: Sequence[int], finished: Finished | None = None) -> None:
         """Hands fixes over; ``acks`` (message id and serial, one above the other) are given when they are durable.
 
-        ``key``: they came in a split message, which is finished then.
+        ``finished``: the split message that they came in; it is, then.
         """
         if fixes and self._address:
             self.exchange.hand_over()
             self.exchange.in_flight += 1
-            self.exchange.ingest.submit(fixes, partial(self._stored, self._address, acks, key))
+            self.exchange.ingest.submit(fixes, partial(self._stored, self._address, acks, finished))
 
-    def _stored(self, address: Address, acks: Sequence[int], key: Key | None, durable: bool) -> None:
+    def _stored(self, address: Address, acks: Sequence[int], finished: Finished | None, durable: bool) -> None:
         """What could not be stored is not acknowledged: the terminal will send it again."""
         self.exchange.in_flight -= 1
         if not durable:
             self.exchange.not_stored += len(acks)
             return
-        if key is not None:
-            self.finished = key
+        if finished is not None:
+            self.finished = finished
         self.acknowledge(address, acks)
 
     def acknowledge(self, address: Address, acks: Sequence[int]) -> None:

@@ -34,8 +34,12 @@ def vehicle_of(terminal: str) -> str | None:
     return f"v{terminal}" if terminal.startswith("1") else None
 
 
+LIMITS: dict[str, int] = {}
+"""Speed limits that the registry names, km/h."""
+
+
 async def limits_of(keys: Sequence[str]) -> Mapping[str, int]:
-    return {key: 100 for key in keys if key.startswith("v1")}
+    return {key: LIMITS.get(key, 100) for key in keys if key.startswith("v1")}
 
 
 class House:

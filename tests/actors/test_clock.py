@@ -110,3 +110,22 @@ async def test_a_fast_clock_goes_on_from_where_its_predecessor_ended() -> None:
     clock.start_from(9000.0)
     machine[0] += 1
     assert clock.now() == 9060
+
+
+async def test_one_target_that_throws_silences_no_other_timer() -> None:
+    clock = RealClock(time.time)
+    woken = asyncio.Event()
+
+    class Broken:
+        def on_wake(self, now: float) -> None:
+            raise ValueError("a bug")
+
+    class Fine:
+        def on_wake(self, now: float) -> None:
+            woken.set()
+
+    clock.wake(Broken(), clock.now() + 0.005)
+    clock.wake(Fine(), clock.now() + 0.010)
+    async with asyncio.timeout(5):
+        await woken.wait()
+    clock.close()

@@ -12,8 +12,10 @@ from actors.vehicle import KIND, Look, VehicleActor
 from domain import alarm_bits as bits
 from domain.fix import Batch, Fix
 from domain.quality import Outcome
-from persistence.store import StoreUnavailable
-from tests.actors.conftest import T0, House, fix_of
+from domain.registry import partition_of
+from domain.vehicle import accept
+from persistence.store import Checkpoint, StoreUnavailable
+from tests.actors.conftest import LIMITS, T0, House, fix_of
 
 
 class Paused:
@@ -272,7 +274,7 @@ async def test_a_cold_vehicle_goes_and_comes_back_whole(house: House) -> None:
     await house.clock.advance(600)
     await house.checkpoints.write_all()
     await house.clock.advance(2 * house.fleet.passivate_after_s)
-    house.checkpoints.retire()
+    await house.checkpoints.retire()
     assert house.supervisor.actors(KIND) == {}
     assert await house.report(fix_of("11", T0)) == [Outcome.STALE]
     assert (await house.look("11")).alerts == (*before.ongoing,)
@@ -281,7 +283,7 @@ async def test_a_cold_vehicle_goes_and_comes_back_whole(house: House) -> None:
 async def test_a_cold_vehicle_that_is_not_stored_yet_stays(house: House) -> None:
     await house.report(fix_of("11", T0))
     await house.clock.advance(3 * house.fleet.passivate_after_s)
-    house.checkpoints.retire()
+    await house.checkpoints.retire()
     assert list(house.supervisor.actors(KIND)) == ["v11"]
 
 
@@ -296,3 +298,152 @@ async def test_old_telemetry_is_forgotten_once_no_recovery_needs_it(house: House
     await house.checkpoints.trim()
     kept = await house.store.read_log(after=0, limit=10)
     assert [number for number, _ in kept] == [4, 5]
+
+
+# -- the worst moments ----------------------------------------------------------------------------------------------
+
+
+class Moody:
+    """A kind whose ``load`` fails or hangs when told to."""
+
+    def __init__(self, house: House) -> None:
+        self._kind = house.kind
+        self.held: asyncio.Event | None = None
+        self.failures = 0
+        house.supervisor._kinds[KIND] = self
+
+    async def load(self, keys: Any) -> Any:
+        if self.held is not None:
+            await self.held.wait()
+        if self.failures:
+            self.failures -= 1
+            raise StoreUnavailable("away")
+        return await self._kind.load(keys)
+
+    async def reload(self, key: str) -> Any:
+        return await self._kind.reload(key)
+
+
+async def test_r51_what_waits_for_a_clean_but_busy_vehicle_holds_the_watermark_back(house: House) -> None:
+    await house.report(fix_of("11", T0))
+    await house.checkpoints.write_all()
+    done = asyncio.Event()
+    house.actor("11")._pause(done.wait(), Look(), None)  # type: ignore[arg-type]  # a handler that takes long
+    assert await house.report(fix_of("11", T0 + 1, alarms=bits.EMERGENCY)) == [Outcome.QUEUED]
+    await house.checkpoints.write_all()
+    house2, _ = await house.crashed()
+    done.set()
+    view = await house2.look("11")
+    assert (view.fixed_at, len(view.alerts)) == (T0 + 1, 1)
+
+
+async def test_a_load_that_fails_for_one_asker_is_tried_again_for_the_other(house: House) -> None:
+    moody = Moody(house)
+    moody.held, moody.failures = asyncio.Event(), 1
+    looking = asyncio.create_task(house.look("11"))
+    await asyncio.sleep(0)
+    reporting = asyncio.create_task(house.report(fix_of("11", T0)))
+    while not house.supervisor._loading:  # noqa: ASYNC110 - a few turns of the loop, no time
+        await asyncio.sleep(0)
+    moody.held.set()
+    with pytest.raises(StoreUnavailable):
+        await looking
+    assert await reporting == [Outcome.NEWEST]
+
+
+async def test_an_asker_that_goes_away_while_a_vehicle_loads_takes_nobody_along(house: House) -> None:
+    moody = Moody(house)
+    moody.held = asyncio.Event()
+    first = asyncio.create_task(house.look("11"))
+    await asyncio.sleep(0)
+    second = asyncio.create_task(house.look("11"))
+    third = asyncio.create_task(house.look("11"))
+    await asyncio.sleep(0)
+    second.cancel()
+    await asyncio.sleep(0)
+    moody.held.set()
+    assert (await first).key == (await third).key == "v11"
+
+
+async def test_a_restarted_vehicle_is_counted_online_once_and_still_announced_offline(house: House) -> None:
+    await house.report(fix_of("11", T0))
+    for _ in range(3):
+        house.supervisor.failed(house.actor("11"), Look(), ValueError("a bug"))
+        await house.rest()
+    assert (house.supervisor.restarts, house.fleet.online) == (3, 1)
+    await house.clock.advance(600)
+    assert house.fleet.online == 0
+
+
+async def test_a_vehicle_that_restarted_meanwhile_is_not_let_go_in_its_predecessor_s_stead(house: House) -> None:
+    await house.report(fix_of("11", T0))
+    await house.clock.advance(600)
+    await house.checkpoints.write_all()
+    await house.clock.advance(house.fleet.passivate_after_s)
+    old = house.actor("11")
+    assert old in house.fleet.retired
+    house.supervisor.failed(old, Look(), ValueError("a bug"))
+    await house.rest()
+    late = int(house.clock.now())
+    await house.report(fix_of("11", late))
+    await house.checkpoints.retire()
+    assert (await house.look("11")).fixed_at == late
+
+
+async def test_hot_vehicles_that_are_offline_at_the_start_cool_down(house: House) -> None:
+    await house.report(fix_of("11", T0))
+    await house.checkpoints.write_all()
+    house2, _ = await house.crashed(after_s=3600)
+    await house2.checkpoints.write_all()
+    await house2.clock.advance(2 * house2.fleet.passivate_after_s)
+    await house2.checkpoints.retire()
+    assert house2.supervisor.actors(KIND) == {}
+    _, recovered = await house2.crashed()
+    assert recovered.vehicles == 0
+
+
+async def test_a_vehicle_whose_state_cannot_be_read_waits_and_its_neighbours_are_served(house: House) -> None:
+    partition = partition_of("v11")
+    await house.store.checkpoint(Checkpoint(partition, 0, [("v11", b"\x92\x02\xc0", False)]))
+    outcomes = await house.report(fix_of("11", T0), fix_of("12", T0))
+    assert outcomes == [Outcome.QUEUED, Outcome.NEWEST]
+    with pytest.raises(Unanswered):
+        await house.look("11")
+    await house.checkpoints.write_all()
+    assert (await house.store.states(["v11"]))["v11"] == b"\x92\x02\xc0"
+    assert (await house.store.watermarks()).get(partition, 0) == 0
+    await house.supervisor.stop()
+
+
+async def test_poison_that_comes_again_from_the_mailbox_costs_no_second_restart(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await house.report(fix_of("11", T0))
+
+    def choking(vehicle: Any, fix: Fix, *rest: Any) -> Outcome:
+        if fix.altitude_m == 666:
+            raise ValueError("poison")
+        return accept(vehicle, fix, *rest)
+
+    with monkeypatch.context() as patched:
+        patched.setattr("actors.vehicle.accept", choking)
+        await house.report(*(fix_of("11", T0 + 1 + i)._replace(altitude_m=666) for i in range(6)), fix_of("11", T0 + 9))
+        await house.rest()
+    assert (house.supervisor.restarts, house.supervisor.parked) == (1, 0)
+    assert (await house.look("11")).fixed_at == T0 + 9
+
+
+async def test_a_new_speed_limit_does_not_rewrite_what_the_log_s_tail_meant(house: House) -> None:
+    await house.clock.advance(100)
+    for i in range(3):
+        await house.report(fix_of("11", T0 + 30 * i, speed_dkmh=950, lon=114_300_000 + 8000 * i))
+    await house.checkpoints.write_all()
+    for i in range(3, 6):
+        await house.report(fix_of("11", T0 + 30 * i, speed_dkmh=950, lon=114_300_000 + 8000 * i))
+    LIMITS["v11"] = 80
+    try:
+        house2, _ = await house.crashed()
+    finally:
+        LIMITS.clear()
+    assert (await house2.look("11")).alerts == ()
+    assert house2.actor("11").vehicle.limit_dkmh == 800

@@ -204,7 +204,8 @@ class Service:
         passwords = ImportPasswords(CHEAP.hash, lambda known, plain: False)
         report = await import_lines(self.store, [msgspec.json.encode(line) for line in lines], passwords)
         assert report.bad == []
-        await self.directory.refresh(lambda vehicle: None, lambda terminal: None)
+        while changes := await self.directory.look():
+            self.directory.take_in(changes)
 
     # -- calls -------------------------------------------------------------------------------------------------------
 

@@ -231,6 +231,15 @@ def test_r52_three_carriers_of_fatigue_are_one_alert() -> None:
     assert truck.told == [("fatigue", "terminal", T0, T0 + 120)]
 
 
+def test_a_camera_s_end_in_the_same_second_as_another_report_ends_it() -> None:
+    truck = Truck()
+    camera = bits.CAMERA_FATIGUE
+    truck.take(fix_at(T0, alarms=camera | camera << bits.LATCH_SHIFT))
+    truck.take(fix_at(T0 + 30))
+    truck.take(fix_at(T0 + 30, alarms=camera << bits.LATCH_SHIFT))
+    assert truck.told == [("fatigue", "terminal", T0, T0 + 30)]
+
+
 def test_a_camera_event_without_start_and_end_lasts_one_report() -> None:
     truck = Truck()
     for i, word in enumerate((bits.CAMERA_PHONE, 0)):

@@ -495,6 +495,17 @@ def test_a_finished_split_message_that_comes_again_is_acknowledged_again() -> No
     assert len(talk.shelf.fixes) == 60
 
 
+def test_another_split_message_with_the_same_serials_is_not_taken_for_the_finished_one() -> None:
+    talk = Talk.authenticated()
+    talk.session.receive(b"".join(talk.terminal.splits(ids.LOCATION_BATCH, BATCH, 2)))
+    talk.shelf.settle()
+    talk.terminal.serial -= 2  # A terminal that counts from anew, or never.
+    other = encode_batch([location(NOON + 600 + second) for second in range(60)], type=1)
+    talk.session.receive(b"".join(talk.terminal.splits(ids.LOCATION_BATCH, other, 2)))
+    talk.shelf.settle()
+    assert len({fix.fixed_at for fix in talk.shelf.fixes}) == 120
+
+
 def test_packets_that_stay_away_are_asked_for_three_times_and_then_given_up() -> None:
     talk = Talk.authenticated()
     talk.session.receive(talk.terminal.splits(ids.LOCATION_BATCH, BATCH, 3)[0])
