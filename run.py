@@ -103,6 +103,7 @@ class Service:
     async def _open(self) -> None:
         self.store = await open_store(self.settings.store)
         self._closing.push_async_callback(self.store.close)
+        await self.store.serve_alone()
         self.registry = await Registry.open(self.store)
         self.directory = Directory(self.registry, await self.store.secret("jt808-auth"))
         await self.directory.load()
@@ -338,6 +339,8 @@ async def import_registry(store_name: str, file: str) -> int:
     """Loads the lines that are good, names those that are not."""
     hasher = PasswordHasher()
     passwords = registry_import.Passwords(hasher.hash, partial(password_matches, hasher))
+    if file != "-" and not os.path.isfile(file):  # noqa: ASYNC240 - before anything else runs
+        raise UsageError(f"can't read {file}: there is no such file")
     store = await open_store(store_name)
     try:
         lines = sys.stdin.buffer if file == "-" else registry_import.read_lines(Path(file))

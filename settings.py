@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, fields
 from typing import Final
 
 PREFIX: Final = "SHOUWANG_"
+MAX_NUMBER: Final = 1e12
 PLAIN_NAMES: Final = ("FEED_KEY", "OPS_KEY")
 """Secrets that are only ever given by environment, and under these names."""
 
@@ -77,10 +78,15 @@ def environment_of_process() -> dict[str, str]:
 
 def _parse(name: str, text: str) -> object:
     default = getattr(Settings(), name)
+    if isinstance(default, str):
+        return text
     try:
-        return type(default)(text)
+        value = type(default)(text)
     except ValueError:
-        raise SettingsError(f"{PREFIX}{name.upper()}={text!r}: a {type(default).__name__} is needed") from None
+        value = -1
+    if not 0 <= value < MAX_NUMBER:
+        raise SettingsError(f"{PREFIX}{name.upper()}={text!r}: a number from 0 to {MAX_NUMBER:,.0f} is needed")
+    return value
 
 
 def address(text: str) -> Address:

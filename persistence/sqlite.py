@@ -10,12 +10,12 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 from secrets import token_bytes
-from typing import Any, Final, Self
+from typing import IO, Any, Final, Self
 
 from domain.registry import partition_of
 from persistence import sqlite_writes
 from persistence.cursors import Position, decode_cursor, encode_cursor
-from persistence.sqlite_file import connect_reader, prepare, unavailable
+from persistence.sqlite_file import claim, connect_reader, prepare, unavailable
 from persistence.sqlite_writer import GroupWriter
 from persistence.stats import StoreStats
 from persistence.store import Checkpoint, Delete, Document, Page, Put, StoreUnavailable
@@ -39,6 +39,7 @@ class SqliteStore:
         self._idle_connections: list[sqlite3.Connection] = []
         self._reads = 0
         self._closed = False
+        self._claim: IO[bytes] | None = None
 
     @classmethod
     async def open(cls, path: str | Path) -> Self:
@@ -52,6 +53,10 @@ class SqliteStore:
             await store.close()
             raise
         return store
+
+    async def serve_alone(self) -> None:
+        """See ``Store.serve_alone``."""
+        self._claim = await asyncio.to_thread(claim, self._path)
 
     def stats(self) -> StoreStats:
         """How fast it commits, and whether it fails."""
@@ -153,6 +158,8 @@ class SqliteStore:
         while self._idle_connections:
             self._idle_connections.pop().close()
         self._writer.join()
+        if self._claim is not None:
+            self._claim.close()
 
     async def _read(self, question: str, parameters: tuple[object, ...]) -> list[tuple[Any, ...]]:
         if self._closed:

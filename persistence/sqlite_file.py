@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import fcntl
 import sqlite3
 from contextlib import closing
 from pathlib import Path
 from time import monotonic, sleep
-from typing import Final
+from typing import IO, Final
 
 from persistence.store import StoreFormatError, StoreUnavailable
 
@@ -152,3 +153,16 @@ def _make_tables(connection: sqlite3.Connection, path: Path) -> None:
 
 def _number(connection: sqlite3.Connection, question: str) -> int:
     return int(connection.execute(question).fetchone()[0])
+
+
+def claim(path: Path) -> IO[bytes]:
+    """A lock beside the file that the system lets go of with the process. Raises ``StoreUnavailable`` when it is held."""
+    lock = path.with_name(f"{path.name}.service-lock").open("ab")
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        lock.close()
+        raise StoreUnavailable(
+            f"store {path}: another service is using it; stop that one, or name another store with --store"
+        ) from None
+    return lock

@@ -154,6 +154,13 @@ class Store(Protocol):
         """32 random bytes that this store keeps under ``name``, made on first use."""
         ...
 
+    async def serve_alone(self) -> None:
+        """Keeps every other service off this store, until closed or the process ends; imports may still write.
+
+        Raises ``StoreUnavailable`` when another service has it: two would checkpoint past each other's log entries.
+        """
+        ...
+
     def stats(self) -> StoreStats:
         """How fast it commits, and whether it fails."""
         ...

@@ -14,6 +14,8 @@ from sim.registry_lines import Business
 
 PAGE: Final = 200
 _TRIES: Final = 8
+_FIRST_TRIES: Final = 2
+"""The first question of a drive: nobody waits half a minute to learn that no service is there."""
 _RETRY_S: Final = 0.75
 _PAGES_LIMIT: Final = 5000
 _TIMEOUT: Final = aiohttp.ClientTimeout(total=30)
@@ -145,7 +147,8 @@ class Service:
 
     async def clock(self) -> ClockReading:
         """Reads ``/health``; raises ServiceError."""
-        clock = _decoded(await self._call("GET", "/health", headers=self._ops_headers), _Health).clock
+        raw = await self._call("GET", "/health", headers=self._ops_headers, tries=_FIRST_TRIES)
+        clock = _decoded(raw, _Health).clock
         now = clock.now if isinstance(clock.now, float) else _unix(clock.now)
         return ClockReading(now, clock.speed, clock.virtual)
 
@@ -191,14 +194,15 @@ class Service:
         headers: dict[str, str] | None = None,
         query: dict[str, str] | None = None,
         form: dict[str, str] | None = None,
+        tries: int = _TRIES,
     ) -> bytes:
         """One answer's body; a service that is starting again or overloaded is asked some times more."""
         trouble = ""
-        for attempt in range(_TRIES):
+        for attempt in range(tries):
             try:
                 status, raw = await self._once(method, path, headers or {}, query or {}, form)
             except (aiohttp.ClientError, TimeoutError) as error:
-                trouble = f"{type(error).__name__}: {error}"
+                trouble = "did not answer in time" if isinstance(error, TimeoutError) else _what_went_wrong(error)
             else:
                 if status < 400:
                     return raw
@@ -207,7 +211,8 @@ class Service:
                     raise SignInRefused(trouble)
                 if status not in (429, 503):
                     break
-            await asyncio.sleep(_RETRY_S * (attempt + 1))
+            if attempt + 1 < tries:
+                await asyncio.sleep(_RETRY_S * (attempt + 1))
         raise ServiceError(f"{method} {self._url}{path} {trouble}")
 
     async def _once(
@@ -221,6 +226,14 @@ class Service:
 
 def _bearer(token: str) -> dict[str, str]:
     return {"Authorization": f"Bearer {token}"}
+
+
+def _what_went_wrong(error: aiohttp.ClientError) -> str:
+    if isinstance(error, aiohttp.InvalidURL):
+        return "is no address; write for example --api http://127.0.0.1:8080"
+    if isinstance(error, aiohttp.ClientConnectorError):
+        return f"can't be reached ({error.os_error.strerror or error.os_error}); is the service running there?"
+    return f"broke off ({type(error).__name__})"
 
 
 def _decoded(raw: bytes, form: type[_T]) -> _T:

@@ -319,3 +319,16 @@ async def test_a_closed_store_says_so(store: Store) -> None:
         await store.append(b"x")
     with pytest.raises(StoreUnavailable):
         await store.get("note", ["a"])
+
+
+# -- one service a store
+
+
+async def test_one_service_at_a_time_and_imports_beside_it(place: Place) -> None:
+    serving, other = await place.open(), await place.open()
+    await serving.serve_alone()
+    with pytest.raises(StoreUnavailable, match="another service"):
+        await other.serve_alone()
+    await other.commit([note("import", b"1")])
+    await serving.close()
+    await other.serve_alone()

@@ -1,0 +1,99 @@
+"""How do many trucks load a service at once until it is killed, and what does each know of what it was told?"""
+
+from __future__ import annotations
+
+import threading
+import time
+from dataclasses import dataclass, field
+from random import Random
+from typing import Final
+
+from gateway.jt808 import message_ids as ids
+from sim.registry_lines import identity
+from tests.e2e.processes import PATIENCE_S, SEED, Process, Serving
+from tests.e2e.trucks import Report, Truck, report
+
+EMERGENCY_EVERY: Final = 4
+BATCH_EVERY: Final = 3
+"""Reports; the others come alone. The gateway takes them in on different ways."""
+MOST_ACKNOWLEDGEMENTS: Final = 200
+"""Before a kill."""
+FUTURE_S: Final = 500
+"""So far a truck may drive: a report of later than now would be refused some day."""
+
+
+@dataclass
+class Knowledge:
+    """What one truck has sent, and what of it was acknowledged."""
+
+    sent: int = -1
+    """Second of its newest report."""
+    acknowledged: int = -1
+    sent_emergencies: set[int] = field(default_factory=set)
+    acknowledged_emergencies: set[int] = field(default_factory=set)
+
+
+class Convoy:
+    """Trucks that drive in threads of their own; each report comes a second of its own clock after the one before."""
+
+    def __init__(self, trucks: int) -> None:
+        self.knowledge = [Knowledge() for _ in range(trucks)]
+        self.acknowledged = 0
+        self._since = int(time.time()) - 300
+        self._codes: dict[int, str] = {}
+        self._counting = threading.Lock()
+        self._kill_at = 0
+        self._service: Process | None = None
+        self._chance = Random(20)
+
+    def true_answers(self, index: int) -> list[tuple[int, tuple[int, int]] | None]:
+        """What may be told as the last fix: the newest acknowledged, or what was sent after it."""
+        known = self.knowledge[index]
+        reports = [self._report(index, second) for second in range(max(known.acknowledged, 0), known.sent + 1)]
+        return [*([None] if known.acknowledged < 0 else []), *((each.fixed_at, each.place_e6) for each in reports)]
+
+    def drives_until_killed(self, serving: Serving) -> None:
+        """The kill comes right after an acknowledgement, before anything else happens; after which one is chance."""
+        self._service = serving.process
+        self._kill_at = self.acknowledged + self._chance.randint(10, MOST_ACKNOWLEDGEMENTS)
+        threads = [
+            threading.Thread(target=self._drives, args=(index, serving.jt808)) for index in range(len(self.knowledge))
+        ]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join(PATIENCE_S)
+        assert self.acknowledged >= self._kill_at, "hardly anything was acknowledged"
+        serving.process.is_killed()
+
+    def _drives(self, index: int, jt808: str) -> None:
+        known = self.knowledge[index]
+        try:
+            with Truck(identity(SEED, index), jt808) as truck:
+                if index not in self._codes:
+                    self._codes[index] = truck.signs_on()
+                else:
+                    assert truck.authenticates(self._codes[index]) == ids.RESULT_OK
+                while known.sent < FUTURE_S:
+                    self._reports(index, truck)
+        except ConnectionError:
+            return
+
+    def _reports(self, index: int, truck: Truck) -> None:
+        known = self.knowledge[index]
+        known.sent += 1
+        here = self._report(index, known.sent)
+        if here.alarms:
+            known.sent_emergencies.add(here.fixed_at)
+        result = truck.reports_in_a_batch(here) if known.sent % BATCH_EVERY == 0 else truck.reports(here)
+        assert result == ids.RESULT_OK
+        with self._counting:
+            known.acknowledged = known.sent
+            if here.alarms:
+                known.acknowledged_emergencies.add(here.fixed_at)
+            self.acknowledged += 1
+            if self.acknowledged == self._kill_at and self._service is not None:
+                self._service.is_killed()
+
+    def _report(self, index: int, second: int) -> Report:
+        return report(index, self._since, second, emergency=second % EMERGENCY_EVERY == 0)
