@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from typing import Final
 
 from actors.runtime import MailboxFull
@@ -16,6 +17,19 @@ SLICE: Final = 256
 """Fixes routed before the event loop gets its turn: under two milliseconds."""
 
 
+@dataclass(slots=True)
+class _Progress:
+    """How far a batch has come."""
+
+    number: int
+    outcomes: list[Outcome] = field(default_factory=list)
+    """Of the slices that are done."""
+    slice: list[Outcome] = field(default_factory=list)
+    """Of the slice under way."""
+    lost: list[int] = field(default_factory=list)
+    """Its rows to which no way is known yet."""
+
+
 class Router:
     """Keeps the way from a terminal's number to its vehicle's actor short: one look-up a fix."""
 
@@ -25,27 +39,33 @@ class Router:
         self._fleet = fleet
         self._vehicle_of = vehicle_of
         self._routes: dict[str, VehicleActor] = {}
+        self._progress: _Progress | None = None
 
     async def route(self, batch: Batch) -> list[Outcome]:
         """Hands over each fix in order; the outcomes stand in the same order.
 
-        Raises ``StoreUnavailable`` when a vehicle can't be loaded; the whole batch may be routed again then, since what
-        was folded already is a duplicate the second time.
+        Raises ``StoreUnavailable`` when a vehicle can't be loaded; routed again, the batch goes on where it stopped.
         """
-        outcomes: list[Outcome] = []
-        for start in range(0, len(batch.fixes), SLICE):
+        if self._progress is None or self._progress.number != batch.number:
+            self._progress = _Progress(batch.number)
+        progress = self._progress
+        for start in range(len(progress.outcomes), len(batch.fixes), SLICE):
             if start:
                 await asyncio.sleep(0)
             fixes = batch.fixes[start : start + SLICE]
-            lost = self._hand_over(fixes, range(len(fixes)), batch, found := [Outcome.UNKNOWN] * len(fixes))
-            if lost:
-                await self._find([fixes[row][0] for row in lost])
-                self._hand_over(fixes, lost, batch, found)
-            outcomes += found
+            if not progress.lost:
+                progress.slice = [Outcome.UNKNOWN] * len(fixes)
+                progress.lost = self._hand_over(fixes, range(len(fixes)), batch, progress.slice)
+            if progress.lost:
+                await self._find([fixes[row][0] for row in progress.lost])
+                self._hand_over(fixes, progress.lost, batch, progress.slice)
+                progress.lost = []
+            progress.outcomes += progress.slice
+        self._progress = None
         counts = self._fleet.quality.outcomes
         for outcome in Outcome:
-            counts[outcome] += outcomes.count(outcome)
-        return outcomes
+            counts[outcome] += progress.outcomes.count(outcome)
+        return progress.outcomes
 
     def forget(self, terminal: str) -> None:
         """The terminal has moved, or its vehicle sleeps; its next fix finds the way anew."""

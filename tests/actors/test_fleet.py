@@ -447,3 +447,17 @@ async def test_a_new_speed_limit_does_not_rewrite_what_the_log_s_tail_meant(hous
         LIMITS.clear()
     assert (await house2.look("11")).alerts == ()
     assert house2.actor("11").vehicle.limit_dkmh == 800
+
+
+async def test_a_batch_that_is_routed_again_goes_on_where_it_stopped(house: House) -> None:
+    await house.report(fix_of("11", T0))
+    moody = Moody(house)
+    moody.failures = 1
+    fixes = [fix_of("11", T0 + 1), fix_of("12", T0), *(fix_of("11", T0 + 2 + i) for i in range(600)), fix_of("13", T0)]
+    await house.clock.advance(900)
+    batch = Batch(house.folded + 1, house.clock.now(), fixes)
+    with pytest.raises(StoreUnavailable):
+        await house.router.route(batch)
+    moody.failures = 0
+    assert await house.router.route(batch) == [Outcome.NEWEST] * len(fixes)
+    assert house.fleet.quality.outcomes[Outcome.NEWEST] == len(fixes) + 1
