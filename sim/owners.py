@@ -79,7 +79,12 @@ class _Alert(msgspec.Struct):
     peak_kmh: float | None = None
 
 
+class _DrivingToday(msgspec.Struct):
+    driving_s: int
+
+
 class _VehiclePage(msgspec.Struct):
+    driving_today: _DrivingToday | None = None
     alerts: list[_Alert] = []
     alerts_next: str | None = None
 
@@ -127,6 +132,8 @@ class SeenAlerts(NamedTuple):
 
     alerts: tuple[SeenAlert, ...]
     cut: bool
+    driving_today_s: int | None = None
+    """Driving since midnight, from the same page; None where the page does not tell."""
 
 
 class Service:
@@ -184,7 +191,8 @@ class Service:
         raw = await self._call("GET", f"/api/v1/owner/vehicles/{vehicle_id}", headers=_bearer(token))
         page = _decoded(raw, _VehiclePage)
         cut = page.alerts_next is not None or len(page.alerts) >= _LISTED_ALERTS
-        return SeenAlerts(tuple(_seen_alert(alert) for alert in page.alerts), cut)
+        today_s = page.driving_today.driving_s if page.driving_today else None
+        return SeenAlerts(tuple(_seen_alert(alert) for alert in page.alerts), cut, today_s)
 
     async def _call(
         self,

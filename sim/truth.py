@@ -61,8 +61,8 @@ _REST_S: Final = 1200
 _WARNING_S: Final = 12_600
 _FATIGUE_S: Final = 14_400
 _MOVING_DKMH: Final = 50
-_DAY_S: Final = 86_400
-_CHINA_S: Final = 8 * 3600
+DAY_S: Final = 86_400
+CHINA_S: Final = 8 * 3600
 _REANCHORED_AFTER: Final = 5
 
 
@@ -348,6 +348,6 @@ def by_day(driven: Iterable[Step]) -> dict[int, int]:
     days: dict[int, int] = {}
     for step in driven:
         if step.added_s:
-            day = (step.fixed_at + _CHINA_S) // _DAY_S
+            day = (step.fixed_at + CHINA_S) // DAY_S
             days[day] = days.get(day, 0) + step.added_s
     return days

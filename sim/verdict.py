@@ -15,7 +15,7 @@ from rich.table import Table
 from sim.owners import SeenAlert, SeenAlerts, SeenFix, SeenVehicle, Service
 from sim.registry_lines import Business
 from sim.terminal import Terminal
-from sim.truth import Episode, LastFix, Truth, truth
+from sim.truth import CHINA_S, DAY_S, Episode, LastFix, Truth, truth
 
 CHINA_TIME: Final = timezone(timedelta(hours=8))
 LISTED_LIMIT: Final = 50
@@ -24,6 +24,8 @@ _OWNERS_AT_ONCE: Final = 4
 _PAGES_AT_ONCE: Final = 8
 """Of each owner."""
 _EDGE_S: Final = 2
+_MIDNIGHT_S: Final = 600
+"""Around midnight it is not sure which day the service had in mind."""
 AlertKey = tuple[str, str, int]
 """Kind, source and start: no two alerts of a vehicle share them."""
 Take = Callable[[str, SeenVehicle], Awaitable[None]]
@@ -110,6 +112,7 @@ def judge(question: Question, seen: SeenVehicle | None, alerts: SeenAlerts, verd
         verdict.not_comparable["alerts of a wrong clock"] += 1
         return
     verdict.add(alert_differences(question, alerts, verdict))
+    verdict.add(driving_differences(question, seen, alerts.driving_today_s))
 
 
 def fix_differences(plate: str, expected: LastFix | None, seen: SeenFix | None) -> list[Difference]:
@@ -177,6 +180,18 @@ def alert_differences(question: Question, seen: SeenAlerts, verdict: Verdict) ->
     ]
     twice = [Difference(question.plate, "alert told twice", "once", f"{len(listed) - len(told)} times more")]
     return missing + extra + differing + (twice if len(listed) > len(told) else [])
+
+
+def driving_differences(question: Question, seen: SeenVehicle, told_s: int | None) -> list[Difference]:
+    """Today's driving, to the second; of vehicles that the service knew nothing of before the run."""
+    if told_s is None or seen.last_fix is None or question.before.last_fix is not None:
+        return []
+    now = seen.last_fix.fixed_at + seen.last_fix.age_s
+    day, second = divmod(int(now) + CHINA_S, DAY_S)
+    expected_s = question.truth.driving_s.get(day, 0)
+    if told_s == expected_s or second < _MIDNIGHT_S or second > DAY_S - _MIDNIGHT_S:
+        return []
+    return [Difference(question.plate, "driving today", f"{expected_s} s", f"{told_s} s")]
 
 
 def _key(alert: Episode | SeenAlert) -> AlertKey:

@@ -28,10 +28,16 @@ def judged(
     before: Before = NOTHING_BEFORE,
     clock_offset_s: int = 0,
     cut: bool = False,
+    driving_today_s: int | None = None,
 ) -> Verdict:
     verdict = Verdict()
     known = truth(REPORTS, limit_kmh=100, before=before.last_fix)
-    judge(Question("京A00001", known, before, clock_offset_s, NOON - 5), vehicle, SeenAlerts(alerts, cut), verdict)
+    judge(
+        Question("京A00001", known, before, clock_offset_s, NOON - 5),
+        vehicle,
+        SeenAlerts(alerts, cut, driving_today_s),
+        verdict,
+    )
     return verdict
 
 
@@ -39,6 +45,12 @@ def test_the_truth_is_found_true() -> None:
     verdict = judged()
     assert verdict.clean
     assert (verdict.vehicles, verdict.fixes, verdict.alerts) == (1, 1, 2)
+
+
+def test_driving_that_was_never_driven_is_found() -> None:
+    (driven_s,) = truth(REPORTS, limit_kmh=100).driving_s.values() or (0,)
+    assert judged(driving_today_s=driven_s).clean
+    assert list(judged(driving_today_s=driven_s + 1).by_kind) == ["driving today"]
 
 
 @pytest.mark.parametrize(
