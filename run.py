@@ -339,7 +339,7 @@ async def import_registry(store_name: str, file: str) -> int:
     """Loads the lines that are good, names those that are not."""
     hasher = PasswordHasher()
     passwords = registry_import.Passwords(hasher.hash, partial(password_matches, hasher))
-    if file != "-" and not os.path.isfile(file):  # noqa: ASYNC240 - before anything else runs
+    if file != "-" and not os.path.exists(file):  # noqa: ASYNC240 - before anything else runs
         raise UsageError(f"can't read {file}: there is no such file")
     store = await open_store(store_name)
     try:
