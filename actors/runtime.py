@@ -95,8 +95,6 @@ class Dispatcher:
         self.slice_s = slice_s
         self.on_failure: Callable[[Actor, Any, BaseException], None] = _stop_for_good
         self.on_dead_letter: Callable[[Actor, Any, str], None] = lambda actor, message, reason: None
-        self.handled = 0
-        """Slices' messages so far; counts what went through mailboxes, not what was delivered in the sender's turn."""
         self._under_way: dict[Actor, asyncio.Task[Any]] = {}
         self._ready: deque[Actor] = deque()
         self._armed = False
@@ -298,9 +296,7 @@ class Actor(pykka.Actor):
         if self._phase != QUEUED:
             return
         messages, self._messages, self._phase = self._messages or [], None, RUNNING
-        done = 0
-        for message in messages:
-            done += 1
+        for done, message in enumerate(messages, 1):
             # What asks comes in an envelope; a told fact comes bare, and its handling stands here for speed.
             if type(message) is Envelope:
                 failure = self._answer(message.message, message.reply_to)
@@ -319,7 +315,6 @@ class Actor(pykka.Actor):
                 if failure is not None:
                     self._fail(message.message if type(message) is Envelope else message, failure)
                 break
-        self.dispatcher.handled += done
         if self._phase == RUNNING:
             self._settle_phase()
 

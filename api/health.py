@@ -76,6 +76,8 @@ class TelemetryView(msgspec.Struct, frozen=True):
     waiting: int
     conflated: int
     refused_batches: int
+    unrouted_batches: int
+    """Durable, but kept from their vehicles by a bug: the next start reads them."""
     feed_rows: int
     feed_stale: int
     feed_rejected: dict[str, int]

@@ -57,6 +57,9 @@ class Figures(Collector):
         yield _counter("fixes", "Fixes that reached their vehicles.", ingest.fixes)
         yield _counter("ingest_batches", "Durable batches.", ingest.batches)
         yield _counter("ingest_refused_batches", "Batches that the store did not take.", ingest.failed_batches)
+        yield _counter(
+            "ingest_unrouted_batches", "Durable batches that wait for the next start.", ingest.unrouted_batches
+        )
         yield _gauge("ingest_waiting_fixes", "Fixes on their way to the vehicles.", ingest.waiting)
         yield _gauge("ingest_lag_seconds", "From arrival to the vehicle, of the last batch.", ingest.lag_s)
         yield _gauge("ingest_append_seconds", "How long the last batch took to become durable.", ingest.append_s)

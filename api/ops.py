@@ -86,8 +86,6 @@ class OpsDesk:
     async def reasons(self) -> list[str]:
         """Why the service is not ready; empty when it is."""
         services, reasons = self._services, []
-        if not services.is_recovered():
-            reasons.append("recovering")
         if services.is_draining():
             reasons.append("draining")
         if not await self._store_is_there():
@@ -173,7 +171,7 @@ class OpsDesk:
         supervisor, vitals = self._services.supervisor, self._vitals
         of_store = [reason for reason in reasons if reason.startswith("store")]
         of_ingest = [reason for reason in reasons if reason == "shedding_load"]
-        of_service = [reason for reason in reasons if reason in ("recovering", "draining")]
+        of_service = [reason for reason in reasons if reason == "draining"]
         return {
             "store": Component("failing" if of_store else "ok", of_store),
             "ingest": Component("degraded" if of_ingest else "ok", of_ingest),
@@ -207,6 +205,7 @@ class OpsDesk:
             waiting=ingest.waiting,
             conflated=self._services.fleet.conflated,
             refused_batches=ingest.failed_batches,
+            unrouted_batches=ingest.unrouted_batches,
             feed_rows=feed.rows,
             feed_stale=feed.stale,
             feed_rejected=dict(feed.rejected),

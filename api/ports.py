@@ -56,6 +56,9 @@ class IngestFigures(Protocol):
     def failed_batches(self) -> int: ...
 
     @property
+    def unrouted_batches(self) -> int: ...
+
+    @property
     def waiting(self) -> int: ...
 
     @property
@@ -110,7 +113,6 @@ class Services:
     version: str
     feed_key: str = field(default="", repr=False)
     ops_key: str = field(default="", repr=False)
-    is_recovered: Callable[[], bool] = lambda: True
     is_draining: Callable[[], bool] = lambda: False
     advance: Callable[[float], Awaitable[None]] | None = None
     """``VirtualClock.advance``; None on a real clock, and then ``/dev/clock`` does not exist."""

@@ -32,9 +32,9 @@ async def not_ready(service: Service) -> list[str]:
     return reasons
 
 
-async def test_readyz_says_recovering_and_draining(service: Service) -> None:
-    await service.restart_with(is_recovered=lambda: False, is_draining=lambda: True)
-    assert await not_ready(service) == ["recovering", "draining"]
+async def test_readyz_says_draining(service: Service) -> None:
+    await service.restart_with(is_draining=lambda: True)
+    assert await not_ready(service) == ["draining"]
     assert (await service.client.get("/healthz")).status == 200
 
 
