@@ -5,7 +5,9 @@ BIN    := .venv/bin
 STAMP  := .venv/installed
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test check format bench lock clean
+TOOLS  := redis-server
+
+.PHONY: help setup tools web run test check format torture bench lock clean
 
 help: ## what can be made
 	@sed -n 's/^\([a-z]*\):[^#]*## /\1\t/p' Makefile | expand -t 10
@@ -19,20 +21,41 @@ $(STAMP): requirements.txt requirements-dev.txt
 	$(PYTHON) -m pip --disable-pip-version-check --python $(BIN)/python install --quiet --require-hashes -r requirements.txt -r requirements-dev.txt
 	@touch $@
 
+# Programs that some tests start, by their Debian packages. Without them those tests skip; with CI=true they fail.
+tools: ## redis-server for the tests, by apt when it may; else says what is missing
+	@for tool in $(TOOLS); do \
+		command -v $$tool >/dev/null && continue; \
+		if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && apt-get update -qq && \
+			DEBIAN_FRONTEND=noninteractive apt-get install --yes -qq --no-install-recommends $$tool >/dev/null; then continue; fi; \
+		echo "$$tool is missing: the tests that need it are left out; apt-get install $$tool brings it" >&2; \
+	done
+
+web: setup ## the pages, into web/dist; does something only when they changed
+	@PYTHON=../$(BIN)/python web/build.sh
+
+# Status 3 says that there is no node: all but the pages works without.
+PAGES := PYTHON=../$(BIN)/python web/build.sh || [ $$? -eq 3 ]
+
 run: setup ## the whole thing at once: make run ARGS="--vehicles 500 --duration 60"
+	@$(PAGES)
 	$(BIN)/python run.py demo --vehicles 2000 $(ARGS)
 
-test: setup ## all tests: make test ARGS="-k feed"
+test: setup tools ## all tests: make test ARGS="-k feed"
+	@$(PAGES)
 	$(BIN)/python -m pytest -n 2 $(ARGS)
 
 check: setup ## format, lint, types
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
+	@PYTHON=../$(BIN)/python web/build.sh check || [ $$? -eq 3 ]
 
 format: setup ## put into form what can be
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+torture: setup ## the whole service under disasters, 10,000 seeds: make torture ARGS="--seed 20000 --minutes 30"
+	$(BIN)/python run.py torture --runs 10000 $(ARGS)
 
 bench: setup ## the figures, each beside its baseline: make bench ARGS="--only runtime"
 	$(BIN)/python -m bench $(ARGS)
@@ -45,4 +68,4 @@ lock: setup ## newest versions that requirements*.in allow, with their hashes
 	$(COMPILE) --output-file requirements-dev.txt requirements-dev.in
 
 clean: ## forget what setup and the tools made; data/ stays
-	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .hypothesis web/dist web/node_modules

@@ -5,11 +5,11 @@ from __future__ import annotations
 import argparse
 from datetime import datetime
 
-from settings import Settings, SettingsError, address
+from settings import Settings, SettingsError, address, without_password
 
 
 def parser(settings: Settings) -> argparse.ArgumentParser:
-    """The four commands; defaults are the settings, which the environment may have changed."""
+    """The five commands; defaults are the settings, which the environment may have changed."""
     top = argparse.ArgumentParser(
         prog="run.py",
         description="平安守望: live trucks over JT/T 808, for the families at home.",
@@ -20,6 +20,7 @@ def parser(settings: Settings) -> argparse.ArgumentParser:
     _serve(commands.add_parser("serve", help="the service"), settings)
     _import(commands.add_parser("import", help="load registry lines; a running service sees them at once"), settings)
     _sim(commands.add_parser("sim", help="a fleet of terminals against a running service, with a verdict"), settings)
+    _torture(commands.add_parser("torture", help="the whole service under every disaster a seed can think of"))
     _demo(commands.add_parser("demo", help="all of it at once: registry, service, fleet, addresses to open"), settings)
     return top
 
@@ -57,10 +58,25 @@ def _sim(command: argparse.ArgumentParser, settings: Settings) -> None:
 
 def _demo(command: argparse.ArgumentParser, settings: Settings) -> None:
     _listening(command, settings)
-    command.add_argument("--store", metavar="sqlite:PATH", help="default: one in data/ for each speed")
+    command.add_argument("--store", metavar="STORE", help="as of serve; default: one in data/ for each speed")
     _fleet(command, vehicles=2000)
     command.add_argument(
         "--scenario", default="everyday", metavar="NAME", help="default %(default)s; an unknown one lists all"
+    )
+
+
+def _torture(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--seed", type=natural, default=0, metavar="N", help="the first one; default %(default)s")
+    command.add_argument(
+        "--runs", type=count, metavar="K", help="how many seeds; default 100, or as many as --minutes allow"
+    )
+    command.add_argument("--minutes", type=positive, metavar="M", help="stop after so long")
+    command.add_argument("--jobs", type=count, metavar="J", help="how many side by side; default: one a core")
+    command.add_argument(
+        "--steps", metavar="STEPS", default="", help="only these steps of the seed, as a failure prints them"
+    )
+    command.add_argument(
+        "--mutants", action="store_true", help="break one rule at a time, and tell which seed finds it"
     )
 
 
@@ -72,7 +88,14 @@ def _listening(command: argparse.ArgumentParser, settings: Settings) -> None:
 
 
 def _store(command: argparse.ArgumentParser, settings: Settings) -> None:
-    command.add_argument("--store", default=settings.store, metavar="sqlite:PATH", help="default %(default)s")
+    default = without_password(settings.store).replace("%", "%%")
+    command.add_argument(
+        "--store",
+        default=settings.store,
+        metavar="STORE",
+        help=f"sqlite:PATH or redis://HOST:PORT/DB?prefix=NAME, default {default}; "
+        "a URL with a password stands in SHOUWANG_STORE better than here, where others on this machine may see it",
+    )
 
 
 def _fleet(command: argparse.ArgumentParser, *, vehicles: int) -> None:
@@ -117,6 +140,17 @@ def count(text: str) -> int:
         value = 0
     if not 0 < value <= 10_000_000:
         raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 1 to 10,000,000")
+    return value
+
+
+def natural(text: str) -> int:
+    """A whole number from 0."""
+    try:
+        value = int(text)
+    except ValueError:
+        value = -1
+    if not 0 <= value < 1 << 63:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 0")
     return value
 
 

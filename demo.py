@@ -8,14 +8,15 @@ import sys
 import time
 from argparse import Namespace
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from secrets import token_urlsafe
 from typing import Final
 
-from api.terms import read_terms
 from settings import Settings, address, environment_of_process
+from sim.household import Household, make_household
 from sim.main import SimOptions, run_sim
-from sim.registry_lines import Business, business
+from sim.owners import ServiceError
 from sim.registry_lines import write as write_registry
 
 FOLDER: Final = Path("data")
@@ -53,27 +54,37 @@ async def demo(settings: Settings, args: Namespace, *, program: Path) -> int:
     registry = FOLDER / "demo-registry.jsonl"
     write_registry(registry, seed=args.seed, vehicles=args.vehicles, year=time.gmtime().tm_year)
     importing = await asyncio.create_subprocess_exec(
-        sys.executable, str(program), "import", str(registry), "--store", args.store
+        sys.executable,
+        str(program),
+        "import",
+        str(registry),
+        env=environment_of_process() | {"SHOUWANG_STORE": args.store},
     )
     if await importing.wait():
         raise DemoFailed("the demo's registry could not be imported")
     feed_key = settings.feed_key or token_urlsafe(16)
-    service = await _start(args, program, feed_key)
+    ops_key = settings.ops_key or token_urlsafe(16)
+    service = await _start(args, program, FEED_KEY=feed_key, OPS_KEY=ops_key, SHOUWANG_STORE=args.store)
     try:
         ready = await _until_ready(service)
         args.api, args.jt808, args.registry = f"http://{ready['http']}", ready["jt808"], None
-        _print_addresses(args.api, feed_key, business(args.seed, 0))
-        return await run_sim(sim_options(settings, args))
+        try:
+            people = await make_household(args.api, seed=args.seed)
+        except ServiceError as error:
+            raise DemoFailed(f"{error}. Remove {args.store.removeprefix('sqlite:')} to begin anew") from error
+        _print_addresses(args.api, feed_key, ops_key, people)
+        return await run_sim(replace(sim_options(settings, args), ops_key=ops_key))
     finally:
         if service.returncode is None:
             service.send_signal(signal.SIGTERM)
         await service.wait()
 
 
-async def _start(args: Namespace, program: Path, feed_key: str) -> asyncio.subprocess.Process:
-    command = [sys.executable, str(program), "serve", "--store", args.store, "--http", args.http]
+async def _start(args: Namespace, program: Path, **secrets: str) -> asyncio.subprocess.Process:
+    """What others on the machine must not see (keys, a store's password) goes by the environment."""
+    command = [sys.executable, str(program), "serve", "--http", args.http]
     command += ["--jt808", args.jt808, "--clock-speed", str(args.speedup)]
-    environment = {**environment_of_process(), "FEED_KEY": feed_key}
+    environment = environment_of_process() | secrets
     with LOG.open("wb") as log:  # The service has its own session, so that Ctrl-C ends the drive and not the service.
         return await asyncio.create_subprocess_exec(
             *command, stdout=asyncio.subprocess.PIPE, stderr=log, env=environment, start_new_session=True
@@ -91,16 +102,30 @@ async def _until_ready(service: asyncio.subprocess.Process) -> Mapping[str, str]
     return dict(part.split("=", 1) for part in line.split()[1:])
 
 
-def _print_addresses(api: str, feed_key: str, owner: Business) -> None:
-    terms = read_terms().version
+def _print_addresses(api: str, feed_key: str, ops_key: str, people: Household) -> None:
     print(
         f"""
-  平安守望 demo (sandbox identity provider: nobody's real data)
-  health    {api}/health
-  metrics   {api}/metrics
-  owner     sign in:  curl -s {api}/api/v1/sessions -H 'Content-Type: application/json' \\
-              -d '{{"kind":"legal","username":"{owner.username}","password":"{owner.password}","terms_version":"{terms}"}}'
-            then:     curl -s {api}/api/v1/owner/vehicles -H 'Authorization: Bearer TOKEN'
+  平安守望 demo (sandbox identity provider: nobody's real data); docs/walkthrough.md goes through all of it
+
+  open      {api}/                      the pages; sign in by the phones below, no code is asked in the sandbox
+            {people.free_link}
+                                        a link of truck {people.plate} that nobody has opened yet: one person may
+            {people.delegation_link}
+                                        a link for somebody at home to bind another truck for the driver
+            {api}/ops                   control room; key {ops_key}
+            {api}/docs                  every call, to read and try
+
+  driver    phone {people.driver_phone}    BINDING={people.binding_id}
+            DRIVER={people.driver_token}
+            curl -s {api}/api/v1/driver/vehicles -H "Authorization: Bearer $DRIVER"
+  family    phone {people.family_phone}    SHARE={people.share_id}
+            FAMILY={people.family_token}
+            curl -s {api}/api/v1/family/shares/$SHARE -H "Authorization: Bearer $FAMILY"
+            curl -sN {api}/api/v1/family/shares/$SHARE/live -H "Authorization: Bearer $FAMILY"
+  owner     user {people.owner_name}    password {people.owner_password}
+            OWNER={people.owner_token}
+            curl -s {api}/api/v1/owner/vehicles -H "Authorization: Bearer $OWNER"
+  health    curl -s {api}/health -H "X-Ops-Key: {ops_key}"       and /metrics
   feed      POST {api}/api/v1/telemetry with X-Feed-Key: {feed_key}
   log       {LOG}
 """,

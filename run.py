@@ -7,16 +7,14 @@ there is somebody to take it, and nothing is let go before it is safe.
 from __future__ import annotations
 
 import asyncio
-import gc
 import json
 import logging
 import os
-import resource
 import signal
 import sys
 import time
 from argparse import Namespace
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import asdict, replace
 from functools import partial
@@ -30,16 +28,23 @@ from argon2.exceptions import InvalidHashError, VerifyMismatchError
 from actors.checkpoints import Checkpointer
 from actors.clock import RealClock, VirtualClock
 from actors.directory import Changes, Directory
+from actors.household import Household
 from actors.recovery import Recovery, newest_time
 from actors.runtime import Dispatcher, MailboxFull
 from actors.supervisor import Supervisor
 from actors.telemetry import Router
 from actors.vehicle import KIND, Fleet, RegistryChanged
+from actors.vehicle_shares import VehicleShares
 from actors.vehicle_state import VehicleKind
 from api.app import make_app, make_runner
+from api.attempts import AttemptLimits
+from api.event_stream import StreamLimits
+from api.identity import IdentityProvider, RegistryRealNames, Sandbox
+from api.pages import Pages, TileSource, tile_source
 from api.passwords import Passwords
 from api.ports import Services
 from api.terms import read_terms
+from api.wechat import WeChat
 from arguments import parser
 from demo import DemoFailed, demo, sim_options
 from domain.fix import Batch, Fix
@@ -56,10 +61,12 @@ from persistence.records import encode_batch
 from persistence.registry import Registry
 from persistence.sqlite import SqliteStore
 from persistence.store import Store, StoreError, StoreUnavailable
-from settings import Settings, SettingsError, address, from_environment
+from process import LinesBehind, allow_many_sockets, log_to_stderr, relieve_garbage_collector
+from settings import Settings, SettingsError, address, from_environment, without_password
 from sim.main import run_sim
 
 log = logging.getLogger("shouwang")
+ACCESS_LOG: Final = logging.getLogger("api.access")
 
 VERSION: Final = "0.1.0"
 DIRECTORY_POLL_S: Final = 1.0
@@ -76,13 +83,27 @@ class UsageError(Exception):
 class Service:
     """One process's whole backend. ``async with Service(...)``: it serves inside the block."""
 
-    def __init__(self, settings: Settings, *, virtual_from: float | None = None, clock_speed: float = 1.0) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        virtual_from: float | None = None,
+        clock_speed: float = 1.0,
+        read_time: Callable[[], float] = time.time,
+        opening: Callable[[str], Awaitable[Store]] | None = None,
+        hasher: PasswordHasher | None = None,
+        tell_access: Callable[[str], None] = ACCESS_LOG.info,
+    ) -> None:
+        """``read_time`` is the machine's clock, ``opening`` opens the store of the settings, ``hasher`` knows passwords."""
         self.settings = settings
+        self._opening = opening or open_store
+        self._hasher = hasher or PasswordHasher()
+        self._tell_access = tell_access
         self.clock: RealClock | VirtualClock
         if virtual_from is not None:
             self.clock = VirtualClock(virtual_from, settle=self.rest)
         else:
-            self.clock = RealClock(time.time, speed=clock_speed)
+            self.clock = RealClock(read_time, speed=clock_speed)
         self.http = self.jt808 = ""
         self.is_draining = False
         self._untold: dict[str, RegisteredVehicle] = {}
@@ -101,7 +122,7 @@ class Service:
         await self._closing.aclose()
 
     async def _open(self) -> None:
-        self.store = await open_store(self.settings.store)
+        self.store = await self._opening(self.settings.store)
         self._closing.push_async_callback(self.store.close)
         await self.store.serve_alone()
         self.registry = await Registry.open(self.store)
@@ -111,6 +132,7 @@ class Service:
         self._make_vehicles()
         await self._recover()
         self._start_telemetry()
+        await self._start_household()
         await self._start_gateway()
         await self._start_http()
 
@@ -123,7 +145,8 @@ class Service:
 
     def _make_vehicles(self) -> None:
         self.dispatcher = Dispatcher()
-        self.fleet = Fleet(self.clock, DEFAULT_PROFILE, passivate_after_s=self.settings.passivate_after_s)
+        shares = VehicleShares(self.store)
+        self.fleet = Fleet(self.clock, DEFAULT_PROFILE, shares, passivate_after_s=self.settings.passivate_after_s)
         self.vehicles = VehicleKind(
             self.store,
             self.dispatcher,
@@ -134,6 +157,7 @@ class Service:
         self.supervisor = Supervisor(self.dispatcher, self.clock, {KIND: self.vehicles})
         self._closing.push_async_callback(self.supervisor.stop)
         self.router = Router(self.supervisor, self.fleet, self.directory.vehicle_of)
+        self.household = Household(self.dispatcher, self.clock, self.store, self.supervisor, owner_of=self._owner_of)
 
     async def _recover(self) -> None:
         recovery = Recovery(
@@ -170,6 +194,13 @@ class Service:
         self.ingest.start()
         self._closing.push_async_callback(self.ingest.stop, patience_s=self.settings.drain_s)
 
+    async def _start_household(self) -> None:
+        """Before anybody can ask: what a crash interrupted is finished or undone."""
+        await self.household.recover()
+        self._closing.push_async_callback(self._save_watches)
+        self._keep_running(self.household.watch_log.run())
+        self._keep_running(self.household.run())
+
     async def _start_http(self) -> None:
         cities = json.loads((GEOGRAPHY / "cities.json").read_text("utf-8"))
         services = Services(
@@ -179,7 +210,16 @@ class Service:
             supervisor=self.supervisor,
             fleet=self.fleet,
             feed=Feed(self.ingest, self.directory.knows),
-            passwords=await asyncio.to_thread(Passwords, PasswordHasher()),
+            passwords=await asyncio.to_thread(Passwords, self._hasher),
+            identity=self._identity(),
+            real_names=RegistryRealNames(self.registry),
+            registry_revision=lambda: self.directory.revision,
+            attempt_limits=AttemptLimits(
+                bind_data=self.settings.wrong_bind_data,
+                passwords=self.settings.wrong_passwords,
+                by_address=self.settings.wrong_by_address,
+            ),
+            stream_limits=StreamLimits(streams=self.settings.max_streams),
             terms=read_terms(),
             place_of=Places(
                 (city["name"] + city.get("suffix", "市"), city["lon"], city["lat"]) for city in cities
@@ -188,7 +228,12 @@ class Service:
             store_stats=self.store.stats,
             gateway_stats=lambda: asdict(self.gateway.stats()),
             known_vehicles=lambda: len(self.directory),
+            watch_log=self.household.watch_log,
+            public_url=lambda: self.settings.public_url.rstrip("/") or f"http://{self.http}",
             version=VERSION,
+            tell_access=self._tell_access,
+            pages=Pages(tiles=self._tiles()),
+            proxies=self.settings.proxies,
             feed_key=self.settings.feed_key,
             ops_key=self.settings.ops_key,
             is_draining=lambda: self.is_draining,
@@ -200,6 +245,24 @@ class Service:
         at = address(self.settings.http)
         await listening(web.TCPSite(runner, at.host, at.port).start(), at, "SHOUWANG_HTTP or --http")
         self.http = f"{at.host}:{runner.addresses[0][1]}"
+
+    def _identity(self) -> IdentityProvider:
+        """Who vouches for people, told at each start. Raises ``UsageError`` for half of WeChat's credentials."""
+        appid, secret = self.settings.wechat_appid, self.settings.wechat_secret
+        if bool(appid) != bool(secret):
+            raise UsageError("WECHAT_APPID and WECHAT_SECRET are needed both, or neither for the sandbox")
+        provider = WeChat(appid, secret, api=self.settings.wechat_api) if appid else Sandbox()
+        self._closing.push_async_callback(provider.close)
+        log.warning("identity provider %s: %s", provider.name, provider.notice)
+        return provider
+
+    def _tiles(self) -> TileSource | None:
+        try:
+            return tile_source(
+                self.settings.tiles_url, attribution=self.settings.tiles_attribution, crs=self.settings.tiles_crs
+            )
+        except ValueError as error:
+            raise UsageError(f"SHOUWANG_{error}") from error
 
     async def _start_gateway(self) -> None:
         limits = Limits(
@@ -232,6 +295,10 @@ class Service:
     async def _limits_of(self, vehicle_ids: Sequence[str]) -> Mapping[str, int]:
         vehicles = await self.registry.vehicles(vehicle_ids)
         return {key: vehicle.speed_limit_kmh for key, vehicle in vehicles.items()}
+
+    async def _owner_of(self, vehicle_id: str) -> str | None:
+        vehicle = await self.registry.vehicle(vehicle_id)
+        return None if vehicle is None else vehicle.owner_uscc
 
     async def _follow_registry(self) -> None:
         while True:
@@ -280,6 +347,12 @@ class Service:
         except StoreError as error:
             log.error("the last checkpoint failed, the next start reads more of the log: %s", error)
 
+    async def _save_watches(self) -> None:
+        try:
+            await self.household.watch_log.flush()
+        except StoreError as error:
+            log.error("who watched last is not written: %s", error)
+
     def _keep_running(self, work: Any) -> None:
         task = asyncio.create_task(work)
         task.add_done_callback(_complain)
@@ -301,7 +374,23 @@ async def open_store(name: str) -> Store:
     kind, _, where = name.partition(":")
     if kind == "sqlite" and where:
         return await SqliteStore.open(Path(where))
-    raise UsageError(f"--store {name}: sqlite:PATH is needed, for example sqlite:data/shouwang.db")
+    if kind in ("redis", "rediss"):
+        return await open_redis(name)
+    raise UsageError(
+        f"--store {without_password(name)}: sqlite:PATH or redis://HOST:PORT/DB is needed, "
+        "for example sqlite:data/shouwang.db"
+    )
+
+
+async def open_redis(url: str) -> Store:
+    from persistence.redis import RedisStore
+    from persistence.redis_address import RedisAddress
+
+    try:
+        address_of_redis = RedisAddress.parse(url)
+    except ValueError as error:
+        raise UsageError(f"--store {without_password(url)}: {error}") from None
+    return await RedisStore.open(address_of_redis)
 
 
 async def listening(starting: Any, at: object, setting: str) -> Any:
@@ -314,12 +403,17 @@ async def listening(starting: Any, at: object, setting: str) -> Any:
         ) from error
 
 
-async def serve(settings: Settings, args: Namespace) -> int:
+async def serve(settings: Settings, args: Namespace, log_lines: LinesBehind) -> int:
     stopping = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stopping.set)
-    async with Service(settings, virtual_from=args.virtual_clock, clock_speed=args.clock_speed) as service:
+    async with Service(
+        settings,
+        virtual_from=args.virtual_clock,
+        clock_speed=args.clock_speed,
+        tell_access=log_lines.teller(ACCESS_LOG.name),
+    ) as service:
         relieve_garbage_collector()
         print(f"ready http={service.http} jt808={service.jt808} store={service.store.name}", flush=True)
         await stopping.wait()
@@ -366,57 +460,31 @@ def password_matches(hasher: PasswordHasher, encoded: str, password: str) -> boo
 # -- main -----------------------------------------------------------------------------------------------------------
 
 
-class JsonLines(logging.Formatter):
-    """A log line as JSON: time, level, logger, message, and the traceback if any."""
-
-    def format(self, record: logging.LogRecord) -> str:
-        line = {
-            "at": time.strftime("%Y-%m-%dT%H:%M:%S%z", time.localtime(record.created)),
-            "level": record.levelname.lower(),
-            "logger": record.name,
-            "message": record.getMessage(),
-        }
-        if record.exc_info:
-            line["traceback"] = self.formatException(record.exc_info)
-        return json.dumps(line, ensure_ascii=False)
-
-
-def relieve_garbage_collector() -> None:
-    """What has been recovered lives long and has no cycles: it need not be looked at again and again."""
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(100_000, 20, 100)
-
-
-def log_to_stderr(level: int) -> None:
-    handler = logging.StreamHandler()
-    handler.setFormatter(JsonLines())
-    logging.basicConfig(level=level, handlers=[handler])
-
-
-def allow_many_sockets() -> None:
-    """Every terminal is a socket: takes as many descriptors as the system lets us have."""
-    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
-
-
 def main(argv: Sequence[str] | None = None) -> int:
     """Exit status: 0 done, 1 done in part or not agreed, 2 asked for what can't be done."""
     try:
         settings = from_environment()
         args = parser(settings).parse_args(argv)
         allow_many_sockets()
-        log_to_stderr(logging.INFO if args.command == "serve" else logging.WARNING)
+        lines = log_to_stderr(logging.INFO if args.command == "serve" else logging.WARNING)
         match args.command:
             case "serve":
-                return asyncio.run(serve(replace(settings, http=args.http, jt808=args.jt808, store=args.store), args))
+                chosen = replace(settings, http=args.http, jt808=args.jt808, store=args.store)
+                return asyncio.run(serve(chosen, args, lines))
             case "import":
                 return asyncio.run(import_registry(args.store, args.file))
             case "sim":
                 return asyncio.run(run_sim(sim_options(settings, args)))
+            case "torture":
+                from torture.main import Options, cores, torture
+
+                runs = args.runs or (0 if args.minutes else 100)
+                jobs = args.jobs or cores()
+                return torture(Service, Options(args.seed, runs, args.minutes or 0.0, jobs, args.steps, args.mutants))
             case _:
                 return asyncio.run(demo(settings, args, program=Path(__file__)))
     except (UsageError, DemoFailed, SettingsError, StoreError) as error:
+        logging.shutdown()  # What was logged comes first: this is the last word.
         print(f"run.py: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from typing import Final
 
 PREFIX: Final = "SHOUWANG_"
 MAX_NUMBER: Final = 1e12
-PLAIN_NAMES: Final = ("FEED_KEY", "OPS_KEY")
-"""Secrets that are only ever given by environment, and under these names."""
+PLAIN_NAMES: Final = ("FEED_KEY", "OPS_KEY", "WECHAT_APPID", "WECHAT_SECRET", "WECHAT_API")
+"""Secrets and what belongs to them: only ever given by environment, and under these names."""
 
 
 class SettingsError(Exception):
@@ -36,6 +37,9 @@ class Settings:
     jt808: str = "127.0.0.1:8808"
     store: str = "sqlite:data/shouwang.db"
 
+    public_url: str = ""
+    """Where people reach the service, for the links that they send; without it, ``http://`` and ``http``."""
+
     max_connections: int = 100_000
     max_connections_per_ip: int = 100_000
     """Terminals of one operator share addresses (carrier NAT), so the default does not limit; set it where it fits."""
@@ -54,6 +58,31 @@ class Settings:
 
     drain_s: float = 10.0
     """How long a stopping service waits for what is under way."""
+
+    max_streams: int = 20_000
+    """Live streams in all; above, the next is told to come again (503)."""
+
+    tiles_url: str = ""
+    """Of map tiles, with ``{z}``, ``{x}``, ``{y}`` and perhaps ``{1-4}``; without it the pages draw a map of their own."""
+    tiles_attribution: str = ""
+    """Whose map it is, as its licence wants it said."""
+    tiles_crs: str = "gcj02"
+    """``gcj02`` or ``wgs84``: which coordinates fit the tiles."""
+
+    wrong_bind_data: int = 10
+    """Wrong attempts that an account may make in an hour to bind a vehicle, or to register (R61)."""
+    wrong_passwords: int = 10
+    """Per user name and address, in 15 minutes."""
+    wrong_by_address: int = 60
+    """Wrong passwords, codes and link tokens of one address, in 15 minutes: many people may stand behind one."""
+
+    proxies: int = 0
+    """How many reverse proxies of ours stand in front: callers' addresses come from their ``X-Forwarded-For`` then."""
+
+    wechat_appid: str = ""
+    """With it and the secret, WeChat says who people are; without both, the sandbox does."""
+    wechat_secret: str = field(default="", repr=False)
+    wechat_api: str = "https://api.weixin.qq.com"
 
     feed_key: str = field(default="", repr=False)
     ops_key: str = field(default="", repr=False)
@@ -87,6 +116,11 @@ def _parse(name: str, text: str) -> object:
     if not 0 <= value < MAX_NUMBER:
         raise SettingsError(f"{PREFIX}{name.upper()}={text!r}: a number from 0 to {MAX_NUMBER:,.0f} is needed")
     return value
+
+
+def without_password(store: str) -> str:
+    """A store's name as it may be printed: nothing of a URL's user and password."""
+    return re.sub(r"//.*@", "//", store)
 
 
 def address(text: str) -> Address:

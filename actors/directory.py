@@ -50,6 +50,11 @@ class Directory:
     def __len__(self) -> int:
         return len(self._vehicles)
 
+    @property
+    def revision(self) -> str:
+        """Up to where imports were seen, of persons and businesses too."""
+        return self._cursor
+
     async def load(self) -> None:
         """Reads all terminals. Raises ``StoreUnavailable``."""
         self._cursor = await self._source.revision()

@@ -21,7 +21,7 @@ from collections import deque
 from collections.abc import Callable, Generator
 from time import perf_counter
 from types import CoroutineType, TracebackType
-from typing import Any, ClassVar, Final, Generic, NoReturn, Self, TypeVar
+from typing import Any, ClassVar, Final, Generic, NoReturn, Protocol, Self, TypeVar
 
 import pykka
 from pykka import ActorDeadError
@@ -50,6 +50,14 @@ class MailboxFull(Exception):
 
 class ActorFailed(Exception):
     """The message made the actor throw; the cause is chained, and stands in the dead letters."""
+
+
+class Board(Protocol):
+    """Where an actor announces what those who watch it are told (the supervisor)."""
+
+    def announce(self, kind: str, key: str, event: object) -> None: ...
+
+    def is_watched(self, kind: str, key: str) -> bool: ...
 
 
 class _Stop:
@@ -239,6 +247,28 @@ class Actor(pykka.Actor):
             reply.set_exception()
         return reply
 
+    def answer(self, message: Any) -> Any:
+        """What a quiet actor answers, in the asker's own turn; a ``Reply`` where it takes longer. Raises its refusal.
+
+        Only while ``is_quiet``: then nothing is queued, so order is kept, and two turns of the event loop are spared.
+        Raises ``ActorFailed`` as ``ask`` does.
+        """
+        self._phase = RUNNING
+        try:
+            result = self.on_receive(message)
+        except REFUSALS:
+            self._settle_phase()
+            raise
+        except Exception as error:
+            self._fail(message, error)
+            raise ActorFailed(f"{self} failed") from error
+        if type(result) is CoroutineType:
+            reply: Reply[Any] = Reply()
+            self._pause(result, message, reply)
+            return reply
+        self._settle_phase()
+        return result
+
     def stop(self) -> None:
         """Ends the actor after what is already in its mailbox; what comes later is a dead letter."""
         self.tell(Envelope(_Stop()))
@@ -246,6 +276,9 @@ class Actor(pykka.Actor):
     def conflate(self, messages: list[Any], message: Any) -> bool:
         """The mailbox is full: makes room for ``message`` by dropping one that it outdates, or says that it can't."""
         return False
+
+    def be_watched(self, board: Board) -> None:
+        """Somebody watches from now on; ``board`` takes announcements, and tells until when."""
 
     # -- for the supervisor ------------------------------------------------------------------------------------------
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
 from actors.clock import Clock
-from actors.runtime import Actor, Dispatcher, MailboxFull
+from actors.runtime import Actor, Dispatcher, MailboxFull, Reply
 from persistence.store import StoreError
 
 log = logging.getLogger(__name__)
@@ -23,6 +23,10 @@ PARK_S: Final = 300.0
 """A parked actor gets another chance after so many real seconds."""
 MAX_RELOAD_DELAY_S: Final = 10.0
 DEAD_LETTERS: Final = 1000
+
+
+Watcher = Callable[[object], None]
+"""Is told an actor's announcements, in its turn; must not raise and must not block."""
 
 
 class Unanswered(Exception):
@@ -82,15 +86,25 @@ class Supervisor:
         self._loading: dict[tuple[str, str], asyncio.Future[None]] = {}
         self._failures: dict[tuple[str, str], _Failures] = {}
         self._overflowed: set[tuple[str, str]] = set()
+        self._watchers: dict[tuple[str, str], list[Watcher]] = {}
         self._restarting: set[asyncio.Task[None]] = set()
         dispatcher.on_failure = self.failed
         dispatcher.on_dead_letter = self.note_dead_letter
+
+    def learn(self, name: str, kind: Kind) -> None:
+        """From now on there are actors of this kind, too."""
+        self._kinds[name] = kind
+        self._actors[name] = {}
 
     # -- finding -----------------------------------------------------------------------------------------------------
 
     def actors(self, kind: str) -> dict[str, Actor]:
         """The living ones of a kind by key, to look at; nobody else adds or removes."""
         return self._actors[kind]
+
+    def census(self) -> dict[str, int]:
+        """How many live, by kind."""
+        return {kind: len(actors) for kind, actors in self._actors.items()}
 
     async def ask(self, kind: str, key: str, message: object) -> Any:
         """What the actor answers; activates it first. None when the key means nothing.
@@ -105,9 +119,15 @@ class Supervisor:
                 return None
         if (failures := self._failures.get((kind, key))) is not None and failures.parked:
             raise Unanswered(f"{kind} is parked after failing {failures.count} times")
+        if actor.is_quiet:
+            reply = actor.answer(message)
+            if type(reply) is not Reply:
+                return reply
+        else:
+            reply = actor.ask(message)
         try:
             async with asyncio.timeout(self._answer_s):
-                return await actor.ask(message)
+                return await reply
         except TimeoutError:
             raise Unanswered(f"{kind} did not answer within {self._answer_s} s") from None
         except MailboxFull:
@@ -142,17 +162,54 @@ class Supervisor:
     def adopt(self, kind: str, key: str, actor: Actor) -> None:
         """Takes in a loaded actor; a suspended one could not be read, and is tried again later."""
         self._actors[kind][key] = actor
+        if (kind, key) in self._watchers:
+            actor.be_watched(self)
         if actor.is_suspended:
             self._failures[kind, key] = _Failures(0, self._clock.now(), parked=True)
             self._restart_soon(kind, key, actor, PARK_S)
 
     def passivate(self, kind: str, key: str, actor: Actor) -> bool:
         """Lets this quiet actor go; the key's next message activates it again. False when it is busy, or not the one."""
-        if self._actors[kind].get(key) is not actor or not actor.is_quiet:
+        if self._actors[kind].get(key) is not actor or not actor.is_quiet or (kind, key) in self._watchers:
             return False
         del self._actors[kind][key]
         actor.bury("passivated")
         return True
+
+    # -- watching ----------------------------------------------------------------------------------------------------
+
+    async def watch(self, kind: str, key: str, watcher: Watcher) -> bool:
+        """From now on ``watcher`` is told what the actor announces, across restarts, until ``unwatch``.
+
+        False when the key means nothing. A watched actor stays awake. Raises ``StoreUnavailable``.
+        """
+        self._watchers.setdefault((kind, key), []).append(watcher)
+        try:
+            await self.activate(kind, (key,))
+        finally:
+            actor = self._actors[kind].get(key)
+            if actor is None:
+                self.unwatch(kind, key, watcher)
+        if actor is not None:
+            actor.be_watched(self)
+        return actor is not None
+
+    def unwatch(self, kind: str, key: str, watcher: Watcher) -> None:
+        """Nothing more is told; nothing happens when it was not watching."""
+        watchers = self._watchers.get((kind, key), [])
+        if watcher in watchers:
+            watchers.remove(watcher)
+        if not watchers:
+            self._watchers.pop((kind, key), None)
+
+    def announce(self, kind: str, key: str, event: object) -> None:
+        """An actor tells whoever watches it; a plain value that MessagePack can carry."""
+        for watcher in tuple(self._watchers.get((kind, key), ())):
+            watcher(event)
+
+    def is_watched(self, kind: str, key: str) -> bool:
+        """Whether anybody would be told."""
+        return (kind, key) in self._watchers
 
     # -- falling -----------------------------------------------------------------------------------------------------
 
@@ -208,6 +265,8 @@ class Supervisor:
             failures.parked = False
         actor.hand_over(successor)
         self._actors[kind][key] = successor
+        if (kind, key) in self._watchers:
+            successor.be_watched(self)
         successor.resume()
 
     async def _reload(self, kind: str, key: str) -> Actor:

@@ -6,7 +6,9 @@ from dataclasses import dataclass
 from typing import Any, ClassVar, Final, NamedTuple, assert_never
 
 from actors.clock import Clock
-from actors.runtime import IDLE, STOPPED, Actor, Dispatcher
+from actors.runtime import IDLE, STOPPED, Actor, Board, Dispatcher
+from actors.vehicle_shares import GrantShare, ReleaseShare, VehicleShares
+from actors.vehicle_watch import VehicleWatch
 from domain.alerts import Alert
 from domain.fix import Fix
 from domain.profile import Profile
@@ -38,12 +40,11 @@ class RegistryChanged:
     limit_kmh: int
 
 
-Message = Report | Look | RegistryChanged
+Message = Report | Look | RegistryChanged | GrantShare | ReleaseShare
 
 
-@dataclass(frozen=True, slots=True)
-class VehicleView:
-    """A vehicle as it is at ``at`` (Unix seconds, our clock)."""
+class VehicleView(NamedTuple):
+    """A vehicle as it is at ``at`` (Unix seconds, our clock); a tuple, because thousands a second are made."""
 
     key: str
     at: float
@@ -62,9 +63,12 @@ class VehicleView:
 class Fleet:
     """What all vehicle actors of one process share: the clock, the thresholds, the counters, and who is to be saved."""
 
-    def __init__(self, clock: Clock, profile: Profile, *, passivate_after_s: float = 3600.0) -> None:
+    def __init__(
+        self, clock: Clock, profile: Profile, shares: VehicleShares, *, passivate_after_s: float = 3600.0
+    ) -> None:
         self.clock = clock
         self.profile = profile
+        self.shares = shares
         self.passivate_after_s = passivate_after_s
         self.quality = Quality()
         self.online = 0
@@ -79,7 +83,7 @@ class Fleet:
 class VehicleActor(Actor):
     """One vehicle. Telemetry takes the short way in (``take``); everything else comes through the mailbox."""
 
-    __slots__ = ("armed_for", "caught_up", "dirty", "fleet", "online", "saving", "vehicle")
+    __slots__ = ("armed_for", "caught_up", "dirty", "fleet", "online", "saving", "vehicle", "watch")
 
     mailbox_limit: ClassVar[int] = 256
 
@@ -94,6 +98,7 @@ class VehicleActor(Actor):
         self.caught_up = 0
         """Up to this log number everything was read from the log; what the mailbox still has of it came twice."""
         self.armed_for = NEVER
+        self.watch: VehicleWatch | None = None
         if online:
             self._arrive()
         if not self.online:
@@ -132,6 +137,8 @@ class VehicleActor(Actor):
             self.mark_dirty()
         if not self.online and outcome is Outcome.NEWEST:
             self._arrive()
+        if self.watch is not None and not self.watch.look_soon():
+            self.watch = None
         return outcome
 
     def on_receive(self, message: Message) -> Any:
@@ -143,6 +150,10 @@ class VehicleActor(Actor):
                 return self.view()
             case RegistryChanged():
                 self.vehicle.limit_dkmh = message.limit_kmh * 10
+            case GrantShare():
+                return self.fleet.shares.grant(self.key, message.share, now=self.fleet.clock.now())
+            case ReleaseShare():
+                return self.fleet.shares.release(self.key, message.share_id, now=self.fleet.clock.now())
             case _:
                 assert_never(message)
 
@@ -163,8 +174,19 @@ class VehicleActor(Actor):
     def hand_over(self, successor: Actor) -> None:
         super().hand_over(successor)
         self.leave()
-        if isinstance(successor, VehicleActor) and successor.mailbox_depth and not successor.dirty:
+        if not isinstance(successor, VehicleActor):
+            return
+        if successor.mailbox_depth and not successor.dirty:
             successor.mark_dirty()
+        if self.watch is not None:
+            self.watch.follow(successor.vehicle)
+            successor.watch, self.watch = self.watch, None
+
+    def be_watched(self, board: Board) -> None:
+        if self.watch is None:
+            self.watch = VehicleWatch(board, KIND, self.vehicle, self.fleet.clock, self.fleet.profile)
+        else:
+            self.watch.look_soon()
 
     def view(self) -> VehicleView:
         vehicle, now = self.vehicle, self.fleet.clock.now()
@@ -212,6 +234,8 @@ class VehicleActor(Actor):
         else:
             fleet.retired.append(self)
         self._arm_passivation()
+        if self.watch is not None:
+            self.watch.look()
 
     def leave(self) -> None:
         """Announces offline, once."""

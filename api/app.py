@@ -4,15 +4,22 @@ from __future__ import annotations
 
 import hmac
 from asyncio import create_task, gather
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from functools import partial
 from typing import Final
 
 import msgspec
 from aiohttp import web
 
-from api.accounts import Account, owner_of
-from api.calls import JSON, Auth, Call, Route, read_body, read_query
+from api.accounts import Account, driver_of, natural_of, owner_of, registered_of
+from api.attempts import Gates
+from api.calls import JSON, NO_COMMAND, ROUTES, Auth, Call, Command, Route, new_command, read_body, read_query
 from api.edge import CallFigures, Edge, Next
+from api.idempotency import HEADER, Idempotency, Request
+from api.live_routes import LiveSide
+from api.ops import OpsDesk
+from api.pages import PageDesk
+from api.people import People
 from api.ports import Services
 from api.routes import table
 from api.sessions import Sessions
@@ -20,20 +27,37 @@ from api.vitals import Vitals
 from domain.errors import FeedKeyInvalid, OpsKeyInvalid, Unauthenticated
 from gateway.feed import MAX_BYTES
 
-ROUTES: Final = web.AppKey("routes", tuple[Route, ...])
-"""The route table of an application, to generate documents from."""
 _BEARER: Final = "Bearer "
+
+Caller = tuple[Account | None, str]
+"""Who calls, and with which token."""
+Admit = Callable[[web.Request], Awaitable[Caller]]
+NOBODY: Final[Caller] = (None, "")
 
 
 def make_app(services: Services) -> web.Application:
     """The whole HTTP side; its small background tasks start and end with the application."""
     figures = CallFigures()
     vitals = Vitals(services.ingest_stats)
-    sessions = Sessions(services.store, services.clock, services.registry)
-    app = web.Application(middlewares=[Edge(figures).around], client_max_size=MAX_BYTES)
-    app[ROUTES] = table(services, sessions=sessions, vitals=vitals, figures=figures)
+    store, clock, registry, revision = services.store, services.clock, services.registry, services.registry_revision
+    people = People(store, clock, registry, revision)
+    sessions = Sessions(store, clock, registry, people, revision, terms_version=services.terms.version)
+    gates = Gates(store, clock.now, services.attempt_limits)
+    ops = OpsDesk(services, vitals)
+    live = LiveSide(services, sessions, ops)
+    door = Door(Guard(services, sessions), Idempotency(store, clock.now))
+    app = web.Application(
+        middlewares=[Edge(figures, proxies=services.proxies, tell=services.tell_access).around],
+        client_max_size=MAX_BYTES,
+    )
+    app[ROUTES] = table(
+        services, people=people, sessions=sessions, gates=gates, ops=ops, vitals=vitals, figures=figures, live=live
+    )
     for route in app[ROUTES]:
-        app.router.add_route(route.method, route.path, _serve(route, Guard(services, sessions)))
+        app.router.add_route(route.method, route.path, door.to(route))
+
+    PageDesk(services.pages).add_to(app)
+    live.add_to(app)
 
     async def keep_measuring(_: web.Application) -> AsyncIterator[None]:
         measuring = create_task(vitals.run())
@@ -58,25 +82,52 @@ class Guard:
         self._ops_key = services.ops_key
         self._sessions = sessions
 
-    async def admit(self, request: web.Request, auth: Auth) -> tuple[Account | None, str]:
-        """Who calls, and with which token. Raises the refusal."""
+    def admits(self, auth: Auth) -> Admit:
+        """What lets the calls of one route in: tells who calls, and with which token, or raises the refusal."""
         match auth:
             case Auth.NOTHING:
-                return None, ""
+                return _anybody
             case Auth.FEED_KEY:
-                if not self._feed_key or not _same(request.headers.get("X-Feed-Key", ""), self._feed_key):
-                    raise FeedKeyInvalid(configured=bool(self._feed_key))
-                return None, ""
+                return self._feed
             case Auth.OPS_KEY:
-                if self._ops_key and not _same(request.headers.get("X-Ops-Key", ""), self._ops_key):
-                    raise OpsKeyInvalid
-                return None, ""
-            case Auth.SESSION | Auth.OWNER:
-                token = _token(request)
-                account = await self._sessions.find(token)
-                if auth is Auth.OWNER:
-                    owner_of(account)
-                return account, token
+                return self._ops
+            case Auth.OPTIONAL:
+                return self._session_if_any
+            case Auth.SESSION | Auth.NATURAL | Auth.REGISTERED | Auth.DRIVER | Auth.OWNER:
+                return partial(self._session, _MAY.get(auth))
+
+    async def _feed(self, request: web.Request) -> Caller:
+        if not self._feed_key or not _same(request.headers.get("X-Feed-Key", ""), self._feed_key):
+            raise FeedKeyInvalid(configured=bool(self._feed_key))
+        return NOBODY
+
+    async def _ops(self, request: web.Request) -> Caller:
+        if self._ops_key and not _same(request.headers.get("X-Ops-Key", ""), self._ops_key):
+            raise OpsKeyInvalid
+        return NOBODY
+
+    async def _session_if_any(self, request: web.Request) -> Caller:
+        return await self._session(None, request) if "Authorization" in request.headers else NOBODY
+
+    async def _session(self, may: Callable[[Account], object] | None, request: web.Request) -> Caller:
+        token = _token(request)
+        account = await self._sessions.find(token)
+        if may is not None:
+            may(account)
+        return account, token
+
+
+async def _anybody(_: web.Request) -> Caller:
+    return NOBODY
+
+
+_MAY: Final[Mapping[Auth, Callable[[Account], object]]] = {
+    Auth.NATURAL: natural_of,
+    Auth.REGISTERED: registered_of,
+    Auth.DRIVER: driver_of,
+    Auth.OWNER: owner_of,
+}
+"""What a session's account must be besides signed in: raises the refusal."""
 
 
 def _same(given: str, right: str) -> bool:
@@ -90,16 +141,41 @@ def _token(request: web.Request) -> str:
     return header[len(_BEARER) :].strip()
 
 
-def _serve(route: Route, guard: Guard) -> Next:
-    async def serve(request: web.Request) -> web.StreamResponse:
-        account, token = await guard.admit(request, route.auth)
-        query = read_query(request, route.query)
-        body = await read_body(request, route)
-        answer = await route.handler(Call(request, body, query, account, token))
-        if isinstance(answer, web.StreamResponse):
-            return answer
-        if answer is None:
-            return web.Response(status=204)
-        return web.Response(body=msgspec.json.encode(answer), status=route.status, content_type=JSON, charset="utf-8")
+class Door:
+    """The way of every call: admitted, read, handled, answered; and once only, where it says so."""
 
-    return serve
+    def __init__(self, guard: Guard, idempotency: Idempotency) -> None:
+        self._guard = guard
+        self._idempotency = idempotency
+
+    def to(self, route: Route) -> Next:
+        """What serves this route."""
+
+        admit, has_body = self._guard.admits(route.auth), route.body is not None
+
+        async def serve(request: web.Request) -> web.StreamResponse:
+            account, token = await admit(request)
+            query = read_query(request, route.query)
+            body = await read_body(request, route) if has_body else None
+            if not route.idempotent:
+                return _response(route, await route.handler(Call(request, body, query, account, token, NO_COMMAND)))
+
+            async def work(command: Command) -> web.StreamResponse:
+                call: Call[object, object] = Call(request, body, query, account, token, command)
+                return _response(route, await route.handler(call))
+
+            key = request.headers.get(HEADER)
+            if key is None:
+                return await work(new_command())
+            scopes = account.ids if account is not None else (f"address/{request.remote}",)
+            return await self._idempotency.answer(Request(scopes, request.method, request.path, body), key, work)
+
+        return serve
+
+
+def _response(route: Route, answer: object) -> web.StreamResponse:
+    if isinstance(answer, web.StreamResponse):
+        return answer
+    if answer is None:
+        return web.Response(status=204)
+    return web.Response(body=msgspec.json.encode(answer), status=route.status, content_type=JSON, charset="utf-8")

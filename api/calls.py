@@ -5,19 +5,21 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
+from secrets import token_bytes, token_hex
+from types import UnionType
 from typing import Any, Final, Generic, TypeVar
 
 import msgspec
 from aiohttp import web
 
-from api.accounts import Account
+from api.accounts import Account, doer_of
+from domain.audit import Doer
 from domain.errors import InvalidInput, Unauthenticated
 
 B = TypeVar("B")
 Q = TypeVar("Q")
-T = TypeVar("T")
 
 JSON: Final = "application/json"
 MAX_BODY_BYTES: Final = 64 * 1024
@@ -29,11 +31,39 @@ class Auth(Enum):
     """What a call must show."""
 
     NOTHING = "nothing"
+    OPTIONAL = "optional"
+    """A session, if one is shown."""
     SESSION = "session"
+    NATURAL = "natural"
+    """A session of a natural person."""
+    REGISTERED = "registered"
+    """A session of a registered natural person (R5)."""
+    DRIVER = "driver"
+    """A session of a driver (R3)."""
     OWNER = "owner"
+    """A session of a business (R4)."""
     FEED_KEY = "feed_key"
     OPS_KEY = "ops_key"
     """Only where one is configured."""
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """What makes a command the same one when it is sent again with its ``Idempotency-Key``, even after a crash."""
+
+    id: str
+    """16 hexadecimal digits."""
+    secret: bytes = field(repr=False)
+    """32 bytes, to make link tokens of."""
+
+
+NO_COMMAND: Final = Command("", b"")
+"""Of a call that makes nothing: chance is not free."""
+
+
+def new_command() -> Command:
+    """A command of a call without a key: nobody can send it again."""
+    return Command(token_hex(8), token_bytes(32))
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +74,23 @@ class Call(Generic[B, Q]):
     body: B
     query: Q
     account: Account | None
-    token: str
+    token: str = field(repr=False)
+    command: Command = field(default_factory=new_command)
+
+    @property
+    def command_id(self) -> str:
+        """By which a command is known again, so that it is done once."""
+        return self.command.id
+
+    @property
+    def command_secret(self) -> bytes:
+        """The same for the same command, and known to nobody else."""
+        return self.command.secret
+
+    @property
+    def doer(self) -> Doer:
+        """Whoever calls, for the audit record (R64); only routes that ask for a session may use it."""
+        return doer_of(self.signed_in, self.address)
 
     @property
     def address(self) -> str:
@@ -72,7 +118,7 @@ class Route:
     handler: Handler
     summary: str
     auth: Auth = Auth.NOTHING
-    body: type | None = None
+    body: type | UnionType | None = None
     """What the body decodes to; ``bytes`` is handed over as it came."""
     query: type[msgspec.Struct] | None = None
     answer: type | None = None
@@ -80,6 +126,24 @@ class Route:
     content_type: str = JSON
     """Of the body."""
     max_bytes: int = MAX_BODY_BYTES
+    idempotent: bool = False
+    """Whether ``Idempotency-Key`` is heeded: on every POST that creates something."""
+    refusals: tuple[type[Exception], ...] = ()
+    """What the handler itself may refuse; what ``auth``, ``body``, ``query`` and ``path`` may refuse goes without saying."""
+    form: object = None
+    """Of a ``bytes`` body: the type that describes it."""
+    media_type: str = JSON
+    """Of the answer."""
+    others: tuple[tuple[int, type], ...] = ()
+    """Answers of another status, and their types."""
+    events: tuple[tuple[str, type], ...] = ()
+    """Where the answer is a stream of server-sent events: their names, and the types of what they tell."""
+    etag: bool = False
+    """Whether the answer has an ``ETag``, so that ``If-None-Match`` may be answered with 304."""
+
+
+ROUTES: Final = web.AppKey("routes", tuple[Route, ...])
+"""The route table of an application, to generate documents from."""
 
 
 async def read_body(request: web.Request, route: Route) -> object:
@@ -109,8 +173,8 @@ async def _read(request: web.Request, max_bytes: int) -> bytes:
     return bytes(chunks)
 
 
-def decode_json(raw: bytes, kind: type[T]) -> T:
-    """Raises ``InvalidInput``."""
+def decode_json(raw: bytes, kind: type | UnionType) -> object:
+    """A value of this type. Raises ``InvalidInput``."""
     try:
         return msgspec.json.decode(raw, type=kind)
     except msgspec.ValidationError as error:

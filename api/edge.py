@@ -5,19 +5,21 @@ from __future__ import annotations
 import logging
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
+from functools import lru_cache
+from ipaddress import ip_address
+from itertools import count
 from secrets import token_hex
 from time import perf_counter
 from typing import Final
 
 from aiohttp import web
 
-from api.audit import address_masked
+from api.polled import REQUEST_ID, Polled
 from api.problems import INTERNAL, kind_of, response_to, response_to_http
+from domain.audit import address_masked
 
-access_log = logging.getLogger("api.access")
 log = logging.getLogger(__name__)
 
-REQUEST_ID: Final = "X-Request-Id"
 HEADERS: Final = {
     "Server": "shouwang",
     "X-Content-Type-Options": "nosniff",
@@ -28,6 +30,8 @@ HEADERS: Final = {
 }
 """For answers to programs; a page that a browser shows sets its own."""
 UNMATCHED: Final = "unmatched"
+ID_OF_REQUEST: Final = web.RequestKey("request_id", str)
+"""For a handler that sends its headers itself."""
 
 Next = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -48,20 +52,35 @@ class CallFigures:
 class Edge:
     """The outermost layer of the application."""
 
-    def __init__(self, figures: CallFigures) -> None:
+    def __init__(
+        self, figures: CallFigures, *, proxies: int = 0, tell: Callable[[str], None] = lambda line: None
+    ) -> None:
+        """``proxies``: how many of our own stand in front; the address that the first of them saw is the caller's.
+
+        ``tell`` takes the lines of the access log.
+        """
         self._figures = figures
+        self._proxies = proxies
+        self._tell = tell
+        self._process = token_hex(4)
+        self._numbers = count(1)
 
     @web.middleware
     async def around(self, request: web.Request, handler: Next) -> web.StreamResponse:
         """Never raises for what a call or its handler did wrong."""
-        request_id, began = token_hex(8), perf_counter()
+        request_id, began = f"{self._process}{next(self._numbers):08x}", perf_counter()
+        if self._proxies:
+            request = request.clone(remote=_caller(request, self._proxies))
+        request[ID_OF_REQUEST] = request_id
         try:
             response = await handler(request)
         except web.HTTPException as error:
             response = response_to_http(error)
         except Exception as error:
             response = self._refusal(error, request_id)
-        if not response.prepared:
+        if isinstance(response, Polled):
+            response.request_id = request_id
+        elif not response.prepared:
             for name, value in HEADERS.items():
                 response.headers.setdefault(name, value)
             response.headers[REQUEST_ID] = request_id
@@ -80,6 +99,17 @@ class Edge:
         resource = request.match_info.route.resource
         route = resource.canonical if resource is not None else UNMATCHED
         self._figures.note(request.method, route, status, took_s)
-        if access_log.isEnabledFor(logging.INFO):
-            address = address_masked(request.remote or "")
-            access_log.info("%s %s %d %.1f ms %s %s", request.method, route, status, took_s * 1000, address, request_id)
+        address = _masked(request.remote or "")
+        self._tell(f"{request.method} {route} {status} {took_s * 1000:.1f} ms {address} {request_id}")
+
+
+_masked: Final = lru_cache(maxsize=4096)(address_masked)
+
+
+def _caller(request: web.Request, proxies: int) -> str:
+    """Each proxy appends whom it saw; what stands further left anybody may have written."""
+    hops = ",".join(request.headers.getall("X-Forwarded-For", ())).split(",")
+    try:
+        return str(ip_address(hops[-proxies].strip()))
+    except (IndexError, ValueError):
+        return request.remote or ""

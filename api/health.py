@@ -123,6 +123,7 @@ class DataQuality(msgspec.Struct, frozen=True):
     corrected_clocks: int
     implausible_alarm_words: int
     speeding_at_standstill: int
+    alerts_begun: int
 
 
 class Health(msgspec.Struct, frozen=True):

@@ -11,7 +11,6 @@ import msgspec
 from aiohttp import web
 from msgspec import Meta
 
-from actors.vehicle import KIND
 from api.calls import JSON, Call
 from api.health import (
     Alive,
@@ -44,7 +43,6 @@ LOOKED_AT: Final = 64
 """Vehicles of each partition whose mailbox is looked into."""
 LAST_DEAD_LETTERS: Final = 10
 SLOW_LOOP_S: Final = 1.0
-SANDBOX: Final = Provider("sandbox", "沙箱身份：未接入微信，实名信息以导入的登记数据为准，仅供演示和测试。")
 
 
 class Advance(msgspec.Struct, frozen=True):
@@ -98,6 +96,10 @@ class OpsDesk:
 
     async def health(self, call: Call[None, None]) -> Health:
         """The operational picture."""
+        return await self.picture()
+
+    async def picture(self) -> Health:
+        """As it is now."""
         services, fleet, vitals = self._services, self._services.fleet, self._vitals
         supervisor, ingest = services.supervisor, services.ingest_stats()
         components = self._components(await self.reasons())
@@ -107,12 +109,12 @@ class OpsDesk:
             version=services.version,
             uptime_s=round(vitals.uptime_s, 1),
             clock=self._clock(),
-            identity_provider=SANDBOX,
+            identity_provider=Provider(services.identity.name, services.identity.notice),
             components=components,
             vehicles=known,
             online=fleet.online,
             offline=max(0, known - fleet.online),
-            actors={KIND: len(supervisor.actors(KIND))},
+            actors=supervisor.census(),
             mailboxes=self.mailboxes(),
             restarts=supervisor.restarts,
             parked=supervisor.parked,
@@ -139,6 +141,7 @@ class OpsDesk:
             corrected_clocks=quality.corrected_clocks,
             implausible_alarm_words=quality.implausible_alarm_words,
             speeding_at_standstill=quality.speeding_at_standstill,
+            alerts_begun=quality.alerts_begun,
         )
 
     def mailboxes(self) -> Mailboxes:

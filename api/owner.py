@@ -9,13 +9,17 @@ from typing import Annotated, Final, Literal
 import msgspec
 from msgspec import Meta
 
-from actors.runtime import ActorFailed
-from actors.supervisor import Unanswered
+from actors.business import UnbindAsOwner
+from actors.people import BINDING, BUSINESS, BY_VEHICLE
 from actors.vehicle import KIND, Look, VehicleView
-from actors.vehicle_state import ALERT_KIND, BY_VEHICLE
 from api.accounts import owner_of
+from api.alert_history import AlertHistory
 from api.calls import Call
+from api.link_tokens import checked_id
+from api.listing import ListQuery, not_a_cursor
 from api.ports import Services
+from api.share_view import NOTHING_TODAY, papers_of
+from api.vehicle_looks import VehicleLooks
 from api.views import (
     AlertView,
     DrivingTodayView,
@@ -25,34 +29,31 @@ from api.views import (
     driving_today_view,
     last_fix,
     reminder_views,
+    time_text,
 )
-from domain.alerts import Alert
 from domain.certificates import CertificateKind, china_date, reminders
-from domain.errors import InvalidInput, NotFound
-from domain.identifiers import PlateColor, phone_masked
+from domain.driver import Binding, BindingKind
+from domain.errors import NotFound
+from domain.identifiers import PlateColor, name_masked, phone_masked
 from domain.registry import Business, RegisteredVehicle
-from domain.vehicle import DrivingToday
 from persistence.records import decode
 
-BINDING_KIND: Final = "binding"
-"""Its index ``BINDINGS_OF`` holds, by vehicle id, the bindings that stand now and no others."""
-BINDINGS_OF: Final = "vehicle"
-MAX_LIMIT: Final = 200
 SCANNED_AT_ONCE: Final = 1_000
 """Vehicles that one filtered page looks at; it may come out short, and ``next`` goes on."""
 COUNTING_AT_ONCE: Final = 16
 MAX_ALERTS: Final = 100
+MAX_BINDINGS: Final = 200
+"""That a vehicle's page shows."""
 _ID_CHARS: Final = 16
 
 Keeps = Callable[[RegisteredVehicle], Awaitable[bool]]
 
 
-class VehicleList(msgspec.Struct, frozen=True):
+class VehicleList(ListQuery, frozen=True):
     """The query of the list."""
 
-    which: Literal["bound", "all"] = msgspec.field(name="list", default="all")
-    limit: Annotated[int, Meta(ge=1, le=MAX_LIMIT)] = 50
-    cursor: Annotated[str, Meta(max_length=2_000)] | None = None
+    which: Literal["bound", "all", "expiring"] = msgspec.field(name="list", default="all")
+    """``expiring``: those whose own certificates are running out or have run out."""
     q: Annotated[str, Meta(max_length=20)] = ""
     """A part of the plate."""
 
@@ -76,12 +77,12 @@ class VehicleItems(msgspec.Struct, frozen=True):
     next: str | None
 
 
-class BindingView(msgspec.Struct, frozen=True):
+class VehicleBinding(msgspec.Struct, frozen=True):
     """Who has bound a vehicle."""
 
     id: str
     driver_name_masked: str
-    kind: Literal["self", "delegated"]
+    kind: BindingKind
     bound_at: str
 
 
@@ -101,7 +102,7 @@ class VehiclePage(msgspec.Struct, frozen=True):
     last_fix: LastFix | None
     driving_today: DrivingTodayView
     bindings_count: int
-    bindings: list[BindingView]
+    bindings: list[VehicleBinding]
     alerts: list[AlertView]
     certificate_reminders: list[Reminder]
 
@@ -111,6 +112,8 @@ class OwnerDesk:
 
     def __init__(self, services: Services) -> None:
         self._services = services
+        self._looks = VehicleLooks(services.supervisor)
+        self._alerts = AlertHistory(services.store)
         self._counting = asyncio.Semaphore(COUNTING_AT_ONCE)
 
     async def vehicles(self, call: Call[None, VehicleList]) -> VehicleItems:
@@ -119,18 +122,21 @@ class OwnerDesk:
         try:
             vehicles, following = await self._page(business.uscc, query)
         except ValueError:
-            raise InvalidInput(("cursor", "不是本列表的游标")) from None
+            raise not_a_cursor() from None
         counts = await asyncio.gather(*(self._bindings_count(vehicle) for vehicle in vehicles))
-        views = await self._look_at(vehicles)
-        lines = zip(vehicles, views, counts, strict=True)
-        return VehicleItems([self._item(vehicle, view, count, business) for vehicle, view, count in lines], following)
+        views = await self._looks.at([vehicle.id for vehicle in vehicles])
+        lines = zip(vehicles, counts, strict=True)
+        return VehicleItems(
+            [self._item(vehicle, views.get(vehicle.id), count, business) for vehicle, count in lines], following
+        )
 
     async def vehicle(self, call: Call[None, None]) -> VehiclePage:
         """R41; another business's vehicle is not found."""
         business = owner_of(call.account)
         vehicle = await self._own(business, call.http.match_info["id"])
         view: VehicleView | None = await self._services.supervisor.ask(KIND, vehicle.id, Look())
-        alerts = await self._alerts(vehicle.id, view)
+        alerts = await self._alerts.newest(vehicle.id, view, limit=MAX_ALERTS)
+        bindings, count = await self._bindings(vehicle)
         phone = vehicle.terminal_phone
         return VehiclePage(
             id=vehicle.id,
@@ -144,12 +150,17 @@ class OwnerDesk:
             speed_limit_kmh=vehicle.speed_limit_kmh,
             online=view is not None and view.online,
             last_fix=None if view is None else last_fix(view, self._services.place_of),
-            driving_today=driving_today_view(DrivingToday(0.0, 0, 0, 0) if view is None else view.today),
-            bindings_count=await self._bindings_count(vehicle),
-            bindings=[],
+            driving_today=driving_today_view(NOTHING_TODAY if view is None else view.today),
+            bindings_count=count,
+            bindings=bindings,
             alerts=[alert_view(alert) for alert in alerts],
             certificate_reminders=self._reminders(vehicle, business),
         )
+
+    async def unbind(self, call: Call[None, None]) -> None:
+        """R41: the driver's binding goes into history, marked as unbound by the owner, and the driver's shares end (R15)."""
+        business, binding_id = owner_of(call.account), checked_id(call.http.match_info["id"])
+        await self._services.supervisor.ask(BUSINESS, business.uscc, UnbindAsOwner(binding_id, call.doer))
 
     # -- which -------------------------------------------------------------------------------------------------------
 
@@ -159,9 +170,13 @@ class OwnerDesk:
             page = await registry.vehicles_of(uscc, after=query.cursor, limit=query.limit)
             return page.vehicles, page.next
 
+        today = china_date(self._services.clock.now())
+
         async def keeps(vehicle: RegisteredVehicle) -> bool:
             if wanted not in vehicle.plate:
                 return False
+            if query.which == "expiring":
+                return bool(reminders(papers_of(vehicle), today=today))
             return query.which == "all" or await self._bindings_count(vehicle) > 0
 
         return await self._filtered(uscc, query, keeps)
@@ -203,37 +218,24 @@ class OwnerDesk:
             certificate_reminders=self._reminders(vehicle, business),
         )
 
-    async def _look_at(self, vehicles: Sequence[RegisteredVehicle]) -> Sequence[VehicleView | None]:
-        """Wakes them together, then asks each; one that can't answer leaves the others their lines."""
-        supervisor = self._services.supervisor
-        await supervisor.activate(KIND, [vehicle.id for vehicle in vehicles])
-        return await asyncio.gather(*(self._look(vehicle.id) for vehicle in vehicles))
-
-    async def _look(self, vehicle_id: str) -> VehicleView | None:
-        try:
-            view: VehicleView | None = await self._services.supervisor.ask(KIND, vehicle_id, Look())
-        except (Unanswered, ActorFailed):
-            return None
-        return view
-
     async def _bindings_count(self, vehicle: RegisteredVehicle) -> int:
         async with self._counting:
-            return await self._services.store.count(BINDING_KIND, BINDINGS_OF, vehicle.id)
+            return await self._services.store.count(BINDING, BY_VEHICLE, vehicle.id)
 
-    async def _alerts(self, vehicle_id: str, view: VehicleView | None) -> list[Alert]:
-        """Newest first; of one that both know, the actor's version is the newer. Asked before the store, it misses none."""
-        page = await self._services.store.find(ALERT_KIND, BY_VEHICLE, vehicle_id, limit=MAX_ALERTS, descending=True)
-        alerts = {found.key: decode(found.record, Alert) for found in page.documents}
-        if view is not None:
-            alerts.update((alert.id, alert) for alert in view.alerts)
-        newest_first = sorted(alerts.values(), key=lambda alert: (alert.started_at, alert.id), reverse=True)
-        return newest_first[:MAX_ALERTS]
+    async def _bindings(self, vehicle: RegisteredVehicle) -> tuple[list[VehicleBinding], int]:
+        """Those that stand now, the oldest first, and how many there are."""
+        page = await self._services.store.find(BINDING, BY_VEHICLE, vehicle.id, limit=MAX_BINDINGS)
+        bindings = [_binding(decode(found.record, Binding)) for found in page.documents]
+        return bindings, len(bindings) if page.next is None else await self._bindings_count(vehicle)
 
     def _reminders(self, vehicle: RegisteredVehicle, business: Business) -> list[Reminder]:
         licence = business.operating_licence
         last_days = (
-            (CertificateKind.TRANSPORT, vehicle.transport_cert_valid_until),
-            (CertificateKind.ANNUAL_REVIEW, vehicle.annual_review_due),
+            *papers_of(vehicle),
             (CertificateKind.OPERATING_LICENCE, None if licence is None else licence.valid_until),
         )
         return reminder_views(reminders(last_days, today=china_date(self._services.clock.now())))
+
+
+def _binding(binding: Binding) -> VehicleBinding:
+    return VehicleBinding(binding.id, name_masked(binding.driver_name), binding.kind, time_text(binding.bound_at))

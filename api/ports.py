@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
@@ -9,10 +10,15 @@ from typing import Protocol
 from actors.clock import Clock
 from actors.supervisor import Supervisor
 from actors.vehicle import Fleet
+from actors.watch_log import WatchLog
+from api.attempts import AttemptLimits
+from api.event_stream import StreamLimits
+from api.identity import IdentityProvider, RealNames
+from api.pages import Pages
 from api.passwords import Passwords
 from api.terms import Terms
 from domain.places import Place
-from domain.registry import Business, RegisteredVehicle
+from domain.registry import Business, RegisteredPerson, RegisteredVehicle
 from gateway.feed import Feed
 from persistence.store import Store
 
@@ -41,6 +47,16 @@ class Registry(Protocol):
         ...
 
     async def count_vehicles_of(self, owner_uscc: str) -> int: ...
+
+    def person_key(self, citizen_id: str) -> str:
+        """What stands for a citizen ID (as parsed) wherever a person is referred to."""
+        ...
+
+    async def person_by_key(self, key: str) -> RegisteredPerson | None: ...
+
+    async def person_key_by_phone(self, phone: str) -> str | None: ...
+
+    async def person_key_by_openid(self, openid: str) -> str | None: ...
 
 
 class IngestFigures(Protocol):
@@ -101,6 +117,8 @@ class Services:
     fleet: Fleet
     feed: Feed
     passwords: Passwords
+    identity: IdentityProvider
+    real_names: RealNames
     terms: Terms
     place_of: Callable[[float, float], Place | None]
     """The nearest named place of a longitude and a latitude (``domain.places.Places.nearest``)."""
@@ -110,7 +128,19 @@ class Services:
     """Plain numbers, texts and mappings of them; goes into ``/health`` as it is. Never a terminal's number."""
     known_vehicles: Callable[[], int]
     """How many vehicles have a terminal (``len(directory)``)."""
+    registry_revision: Callable[[], str]
+    """Another one whenever the registry may have changed (``directory.revision``); asked at each call, so it must be cheap."""
+    watch_log: WatchLog
+    public_url: Callable[[], str]
+    """Where people reach this service, without a slash at the end: what links begin with. Never made of a Host header."""
     version: str
+    tell_access: Callable[[str], None] = logging.getLogger("api.access").info
+    """Takes the lines of the access log: one for each call."""
+    pages: Pages = field(default_factory=Pages)
+    attempt_limits: AttemptLimits = field(default_factory=AttemptLimits)
+    stream_limits: StreamLimits = field(default_factory=StreamLimits)
+    proxies: int = 0
+    """How many reverse proxies of ours stand in front of the service."""
     feed_key: str = field(default="", repr=False)
     ops_key: str = field(default="", repr=False)
     is_draining: Callable[[], bool] = lambda: False

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
-from math import ceil
+from math import ceil, isfinite
 from typing import Final
 
 import msgspec
@@ -14,16 +14,36 @@ from pykka import ActorDeadError
 
 from actors.runtime import MailboxFull
 from actors.supervisor import Unanswered
+from domain.certificates import china_date
 from domain.errors import (
+    AlreadyBound,
     Busy,
+    CodeRefused,
+    DelegationEnded,
+    DriverOnly,
     FeedKeyInvalid,
+    IdempotencyKeyReused,
     InvalidInput,
+    KeyForgotten,
+    LinkTaken,
+    NaturalPersonOnly,
     NotFound,
     OpsKeyInvalid,
     OwnerOnly,
+    OwnLink,
+    ProviderUnavailable,
+    RealNameMismatch,
+    RealNameRequired,
+    ShareEnded,
+    SharingOtherVehicle,
     TermsNotAccepted,
     TooManyAttempts,
+    TooManyBindings,
+    TooManyDelegations,
+    TooManyIn12Months,
+    TooManyShares,
     Unauthenticated,
+    VehicleMismatch,
     WrongCredentials,
 )
 from persistence.store import StoreConflict, StoreUnavailable
@@ -54,9 +74,49 @@ KINDS: Final[Mapping[type[Exception], Kind]] = {
     TooManyAttempts: Kind(429, "too_many_attempts", "尝试次数过多", "尝试次数过多，请稍后再试。"),
     Unauthenticated: Kind(401, "unauthenticated", "请先登录", "尚未登录或登录已过期，请重新登录。"),
     OwnerOnly: Kind(403, "owner_only", "仅限业户", "只有业户账号可以使用此功能。"),
+    DriverOnly: Kind(
+        403,
+        "driver_only",
+        "仅限司机",
+        "只有持有效从业资格证的司机可以使用此功能；资格信息与实际不符的，请向原发证机关核实。",
+    ),
+    NaturalPersonOnly: Kind(
+        403, "natural_person_only", "仅限自然人", "业户账号不能使用此功能，请用微信以自然人身份登录。"
+    ),
+    RealNameRequired: Kind(403, "real_name_required", "请先实名注册", "完成实名注册后才能使用此功能。"),
+    CodeRefused: Kind(401, "code_refused", "登录凭证无效", "微信登录凭证无效或已过期，请返回重试。"),
+    RealNameMismatch: Kind(422, "real_name_mismatch", "实名核验未通过", "姓名与身份证号核验不一致，请核对后重新填写。"),
+    IdempotencyKeyReused: Kind(
+        422, "idempotency_key_reused", "请求编号重复", "此 Idempotency-Key 已用于另一请求，请换一个新的再提交。"
+    ),
+    KeyForgotten: Kind(
+        422, "idempotency_key_reused", "请求编号重复", "此 Idempotency-Key 用得太久，请换一个新的再提交。"
+    ),
+    VehicleMismatch: Kind(
+        422, "vehicle_mismatch", "车辆信息不一致", "车辆信息与登记不一致，请对照道路运输证和行驶证核对后重试。"
+    ),
+    TooManyBindings: Kind(
+        409, "too_many_bindings", "绑定的车辆已满", "同时最多绑定 3 辆车，请先解绑一辆，再绑定新的车辆。"
+    ),
+    TooManyIn12Months: Kind(409, "too_many_in_12_months", "一年内绑定过多", "12 个月内最多绑定 10 辆不同的车。"),
+    AlreadyBound: Kind(409, "already_bound", "已经绑定", "此车已经绑定，在“我的车辆”中可以看到。"),
+    TooManyShares: Kind(
+        409, "too_many_shares", "分享已满", "一辆车同时最多有 3 个有效的分享，请先取消一个，或等其中一个到期。"
+    ),
+    SharingOtherVehicle: Kind(
+        409, "sharing_other_vehicle", "正在分享另一辆车", "您正在分享另一辆车，请先取消那辆车的分享，再分享这一辆。"
+    ),
+    TooManyDelegations: Kind(409, "too_many_delegations", "委托过多", "同时最多有 10 个未完成的委托，请先撤回一个。"),
+    LinkTaken: Kind(409, "link_taken", "链接已被使用", "此链接已由他人打开，一个链接只供一人使用，请让司机重新发送。"),
+    OwnLink: Kind(409, "own_link", "这是您自己的链接", "这是您自己发出的链接，请转发给家人打开。"),
+    ShareEnded: Kind(410, "share_ended", "车辆动态已结束", "车辆动态已结束。"),
+    DelegationEnded: Kind(410, "delegation_ended", "委托已结束", "此委托已完成、已撤回或已过期。"),
     FeedKeyInvalid: Kind(401, "feed_key_invalid", "上报密钥无效", "X-Feed-Key 缺失或不正确。"),
     OpsKeyInvalid: Kind(401, "ops_key_invalid", "运维密钥无效", "X-Ops-Key 缺失或不正确。"),
     Busy: _UNAVAILABLE,
+    ProviderUnavailable: Kind(
+        503, "provider_unavailable", "身份服务暂时不可用", "微信身份服务暂时没有回应，请稍后再试。"
+    ),
     StoreUnavailable: _UNAVAILABLE,
     StoreConflict: _UNAVAILABLE,
     Unanswered: _UNAVAILABLE,
@@ -93,6 +153,10 @@ class Problem(msgspec.Struct, frozen=True, omit_defaults=True):
     detail: str
     code: str
     errors: list[FieldError] | msgspec.UnsetType = msgspec.UNSET
+    binding_id: str | msgspec.UnsetType = msgspec.UNSET
+    """With ``sharing_other_vehicle``: which binding is shared now."""
+    frees_on: str | msgspec.UnsetType = msgspec.UNSET
+    """With ``too_many_in_12_months``: the day (YYYY-MM-DD, China) from which another vehicle can be bound."""
 
 
 def kind_of(error: Exception) -> Kind:
@@ -101,6 +165,11 @@ def kind_of(error: Exception) -> Kind:
         if ancestor in KINDS:
             return KINDS[ancestor]
     return INTERNAL
+
+
+def problem_of(kind: Kind, detail: str, errors: list[FieldError] | msgspec.UnsetType = msgspec.UNSET) -> Problem:
+    """The kind of problem as somebody meets it."""
+    return Problem(f"urn:shouwang:problem:{kind.code}", kind.title, kind.status, detail, kind.code, errors)
 
 
 def response_to(error: Exception) -> web.Response:
@@ -112,7 +181,19 @@ def response_to(error: Exception) -> web.Response:
         headers["Retry-After"] = str(_retry_after_s(error))
     if kind.status == 401:
         headers["WWW-Authenticate"] = _scheme(error)
-    return _response(kind, _detail(error, kind), errors, headers)
+    problem = problem_of(kind, _detail(error, kind), errors)
+    return _response(_with_facts(problem, error), headers)
+
+
+def _with_facts(problem: Problem, error: Exception) -> Problem:
+    """What a client needs to help the person on."""
+    match error:
+        case SharingOtherVehicle(binding_id=binding_id):
+            return msgspec.structs.replace(problem, binding_id=binding_id)
+        case TooManyIn12Months(frees_at=at) if isfinite(at):
+            return msgspec.structs.replace(problem, frees_on=str(china_date(at)))
+        case _:
+            return problem
 
 
 def response_to_http(error: web.HTTPException) -> web.Response:
@@ -120,15 +201,12 @@ def response_to_http(error: web.HTTPException) -> web.Response:
     known = HTTP_KINDS.get(error.status)
     kind = known or Kind(error.status, f"http_{error.status}", HTTPStatus(error.status).phrase, "请求无法处理。")
     headers = {"Allow": error.headers["Allow"]} if "Allow" in error.headers else {}
-    return _response(kind, kind.detail, msgspec.UNSET, headers)
+    return _response(problem_of(kind, kind.detail), headers)
 
 
-def _response(
-    kind: Kind, detail: str, errors: list[FieldError] | msgspec.UnsetType, headers: Mapping[str, str]
-) -> web.Response:
-    problem = Problem(f"urn:shouwang:problem:{kind.code}", kind.title, kind.status, detail, kind.code, errors)
+def _response(problem: Problem, headers: Mapping[str, str]) -> web.Response:
     body = msgspec.json.encode(problem)
-    return web.Response(body=body, status=kind.status, headers=headers, content_type=CONTENT_TYPE)
+    return web.Response(body=body, status=problem.status, headers=headers, content_type=CONTENT_TYPE)
 
 
 def _detail(error: Exception, kind: Kind) -> str:
@@ -137,8 +215,12 @@ def _detail(error: Exception, kind: Kind) -> str:
             return f"提交的内容有误：{field} {message}。"
         case TooManyAttempts(retry_after_s=seconds):
             return f"尝试次数过多，请在 {ceil(seconds / 60)} 分钟后再试。"
+        case TooManyIn12Months(frees_at=at) if isfinite(at):
+            return f"{kind.detail}{china_date(at):%Y-%m-%d} 起可以再绑定新的车辆。"
         case FeedKeyInvalid(configured=False):
             return "本服务没有设置上报密钥，因此不接受上报：请设置环境变量 FEED_KEY 后重新启动。"
+        case OpsKeyInvalid(configured=False):
+            return "本服务没有设置运维密钥，因此不提供此功能：请设置环境变量 OPS_KEY 后重新启动。"
         case _:
             return kind.detail
 

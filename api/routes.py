@@ -4,28 +4,59 @@ from __future__ import annotations
 
 from aiohttp import web
 
+from api.accounts import AccountView
+from api.attempts import Gates
+from api.audit_list import AuditPage
 from api.calls import Auth, Route
+from api.docs_page import DocumentDesk
 from api.edge import CallFigures
 from api.health import Alive, ClockView, Health, Readiness
+from api.live_routes import LiveSide
+from api.me import AuditQuery, Certificates, Me, MeDesk
 from api.metrics import MetricsDesk
 from api.ops import Advance, OpsDesk
-from api.owner import OwnerDesk, VehicleItems, VehicleList, VehiclePage
+from api.pages import ConfigDesk, WebConfig
+from api.people import People
 from api.ports import Services
+from api.registration import Registration, RegistrationDesk
 from api.sessions import Sessions
-from api.sign_in import Certificates, Me, SignedIn, SignIn, SignInDesk, TermsAnswer
+from api.share_view import ShareViews
+from api.side_routes import side_routes
+from api.sign_in import SignedIn, SignIn, SignInDesk, TermsAnswer
 from api.telemetry import CONTENT_TYPE, TelemetryDesk
 from api.vitals import Vitals
-from gateway.feed import MAX_BYTES, FeedAnswer
+from domain.errors import (
+    CodeRefused,
+    ProviderUnavailable,
+    RealNameMismatch,
+    TermsNotAccepted,
+    TooManyAttempts,
+    WrongCredentials,
+)
+from gateway.feed import MAX_BYTES, Batch, FeedAnswer
 
 
-def table(services: Services, *, sessions: Sessions, vitals: Vitals, figures: CallFigures) -> tuple[Route, ...]:
+def table(
+    services: Services,
+    *,
+    people: People,
+    sessions: Sessions,
+    gates: Gates,
+    ops: OpsDesk,
+    vitals: Vitals,
+    figures: CallFigures,
+    live: LiveSide,
+) -> tuple[Route, ...]:
     """Every call that this application answers."""
-    ops = OpsDesk(services, vitals)
     return (
-        *_accounts(SignInDesk(services, sessions)),
-        *_owner(OwnerDesk(services)),
+        *_accounts(SignInDesk(services, people=people, sessions=sessions, gates=gates)),
+        *_people(RegistrationDesk(services, people=people, gates=gates), MeDesk(services)),
+        *side_routes(services, gates=gates, views=ShareViews(services, people)),
+        *live.routes(),
         *_telemetry(TelemetryDesk(services.feed)),
         *_operations(ops, MetricsDesk(services, vitals, figures, ops)),
+        *_documents(DocumentDesk(services.version)),
+        *_pages(ConfigDesk(services.pages, identity=services.identity.name, version=services.version)),
         *(_clock(ops) if services.advance is not None else ()),
     )
 
@@ -33,18 +64,44 @@ def table(services: Services, *, sessions: Sessions, vitals: Vitals, figures: Ca
 def _accounts(desk: SignInDesk) -> tuple[Route, ...]:
     return (
         Route("GET", "/api/v1/terms", desk.terms, "服务使用声明", answer=TermsAnswer),
-        Route("POST", "/api/v1/sessions", desk.sign_in, "登录", body=SignIn, answer=SignedIn, status=201),
+        Route(
+            "POST",
+            "/api/v1/sessions",
+            desk.sign_in,
+            "登录",
+            body=SignIn,
+            answer=SignedIn,
+            status=201,
+            refusals=(TermsNotAccepted, WrongCredentials, CodeRefused, TooManyAttempts, ProviderUnavailable),
+        ),
         Route("DELETE", "/api/v1/sessions/current", desk.sign_out, "退出登录", auth=Auth.SESSION, status=204),
-        Route("GET", "/api/v1/me", desk.me, "我的账号", auth=Auth.SESSION, answer=Me),
-        Route("GET", "/api/v1/me/certificates", desk.certificates, "我的证照", auth=Auth.SESSION, answer=Certificates),
     )
 
 
-def _owner(desk: OwnerDesk) -> tuple[Route, ...]:
-    path = "/api/v1/owner/vehicles"
+def _people(registration: RegistrationDesk, me: MeDesk) -> tuple[Route, ...]:
     return (
-        Route("GET", path, desk.vehicles, "业户的车辆", auth=Auth.OWNER, query=VehicleList, answer=VehicleItems),
-        Route("GET", f"{path}/{{id}}", desk.vehicle, "一辆车的详情", auth=Auth.OWNER, answer=VehiclePage),
+        Route(
+            "POST",
+            "/api/v1/registration",
+            registration.register,
+            "实名注册",
+            auth=Auth.NATURAL,
+            body=Registration,
+            answer=AccountView,
+            idempotent=True,
+            refusals=(RealNameMismatch, CodeRefused, TooManyAttempts, ProviderUnavailable),
+        ),
+        Route("GET", "/api/v1/me", me.me, "我的账号", auth=Auth.SESSION, answer=Me),
+        Route("GET", "/api/v1/me/certificates", me.certificates, "我的证照", auth=Auth.SESSION, answer=Certificates),
+        Route(
+            "GET",
+            "/api/v1/me/audit",
+            me.audit,
+            "我的操作记录",
+            auth=Auth.SESSION,
+            query=AuditQuery,
+            answer=AuditPage,
+        ),
     )
 
 
@@ -59,6 +116,7 @@ def _telemetry(desk: TelemetryDesk) -> tuple[Route, ...]:
             body=bytes,
             answer=FeedAnswer,
             content_type=CONTENT_TYPE,
+            form=Batch,
             max_bytes=MAX_BYTES,
         ),
     )
@@ -67,9 +125,30 @@ def _telemetry(desk: TelemetryDesk) -> tuple[Route, ...]:
 def _operations(desk: OpsDesk, metrics: MetricsDesk) -> tuple[Route, ...]:
     return (
         Route("GET", "/healthz", desk.healthz, "进程存活", answer=Alive),
-        Route("GET", "/readyz", desk.readyz, "可以接收请求", answer=Readiness),
+        Route("GET", "/readyz", desk.readyz, "可以接收请求", answer=Readiness, others=((503, Readiness),)),
         Route("GET", "/health", desk.health, "运行状况", auth=Auth.OPS_KEY, answer=Health),
-        Route("GET", "/metrics", metrics.metrics, "Prometheus 指标", auth=Auth.OPS_KEY, answer=web.Response),
+        Route(
+            "GET",
+            "/metrics",
+            metrics.metrics,
+            "Prometheus 指标",
+            auth=Auth.OPS_KEY,
+            answer=web.Response,
+            media_type="text/plain",
+        ),
+    )
+
+
+def _pages(desk: ConfigDesk) -> tuple[Route, ...]:
+    return (Route("GET", "/api/v1/web-config", desk.config, "网页的设置", answer=WebConfig),)
+
+
+def _documents(desk: DocumentDesk) -> tuple[Route, ...]:
+    return (
+        Route("GET", "/api/v1/openapi.json", desk.openapi, "接口文档（OpenAPI 3.1）", answer=dict, etag=True),
+        Route("GET", "/docs", desk.page, "阅读和试用接口的网页", answer=web.Response, media_type="text/html"),
+        Route("GET", "/docs/docs.css", desk.style, "该网页的样式", answer=web.Response, media_type="text/css"),
+        Route("GET", "/docs/docs.js", desk.script, "该网页的脚本", answer=web.Response, media_type="text/javascript"),
     )
 
 

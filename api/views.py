@@ -4,20 +4,27 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from datetime import datetime
-from typing import Literal
+from typing import Literal, Protocol
 
 import msgspec
 
-from actors.vehicle import VehicleView
 from api.alert_titles import title_of
 from domain.alerts import Alert
 from domain.certificates import CHINA_TIME, CertificateKind, CertificateState, Validity
 from domain.coordinates import Point, gcj02_from_wgs84
-from domain.identifiers import certificate_number_masked
+from domain.fix import Fix
+from domain.identifiers import PlateColor, certificate_number_masked
 from domain.places import Place
 from domain.vehicle import DrivingToday
 
 PlaceOf = Callable[[float, float], Place | None]
+
+
+class PlateView(msgspec.Struct, frozen=True):
+    """A vehicle, as people name it."""
+
+    plate: str
+    plate_color: PlateColor
 
 
 class LastFix(msgspec.Struct, frozen=True):
@@ -85,7 +92,23 @@ def time_text(at: float) -> str:
     return datetime.fromtimestamp(int(at), CHINA_TIME).isoformat()
 
 
-def last_fix(view: VehicleView, place_of: PlaceOf) -> LastFix | None:
+class Sighting(Protocol):
+    """A vehicle as it was at ``at``: a ``VehicleView``, or what is announced of one."""
+
+    @property
+    def at(self) -> float: ...
+
+    @property
+    def newest(self) -> Fix | None: ...
+
+    @property
+    def fixed_at(self) -> int: ...
+
+    @property
+    def received_at(self) -> float: ...
+
+
+def last_fix(view: Sighting, place_of: PlaceOf) -> LastFix | None:
     """The view's newest position; its place is the nearest town."""
     fix = view.newest
     if fix is None:

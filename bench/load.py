@@ -48,16 +48,16 @@ def phone(terminal: int) -> str:
     return str(FIRST_PHONE + terminal)
 
 
-def frames_of(terminal: int, numbers: range, *, begins_at: int) -> list[bytes]:
-    """A truck on its way east: these of its fixes, one a second from ``begins_at`` (Unix seconds)."""
+def frames_of(terminal: int, numbers: range, *, begins_at: int, every_s: int = 1) -> list[bytes]:
+    """A truck on its way east: these of its fixes, one ``every_s`` from ``begins_at`` (Unix seconds)."""
     phone_raw = phone_bytes(phone(terminal))
     lat_e6 = 30_000_000 + terminal * 100
     frames = []
     for number in numbers:
         body = encode_location(
-            fixed_at=begins_at + number,
+            fixed_at=begins_at + number * every_s,
             lat_e6=lat_e6,
-            lon_e6=105_000_000 + number * STEP_E6,
+            lon_e6=105_000_000 + number * every_s * STEP_E6,
             altitude_m=50,
             speed_dkmh=700,
             course_deg=90,

@@ -41,6 +41,7 @@ class Quality:
     corrected_clocks: int = 0
     implausible_alarm_words: int = 0
     speeding_at_standstill: int = 0
+    alerts_begun: int = 0
 
     def note_drift(self, vehicle_key: str, day: int) -> None:
         if day > self.drift_day:

@@ -17,6 +17,7 @@ from zlib import crc32
 from domain.identifiers import (
     InvalidIdentifier,
     PlateColor,
+    certificate_number_masked,
     parse_certificate_number,
     parse_citizen_id,
     parse_mobile_phone,
@@ -48,6 +49,7 @@ class Qualification:
     """从业资格证: who holds one is a driver (R3)."""
 
     number: str
+    """As it may be shown: in life it is the holder's citizen ID, which is not kept."""
     valid_until: date
 
 
@@ -200,7 +202,7 @@ def _person(fields: _Fields) -> PersonLine:
         real_name=fields.name("real_name"),
         phone=fields.parsed("phone", parse_mobile_phone),
         wechat_openid=fields.maybe_parsed("wechat_openid", _name) or "",
-        qualification=fields.certificate("qualification", Qualification),
+        qualification=fields.certificate("qualification", _qualification),
     )
     return PersonLine(person, fields.parsed("citizen_id", parse_citizen_id))
 
@@ -265,6 +267,10 @@ _DAY: Final = re.compile("[0-9]{4}-[0-9]{2}-[0-9]{2}")
 _ARGON2: Final = re.compile(
     r"\$argon2id\$v=19\$m=[0-9]{1,8},t=[0-9]{1,3},p=[0-9]{1,3}\$[A-Za-z0-9+/]{11,88}\$[A-Za-z0-9+/]{16,172}"
 )
+
+
+def _qualification(number: str, valid_until: date) -> Qualification:
+    return Qualification(certificate_number_masked(number), valid_until)
 
 
 def _day(text: str) -> date:

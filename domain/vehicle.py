@@ -96,6 +96,8 @@ def driving_today(vehicle: Vehicle, now: float) -> DrivingToday:
 
 def alerts_of(vehicle: Vehicle) -> tuple[Alert, ...]:
     """Ongoing and recently ended alerts, and all that the store does not have yet, newest first."""
+    if vehicle.ongoing == vehicle.recent == () and not vehicle.unsaved:
+        return ()
     alerts = {alert.id: alert for alert in (*vehicle.recent, *(vehicle.unsaved or {}).values(), *vehicle.ongoing)}
     return tuple(sorted(alerts.values(), key=lambda alert: (alert.started_at, alert.id), reverse=True))
 
@@ -307,7 +309,7 @@ def _judge(
     if platform_rules:
         _judge_speed(vehicle, fix, fixed_at, profile, episodes)
         _judge_fatigue(driving_s, profile, episodes)
-    episodes.settle()
+    quality.alerts_begun += episodes.settle()
 
 
 def _judge_terminal(vehicle: Vehicle, fix: Fix, episodes: _Episodes, quality: Quality) -> None:
@@ -396,9 +398,10 @@ class _Episodes:
             limit_kmh=self._vehicle.limit_dkmh // 10 if is_speeding else None,
         )
 
-    def settle(self) -> None:
+    def settle(self) -> int:
+        """How many alerts have begun."""
         if not self._changed:
-            return
+            return 0
         vehicle = self._vehicle
         known = {alert.id for alert in vehicle.ongoing}
         begun = len({alert.id for alert in self._changed} - known)
@@ -412,3 +415,4 @@ class _Episodes:
         vehicle.ongoing = tuple(self._open.values())
         vehicle.recent = (ended + vehicle.recent)[:RECENT_ALERTS]
         vehicle.unsaved = unsaved
+        return begun

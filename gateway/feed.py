@@ -48,7 +48,7 @@ class _WellFormed(Fix):
     flags: Annotated[int, Meta(ge=0, le=1)]
 
 
-class _Row(_WellFormed):
+class FeedRow(_WellFormed):
     """A row that may be true: the decoder checks the ranges while it reads, which costs nothing measurable."""
 
     __slots__ = ()
@@ -60,9 +60,20 @@ class _Row(_WellFormed):
     course_deg: Annotated[int, Meta(ge=0, le=360)]
 
 
-_ALL_GOOD: Final = msgspec.msgpack.Decoder(list[_Row])
+Batch = Annotated[
+    list[FeedRow],
+    Meta(
+        max_length=MAX_ROWS,
+        description="Rows `[vehicle_key, fix_time_unix_s, lon_1e-6, lat_1e-6, altitude_m, speed_0.1kmh, course_deg, alarm_bits, "
+        "status_bits, flags]`; the key is the terminal's phone number as registered, bits are those of JT/T 808 0x0200, flag bit 0 "
+        "says back-filled. One bad row never loses the others.",
+    ),
+]
+"""What a platform sends, to describe it; ``read_rows`` reads it, bad rows and all."""
+
+_ALL_GOOD: Final = msgspec.msgpack.Decoder(list[FeedRow])
 _ROWS: Final = msgspec.msgpack.Decoder(list[msgspec.Raw])
-_ROW: Final = msgspec.msgpack.Decoder(_Row)
+_ROW: Final = msgspec.msgpack.Decoder(FeedRow)
 _OUT_OF_RANGE: Final = msgspec.msgpack.Decoder(_WellFormed)
 _UNREADABLE: Final = (msgspec.MsgspecError, UnicodeError, RecursionError)
 

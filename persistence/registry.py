@@ -11,6 +11,7 @@ from persistence.records import decode
 from persistence.registry_documents import (
     ALL,
     BUSINESS,
+    OPENID,
     OWNER,
     PERSON,
     PHONE,
@@ -94,12 +95,29 @@ class Registry:
 
     async def person(self, citizen_id: str) -> RegisteredPerson | None:
         """The person with this citizen ID (as parsed)."""
-        return await self._person(self._keyed.of(citizen_id))
+        return await self.person_by_key(self.person_key(citizen_id))
 
     async def person_by_phone(self, phone: str) -> RegisteredPerson | None:
         """The person with this mobile phone (as parsed)."""
-        holder = await self._holder(PHONE, self._keyed.of(phone))
-        return await self._person(holder) if holder else None
+        key = await self.person_key_by_phone(phone)
+        return await self.person_by_key(key) if key else None
+
+    def person_key(self, citizen_id: str) -> str:
+        """What stands for this citizen ID (as parsed) wherever a person is referred to."""
+        return self._keyed.of(citizen_id)
+
+    async def person_key_by_phone(self, phone: str) -> str | None:
+        """The key of whom this mobile phone (as parsed) is registered for."""
+        return await self._holder(PHONE, self._keyed.of(phone))
+
+    async def person_key_by_openid(self, openid: str) -> str | None:
+        """The key of whom this WeChat identity is registered for."""
+        return await self._holder(OPENID, self._keyed.of(openid))
+
+    async def person_by_key(self, key: str) -> RegisteredPerson | None:
+        """The person of this key (``person_key``)."""
+        document = (await self._store.get(PERSON, [key])).get(key)
+        return decode(document.record, RegisteredPerson) if document else None
 
     async def count_businesses(self) -> int:
         """How many businesses are registered."""
@@ -145,10 +163,6 @@ class Registry:
             after = page.next
             if after is None:
                 return vehicles
-
-    async def _person(self, key: str) -> RegisteredPerson | None:
-        document = (await self._store.get(PERSON, [key])).get(key)
-        return decode(document.record, RegisteredPerson) if document else None
 
     async def _holder(self, kind: str, key: str) -> str | None:
         document = (await self._store.get(kind, [key])).get(key)

@@ -79,6 +79,26 @@ def business(seed: int, number: int) -> Business:
     return Business(_uscc(seed, number), name, f"fleet{seed}-owner{number}", f"sandbox-{secret}")
 
 
+@dataclass(frozen=True, slots=True)
+class Person:
+    """A natural person, and the phone that signs in with the sandbox."""
+
+    real_name: str
+    citizen_id: str
+    phone: str
+
+
+def driver(seed: int, number: int) -> Person:
+    """Driver ``number`` of this seed's fleet; any of them may bind any truck whose papers are at hand."""
+    return _person(f"{seed}/person/{number}", order=_number(seed, number, 500), phone=_number(seed, number, 10**9))
+
+
+def family_member(seed: int) -> Person:
+    """Somebody at home, registered and without a qualification."""
+    number = _number(seed, 0, 10**8)
+    return _person(f"{seed}/family", order=number % 500, phone=5 * 10**8 + number, network="13")
+
+
 def business_of(index: int) -> int:
     """Which owner has truck ``index``."""
     return index // VEHICLES_PER_BUSINESS
@@ -90,13 +110,15 @@ def businesses(seed: int, vehicles: int) -> list[Business]:
 
 
 def lines(seed: int, vehicles: int, *, year: int) -> Iterator[str]:
-    """The registry file, line by line: owners, vehicles, and a driver for every tenth; valid for years from ``year``."""
+    """The registry file, line by line: owners, vehicles, a driver for every tenth, and one at home; valid for years from ``year``."""
     for owner in businesses(seed, vehicles):
         yield _line(_business_entry(seed, owner, year))
     for index in range(vehicles):
         yield _line(_vehicle_entry(seed, index, year))
     for number in range(max(1, vehicles // VEHICLES_PER_DRIVER)):
-        yield _line(_person_entry(seed, number, year))
+        person = driver(seed, number)
+        yield _line(_person_entry(person, _qualification(seed, number, person, year)))
+    yield _line(_person_entry(family_member(seed), None))
 
 
 def write(path: Path, *, seed: int, vehicles: int, year: int) -> int:
@@ -142,18 +164,27 @@ def _vehicle_entry(seed: int, index: int, year: int) -> dict[str, object]:
     }
 
 
-def _person_entry(seed: int, number: int, year: int) -> dict[str, object]:
-    rng = Random(f"{seed}/person/{number}")
-    citizen_id = _citizen_id(rng, _number(seed, number, 500))
-    phone = f"19{_number(seed, number, 10**9):09d}"
+def _person(source: str, *, order: int, phone: int, network: str = "19") -> Person:
+    rng = Random(source)
+    citizen_id = _citizen_id(rng, order)
+    return Person(
+        rng.choice(_SURNAMES) + "".join(rng.sample(_GIVEN, rng.randint(1, 2))), citizen_id, f"{network}{phone:09d}"
+    )
+
+
+def _person_entry(person: Person, qualification: dict[str, object] | None) -> dict[str, object]:
     return {
         "type": "person",
-        "real_name": rng.choice(_SURNAMES) + "".join(rng.sample(_GIVEN, rng.randint(1, 2))),
-        "citizen_id": citizen_id,
-        "phone": phone,
-        "wechat_openid": f"sandbox-{phone}",
-        "qualification": {"number": citizen_id, "valid_until": _day(rng, year)},
+        "real_name": person.real_name,
+        "citizen_id": person.citizen_id,
+        "phone": person.phone,
+        "wechat_openid": f"sandbox-{person.phone}",
+        "qualification": qualification,
     }
+
+
+def _qualification(seed: int, number: int, person: Person, year: int) -> dict[str, object]:
+    return {"number": person.citizen_id, "valid_until": _day(Random(f"{seed}/qualification/{number}"), year)}
 
 
 def _number(seed: int, index: int, space: int) -> int:

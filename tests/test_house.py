@@ -108,6 +108,8 @@ VIOLATIONS: list[tuple[Check, str, str]] = [
     (house.machine_paths, "api/a.py", "X = '/tmp/x'"),
     (house.machine_paths, ".ci/run", "cd /home/me/clone"),
     (house.addresses_in_locks, "requirements.txt", "--index-url https://example.org/simple\n"),
+    (house.addresses_in_locks, "web/package-lock.json", '"resolved": "https://example.org/vue.tgz"\n'),
+    (house.addresses_in_locks, "web/.npmrc", "registry=https://example.org\n"),
 ]
 
 

@@ -15,12 +15,14 @@ from actors.runtime import Dispatcher
 from actors.supervisor import Supervisor
 from actors.telemetry import Router
 from actors.vehicle import KIND, Fleet, Look, VehicleActor, VehicleView
+from actors.vehicle_shares import VehicleShares
 from actors.vehicle_state import VehicleKind
 from domain.fix import Batch, Fix
 from domain.profile import DEFAULT_PROFILE
 from domain.quality import Outcome
 from persistence.records import encode_batch
 from persistence.sqlite import SqliteStore
+from tests.actors.people_house import PeopleHouse, dont_wait_for_the_disk
 
 T0 = 1_780_000_000
 
@@ -49,7 +51,7 @@ class House:
         self.store = store
         self.clock = VirtualClock(at, settle=self.rest)
         self.dispatcher = Dispatcher()
-        self.fleet = Fleet(self.clock, DEFAULT_PROFILE)
+        self.fleet = Fleet(self.clock, DEFAULT_PROFILE, VehicleShares(self.store))
         self.kind = VehicleKind(store, self.dispatcher, self.fleet, limits_of=limits_of, vehicle_of=vehicle_of)
         self.supervisor = Supervisor(self.dispatcher, self.clock, {KIND: self.kind}, answer_s=2.0)
         self.router = Router(self.supervisor, self.fleet, vehicle_of)
@@ -92,3 +94,14 @@ async def house(tmp_path: Path) -> AsyncIterator[House]:
     store = await SqliteStore.open(tmp_path / "store.db")
     yield House(store, T0 + 1.0)
     await store.close()
+
+
+@pytest.fixture
+async def people(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[PeopleHouse]:
+    """People, links and vehicles; whoever makes a ``successor`` leaves it on the same store."""
+    dont_wait_for_the_disk(monkeypatch)
+    house = PeopleHouse(await SqliteStore.open(tmp_path / "store.db"))
+    await house.household.recover()
+    yield house
+    await house.die()
+    await house.store.close()

@@ -141,6 +141,44 @@ async def test_a_failure_suspends_the_actor_and_loses_nothing_that_waits(
     assert [seen for seen in successor.seen if seen in (2, 3, ("ends", 2), ("ends", 3))][-1] in (3, ("ends", 3))
 
 
+async def test_a_quiet_actor_answers_in_the_askers_turn_and_keeps_what_comes_meanwhile(dispatcher: Dispatcher) -> None:
+    class Talker(Recorder):
+        def on_receive(self, message: Any) -> Any:
+            if message == "ask":
+                self.tell("later")
+            return super().on_receive(message)
+
+    actor, ref = started(Talker, dispatcher)
+    assert actor.answer("ask") == "ask"
+    assert (actor.seen, actor.is_quiet) == (["started", "ask"], False)
+    assert await ref.ask("last") == "last"
+    assert actor.seen == ["started", "ask", "later", "last"]
+    with pytest.raises(Refused):
+        actor.answer(Refused())
+    assert actor.is_quiet
+
+
+async def test_a_quiet_actor_whose_handler_waits_answers_with_a_reply(dispatcher: Dispatcher) -> None:
+    actor, ref = started(Slow, dispatcher)
+    reply = actor.answer(1)
+    assert not actor.is_quiet
+    later = ref.ask(2)
+    assert [await reply, await later] == [1, 2]
+    assert actor.seen[1:] == [("begins", 1), ("ends", 1), ("begins", 2), ("ends", 2)]
+
+
+async def test_a_quiet_actor_that_fails_is_suspended_as_any_other(dispatcher: Dispatcher) -> None:
+    failures: list[tuple[Any, BaseException]] = []
+    dispatcher.on_failure = lambda actor, message, error: failures.append((message, error))
+    actor, _ = started(Recorder, dispatcher)
+    bug = ValueError("a bug")
+    with pytest.raises(ActorFailed) as caught:
+        actor.answer(bug)
+    assert caught.value.__cause__ is bug
+    assert failures == [(bug, bug)]
+    assert actor.is_suspended
+
+
 async def test_without_a_supervisor_a_failure_ends_the_actor_and_refuses_what_waits(dispatcher: Dispatcher) -> None:
     letters: list[tuple[Any, str]] = []
     dispatcher.on_dead_letter = lambda actor, message, reason: letters.append((message, reason))

@@ -18,17 +18,20 @@ from argon2 import PasswordHasher
 
 from actors.clock import VirtualClock
 from actors.directory import Directory
+from actors.household import Household
 from actors.runtime import Dispatcher
 from actors.supervisor import Supervisor
 from actors.telemetry import Router
 from actors.vehicle import KIND, Fleet
+from actors.vehicle_shares import VehicleShares
 from actors.vehicle_state import VehicleKind
 from api.app import make_app, make_runner
+from api.identity import RegistryRealNames, Sandbox
 from api.passwords import Passwords
 from api.ports import Services
 from api.terms import read_terms
 from domain.fix import Fix
-from domain.identifiers import PlateColor, uscc_check_char
+from domain.identifiers import PlateColor, citizen_id_check_char, uscc_check_char
 from domain.places import Places
 from domain.profile import DEFAULT_PROFILE
 from domain.registry import vehicle_id
@@ -44,6 +47,7 @@ from persistence.store import StoreUnavailable
 START = 1_760_000_000.0
 """2025-10-09T16:53:20+08:00."""
 FEED_KEY = "feed-key-of-the-tests"
+PUBLIC_URL = "https://shouwang.example"
 CHEAP = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
 TODAY = date(2025, 10, 9)
 
@@ -77,6 +81,33 @@ def vehicle_line(number: int, owner: int = 1, **changes: object) -> dict[str, ob
         "owner_uscc": uscc(owner),
         "terminal_phone": phone(number),
     } | changes
+
+
+def person_line(number: int, *, qualified: bool = True, **changes: object) -> dict[str, object]:
+    """A natural person; the qualification's number is, as in life, the citizen ID."""
+    valid_until = str(TODAY + timedelta(days=500))
+    return {
+        "type": "person",
+        "real_name": real_name(number),
+        "citizen_id": citizen_id(number),
+        "phone": mobile(number),
+        "wechat_openid": f"openid-{number}",
+        "qualification": {"number": citizen_id(number), "valid_until": valid_until} if qualified else None,
+    } | changes
+
+
+def real_name(number: int) -> str:
+    return f"张{'甲乙丙丁戊己庚辛壬癸'[number % 10]}{'子丑寅卯辰巳午未申酉戌亥'[number % 12]}"
+
+
+def citizen_id(number: int) -> str:
+    body = f"42010119800101{number % 1000:03d}"
+    return body + citizen_id_check_char(body)
+
+
+def mobile(number: int) -> str:
+    """A person's own phone; those of terminals are others."""
+    return f"139{number:08d}"
 
 
 def plate(number: int) -> str:
@@ -126,6 +157,7 @@ class Service:
     fleet: Fleet = field(init=False)
     supervisor: Supervisor = field(init=False)
     directory: Directory = field(init=False)
+    household: Household = field(init=False)
     services: Services = field(init=False)
     client: TestClient[Any, Any] = field(init=False)
     appends: bool = True
@@ -134,11 +166,12 @@ class Service:
     async def start(self, at: float = START) -> None:
         self.store = await SqliteStore.open(self.folder / "service.db")
         self.clock = VirtualClock(at, settle=self._settle)
-        self.fleet = Fleet(self.clock, DEFAULT_PROFILE)
+        self.fleet = Fleet(self.clock, DEFAULT_PROFILE, VehicleShares(self.store))
         registry = await Registry.open(self.store)
         self.directory = Directory(registry, await self.store.secret("terminals"))
         await self.directory.load()
         self._people_the_house(registry)
+        await self.household.recover()
         self.services = Services(
             clock=self.clock,
             store=self.store,
@@ -147,12 +180,17 @@ class Service:
             fleet=self.fleet,
             feed=Feed(self.ingest, self.directory.knows),
             passwords=Passwords(CHEAP),
+            identity=Sandbox(),
+            real_names=RegistryRealNames(registry),
+            registry_revision=lambda: self.directory.revision,
             terms=read_terms(),
             place_of=Places([("武汉市", 114.305, 30.593)]).nearest,
             ingest_stats=lambda: self.ingest.stats,
             store_stats=self.store.stats,
             gateway_stats=lambda: {"connections": 2, "frames_total": 9, "deviations": {"bad_checksum": 3}},
             known_vehicles=self.directory.__len__,
+            watch_log=self.household.watch_log,
+            public_url=lambda: PUBLIC_URL,
             version="0.0.0",
             feed_key=FEED_KEY,
             advance=self.clock.advance,
@@ -171,9 +209,14 @@ class Service:
             except StoreUnavailable:
                 return None
 
+        async def owner_of(key: str) -> str | None:
+            vehicle = await registry.vehicle(key)
+            return None if vehicle is None else vehicle.owner_uscc
+
         dispatcher, vehicle_of = Dispatcher(), self.directory.vehicle_of
         kind = VehicleKind(self.store, dispatcher, self.fleet, limits_of=limits_of, vehicle_of=vehicle_of)
         self.supervisor = Supervisor(dispatcher, self.clock, {KIND: kind})
+        self.household = Household(dispatcher, self.clock, self.store, self.supervisor, owner_of=owner_of)
         router = Router(self.supervisor, self.fleet, vehicle_of)
         limits = IngestLimits(linger_s=0.0)
         self.ingest = Ingest(append=append, route=router.route, now=self.clock.now, limits=limits)
@@ -185,6 +228,7 @@ class Service:
     async def stop(self) -> None:
         await self.client.close()
         await self.ingest.stop()
+        await self.household.watch_log.flush()
         await self.supervisor.stop()
         await self.store.close()
 
@@ -223,6 +267,28 @@ class Service:
             "terms_version": self.services.terms.version,
         } | changes
 
+    async def sign_in_person(self, phone: str) -> dict[str, str]:
+        """The headers of a natural person who came through WeChat."""
+        return await self._sign_in_natural({"kind": "natural", "wechat_code": f"sandbox:{phone}"})
+
+    async def one_click(self, phone: str) -> dict[str, str]:
+        """The headers of somebody who gave a phone and nothing else."""
+        return await self._sign_in_natural({"kind": "one_click", "phone_code": f"sandbox:{phone}"})
+
+    async def sign_in_driver(self, number: int = 1) -> dict[str, str]:
+        """The headers of the registered driver of this number."""
+        return await self.sign_in_person(mobile(number))
+
+    async def _sign_in_natural(self, proof: Mapping[str, str]) -> dict[str, str]:
+        body = {**proof, "terms_version": self.services.terms.version}
+        response = await self.client.post("/api/v1/sessions", json=body)
+        assert response.status == 201, await response.text()
+        return {"Authorization": f"Bearer {(await response.json())['token']}"}
+
+    async def account_id(self, headers: Mapping[str, str]) -> str:
+        """Whose session it is."""
+        return str((await self.get("/api/v1/me", headers))["id"])
+
     async def report(self, *rows: object) -> dict[str, Any]:
         """What the feed answers to these rows."""
         response = await self.post_feed(msgpack.packb(rows))
@@ -257,11 +323,16 @@ async def problem(response: ClientResponse, status: int, code: str) -> dict[str,
 
 @pytest_asyncio.fixture
 async def service(tmp_path: Path) -> AsyncIterator[Service]:
-    """Two businesses; the first has three vehicles, the second one."""
+    """Two businesses, the first with three vehicles, the second with one; drivers 1 to 3, and family members 11 and 12."""
     service = Service(tmp_path)
     await service.start()
     await service.register(
-        business_line(1), business_line(2), *(vehicle_line(number) for number in (1, 2, 3)), vehicle_line(4, owner=2)
+        business_line(1),
+        business_line(2),
+        *(vehicle_line(number) for number in (1, 2, 3)),
+        vehicle_line(4, owner=2),
+        *(person_line(number) for number in (1, 2, 3)),
+        *(person_line(number, qualified=False) for number in (11, 12)),
     )
     yield service
     await service.stop()

@@ -32,7 +32,7 @@ def test_every_refusal_has_its_own_line_in_the_table() -> None:
 
 def test_codes_are_stable_words_and_details_are_chinese() -> None:
     for kind in (*KINDS.values(), *HTTP_KINDS.values(), INTERNAL):
-        assert kind.code.replace("_", "").isalpha()
+        assert kind.code.replace("_", "").isalnum()
         assert kind.code.islower()
         assert any("\u4e00" <= char <= "\u9fff" for char in kind.title)
         assert kind.detail.endswith("。")
@@ -47,7 +47,7 @@ def test_what_nobody_foresaw_tells_nothing() -> None:
 
 async def test_unknown_paths_are_not_found(service: Service) -> None:
     await problem(await service.client.get("/api/v1/nothing"), 404, "not_found")
-    await problem(await service.client.post("/"), 404, "not_found")
+    await problem(await service.client.post("/api/v1/nothing"), 404, "not_found")
 
 
 async def test_another_method_is_not_allowed_and_says_which_are(service: Service) -> None:
@@ -108,6 +108,27 @@ async def test_the_access_log_names_the_route_and_no_secret(service: Service, ca
     assert "unmatched 404" in logged
     for secret in ("13800001234", "right-1", headers["Authorization"][7:], "some-secret-link", "127.0.0.1"):
         assert secret not in logged
+
+
+@pytest.mark.parametrize(
+    "proxies,forwarded,masked",
+    [
+        (0, "203.0.113.7", "127.0.0.*"),
+        (1, "203.0.113.7", "203.0.113.*"),
+        (1, "198.51.100.1, 203.0.113.7", "203.0.113.*"),
+        (2, "192.0.2.9, 198.51.100.1, 203.0.113.7", "198.51.100.*"),
+        (2, "203.0.113.7", "127.0.0.*"),
+        (1, "unknown", "127.0.0.*"),
+        (1, "2001:db8::7", "2001:db8:0:*"),
+    ],
+)
+async def test_only_what_our_own_proxies_say_of_an_address_is_believed(
+    service: Service, caplog: pytest.LogCaptureFixture, proxies: int, forwarded: str, masked: str
+) -> None:
+    caplog.set_level(logging.INFO)
+    await service.restart_with(proxies=proxies)
+    await service.client.get("/healthz", headers={"X-Forwarded-For": forwarded})
+    assert f" ms {masked} " in caplog.text
 
 
 async def test_a_bug_is_a_500_with_the_id_that_stands_in_the_log(

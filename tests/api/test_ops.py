@@ -59,7 +59,7 @@ async def test_health_is_the_operational_picture(service: Service) -> None:
     assert health["clock"] == {"now": "2025-10-09T16:53:20.000+08:00", "speed": 1.0, "virtual": True}
     assert health["identity_provider"]["name"] == "sandbox"
     assert (health["vehicles"], health["online"], health["offline"]) == (4, 2, 2)
-    assert health["actors"] == {"vehicle": 3}
+    assert health["actors"]["vehicle"] == 3
     assert health["mailboxes"] == {"depth_max": 0, "depth_total": 0}
     assert health["telemetry"]["fixes_total"] == 4
     assert health["timers"]["pending"] >= 3

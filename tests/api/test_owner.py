@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import pytest
@@ -12,7 +13,9 @@ from domain.alerts import Alert
 from domain.coordinates import gcj02_from_wgs84
 from persistence.records import encode
 from persistence.store import IndexEntry, Put
+from tests.api import drivers
 from tests.api.conftest import START, Service, business_line, key, phone, plate, problem, row, vehicle_line
+from tests.api.drivers import VEHICLES, bind, watched_share
 
 LIST = "/api/v1/owner/vehicles"
 
@@ -221,3 +224,64 @@ async def test_a_vehicle_that_fails_leaves_the_others_their_lines(service: Servi
 def stored_alert(number: int) -> Alert:
     started_at = int(START) - 10_000 + number
     return Alert(f"{number:020d}", "collision", "terminal", started_at, started_at + 5, None, None, 0, 0, None)
+
+
+# -- who has bound it -------------------------------------------------------------------------------------------------
+
+
+async def test_r41_the_page_tells_who_has_bound_the_vehicle(service: Service) -> None:
+    one, two = await service.sign_in_driver(1), await service.sign_in_driver(2)
+    first = await bind(service, one)
+    await service.clock.advance(1)
+    await bind(service, two)
+    page = await service.get(f"{LIST}/{key(1)}", await service.sign_in())
+    assert page["bindings_count"] == 2
+    assert [binding["driver_name_masked"] for binding in page["bindings"]] == ["张**", "张**"]
+    assert page["bindings"][0] == {
+        "id": first,
+        "driver_name_masked": "张**",
+        "kind": "self",
+        "bound_at": "2025-10-09T16:53:20+08:00",
+    }
+    assert [(item["plate"], item["bindings_count"]) for item in await items(service, "?list=bound")] == [(plate(1), 2)]
+
+
+async def test_r41_the_owner_unbinds_and_the_drivers_shares_end(service: Service) -> None:
+    driver, viewer, shared = await watched_share(service)
+    await service.clock.advance(60)
+    owner = await service.sign_in()
+    path = f"/api/v1/owner/bindings/{shared['binding_id']}"
+    assert (await service.client.delete(path, headers=owner)).status == 204
+    assert await drivers.items(service, VEHICLES, driver) == []
+    (past,) = await drivers.items(service, f"{VEHICLES}?list=history", driver)
+    assert (past["unbound_by"], past["unbound_at"]) == ("owner", "2025-10-09T16:54:20+08:00")
+    gone = await service.client.get(f"/api/v1/family/shares/{shared['id']}", headers=viewer)
+    await problem(gone, 410, "share_ended")
+    await problem(await service.client.delete(path, headers=owner), 404, "not_found")
+    page = await service.get(f"{LIST}/{key(1)}", owner)
+    assert (page["bindings"], page["bindings_count"]) == ([], 0)
+    actors = {record["actor"]["display_name"] for record in await drivers.items(service, "/api/v1/me/audit", driver)}
+    assert "平安运输1号公司" in actors
+
+
+async def test_r41_another_business_unbinds_nothing(service: Service) -> None:
+    driver = await service.sign_in_driver()
+    binding_id = await bind(service, driver)
+    other = await service.sign_in(2)
+    for path in (binding_id, "0" * 16, "x", "%00", "é" * 16):
+        response = await service.client.delete(f"/api/v1/owner/bindings/{path}", headers=other)
+        await problem(response, 404, "not_found")
+    response = await service.client.delete(f"/api/v1/owner/bindings/{binding_id}", headers=driver)
+    await problem(response, 403, "owner_only")
+    assert len(await drivers.items(service, VEHICLES, driver)) == 1
+
+
+async def test_r41_owner_and_driver_unbind_at_once_and_one_of_them_has_done_it(service: Service) -> None:
+    driver, owner = await service.sign_in_driver(), await service.sign_in()
+    binding_id = await bind(service, driver)
+    responses = await asyncio.gather(
+        service.client.delete(f"/api/v1/owner/bindings/{binding_id}", headers=owner),
+        service.client.delete(f"/api/v1/driver/bindings/{binding_id}", headers=driver),
+    )
+    assert sorted(response.status for response in responses) == [204, 404]
+    assert len(await drivers.items(service, f"{VEHICLES}?list=history", driver)) == 1

@@ -80,6 +80,22 @@ def test_a_variable_that_makes_no_sense(empty_yard: Yard, name: str, text: str, 
     assert not empty_yard.store.exists()
 
 
+@pytest.mark.parametrize(
+    "store, said",
+    [
+        ("redis://fleet:sesame@127.0.0.1:1/0", "running"),
+        ("redis://fleet:sesame@127.0.0.1:port", "PASSWORD"),
+        ("mongodb://fleet:sesame@127.0.0.1", "redis://HOST"),
+    ],
+)
+def test_a_stores_password_is_never_printed(empty_yard: Yard, store: str, said: str) -> None:
+    ended = empty_yard.runs("import", "-", SHOUWANG_STORE=store)
+    refused(ended, said, "127.0.0.1")
+    helped = empty_yard.runs("serve", "--help", SHOUWANG_STORE=store)
+    assert helped.status == 0
+    assert "sesame" not in ended.said + helped.said
+
+
 def test_a_store_that_another_service_is_using_is_refused(yard: Yard) -> None:
     first = yard.serves()
     second = yard.starts("serve", "--http", ANY_PORT, "--jt808", ANY_PORT, "--store", yard.store_name)

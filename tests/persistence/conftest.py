@@ -4,16 +4,28 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
+from typing import Protocol
 
 import pytest
 import pytest_asyncio
 
+from persistence.redis import RedisStore
+from persistence.redis_address import RedisAddress
 from persistence.sqlite import SqliteStore
 from persistence.store import Store
+from tests.redis_server import RedisServer
+from torture.memory_store import Disk, MemoryStore
+
+
+class Place(Protocol):
+    """Every ``open`` opens the same store anew, as after a restart or from a second process."""
+
+    async def open(self) -> Store: ...
+    async def close_all(self) -> None: ...
 
 
 class SqlitePlace:
-    """One file; every ``open`` opens it anew, as after a restart or from a second process."""
+    """One file."""
 
     def __init__(self, folder: Path) -> None:
         self._path = folder / "stores" / "contract.db"
@@ -29,18 +41,68 @@ class SqlitePlace:
             await store.close()
 
 
-PLACES: dict[str, Callable[[Path], SqlitePlace]] = {"sqlite": SqlitePlace}
+class RedisPlace:
+    """One prefix of a Redis that all tests share."""
+
+    def __init__(self, server: RedisServer, prefix: str) -> None:
+        self._address = RedisAddress.parse(server.url(prefix))
+        self._opened: list[Store] = []
+
+    async def open(self) -> Store:
+        store = await RedisStore.open(self._address)
+        self._opened.append(store)
+        return store
+
+    async def close_all(self) -> None:
+        for store in self._opened:
+            await store.close()
+
+
+class MemoryPlace:
+    """One disk in memory: what the simulated disasters happen to."""
+
+    def __init__(self) -> None:
+        self._disk = Disk()
+        self._opened: list[Store] = []
+
+    async def open(self) -> Store:
+        store = MemoryStore(self._disk)
+        self._opened.append(store)
+        return store
+
+    async def close_all(self) -> None:
+        for store in self._opened:
+            await store.close()
+
+
+def memory_place(request: pytest.FixtureRequest, folder: Path) -> Place:
+    return MemoryPlace()
+
+
+def sqlite_place(request: pytest.FixtureRequest, folder: Path) -> Place:
+    return SqlitePlace(folder)
+
+
+def redis_place(request: pytest.FixtureRequest, folder: Path) -> Place:
+    return RedisPlace(request.getfixturevalue("shared_redis"), folder.name)
+
+
+PLACES: dict[str, Callable[[pytest.FixtureRequest, Path], Place]] = {
+    "memory": memory_place,
+    "redis": redis_place,
+    "sqlite": sqlite_place,
+}
 
 
 @pytest_asyncio.fixture(params=sorted(PLACES))
-async def place(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[SqlitePlace]:
+async def place(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Place]:
     """Where a store can be opened again and again."""
-    place = PLACES[request.param](tmp_path)
+    place = PLACES[request.param](request, tmp_path)
     yield place
     await place.close_all()
 
 
 @pytest_asyncio.fixture
-async def store(place: SqlitePlace) -> Store:
+async def store(place: Place) -> Store:
     """An open, empty store."""
     return await place.open()

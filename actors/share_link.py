@@ -1,0 +1,240 @@
+"""What does a share link's actor add to the rules? Who opened it is durable before it is told, and its end cuts the streams."""
+
+from __future__ import annotations
+
+import asyncio
+import hmac
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar, Final, assert_never
+
+from actors.audit import audit_document
+from actors.document_actor import DocumentActor, House, Wake
+from actors.people import SHARE, share_entries
+from domain.audit import PLATFORM, Doer, audit_record
+from domain.errors import NotFound, ShareEnded
+from domain.share import EndReason, LinkState, Share, Viewer, end, end_reason, link_state, open_link
+from persistence.records import decode
+from persistence.store import Document, IndexEntry, Put, StoreError
+
+log = logging.getLogger(__name__)
+
+LOOK_S: Final = 86_400.0
+"""The longest a link's own timer sleeps: a clock forgets no timer, so it would hold one that went to sleep for so long."""
+ACTIONS: Final[Mapping[EndReason, str]] = {
+    "cancelled": "share_cancelled",
+    "expired": "share_expired",
+    "unbound": "share_ended",
+}
+"""End reason → what the audit calls it."""
+
+
+@dataclass(frozen=True, slots=True)
+class CreateLink:
+    """A person made this share; nobody has its token before the person's own commit."""
+
+    share: Share
+
+
+@dataclass(frozen=True, slots=True)
+class Discard:
+    """The share did not come about: forget it."""
+
+
+@dataclass(frozen=True, slots=True)
+class PreviewLink:
+    """What is behind this token? Claims nothing. Answered with a ``Preview``; raises ``NotFound``."""
+
+    token_hash: str
+    ids: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Preview:
+    """What a preview may tell."""
+
+    state: LinkState
+    plate: str
+
+
+@dataclass(frozen=True, slots=True)
+class OpenLink:
+    """R20. Answered with the share; raises ``NotFound``, ``ShareEnded``, ``OwnLink`` or ``LinkTaken``."""
+
+    token_hash: str
+    ids: tuple[str, ...]
+    """All account ids that the one who opens ever had, the present one first."""
+    doer: Doer
+
+
+@dataclass(frozen=True, slots=True)
+class ViewShare:
+    """May this account watch, now? Answered with the share; raises ``NotFound`` or ``ShareEnded`` (R33)."""
+
+    ids: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class EndShare:
+    """R15, R21: ends it at once, opened or not; ended again, nothing changes."""
+
+    reason: EndReason
+    doer: Doer
+
+
+@dataclass(frozen=True, slots=True)
+class LookAtShare:
+    """The share as it is; None when there is none."""
+
+
+ToAShare = Discard | PreviewLink | OpenLink | ViewShare | EndShare | Wake
+Message = CreateLink | LookAtShare | ToAShare
+
+
+@dataclass(frozen=True, slots=True)
+class ShareOver:
+    """Told to whoever watches the link: it shows nothing any more."""
+
+    share_id: str
+    reason: EndReason
+
+
+class ShareLinkActor(DocumentActor["Share | None"]):
+    """One share link; its timer ends it in time, and whoever asks before that is answered by the clock."""
+
+    __slots__ = ("_owed",)
+
+    kind: ClassVar[str] = SHARE
+
+    def __init__(self, house: House, key: str, document: Document | None) -> None:
+        super().__init__(house, key, document)
+        self._owed: EndShare | None = None
+        """An end that was decided and may not be in the store yet: nothing is shown before it is (R33)."""
+
+    def value_of(self, document: Document | None) -> Share | None:
+        return None if document is None else decode(document.record, Share)
+
+    def entries(self, value: Share | None) -> tuple[IndexEntry, ...]:
+        assert value is not None
+        return share_entries(value)
+
+    def handle(self, message: Message) -> Any:
+        match message:
+            case LookAtShare():
+                return self.value
+            case CreateLink():
+                return self._create(message.share)
+            case _:
+                share = self.value
+                return self._handle_blank(message) if share is None else self._handle(share, message)
+
+    def _handle(self, share: Share, message: ToAShare) -> Any:
+        match message:
+            case ViewShare():
+                return self._view(share, message)
+            case PreviewLink():
+                return self._preview(share, message)
+            case OpenLink():
+                return self._open(share, message)
+            case EndShare():
+                return self._end_share(share, message)
+            case Discard():
+                return self.remove()
+            case Wake():
+                return self._expire(share)
+            case _:
+                assert_never(message)
+
+    def _handle_blank(self, message: ToAShare) -> None:
+        """There is no such share; who guesses at ids must not fill the memory, so this actor goes at once."""
+        if isinstance(message, ViewShare | PreviewLink | OpenLink):
+            asyncio.get_running_loop().call_soon(self.house.supervisor.passivate, SHARE, self.key, self)
+            raise NotFound
+
+    # -- looking -----------------------------------------------------------------------------------------------------
+
+    def _view(self, share: Share, message: ViewShare) -> Share:
+        now = self.house.clock.now()
+        if share.viewer is None or share.viewer.account_id not in message.ids:
+            raise NotFound
+        if end_reason(share, now) is not None:
+            raise ShareEnded
+        self.house.watch_log.note(self.key, now)
+        return share
+
+    def _preview(self, share: Share, message: PreviewLink) -> Preview:
+        _check_token(share, message.token_hash)
+        return Preview(link_state(share, message.ids, self.house.clock.now()), share.plate)
+
+    # -- changing ----------------------------------------------------------------------------------------------------
+
+    async def _create(self, share: Share) -> None:
+        if self.value is None:
+            await self.commit(share)
+            self.arm()
+
+    async def _open(self, share: Share, message: OpenLink) -> Share:
+        _check_token(share, message.token_hash)
+        now = self.house.clock.now()
+        opened = open_link(share, Viewer(message.ids[0], message.doer.display_name, now), ids=message.ids)
+        if opened is not share:
+            await self.commit(opened, self._audit("share_opened", message.doer, opened, now))
+        self.house.watch_log.note(self.key, now)
+        return opened
+
+    async def _end_share(self, share: Share, message: EndShare) -> None:
+        """The streams are cut in this turn, whether or not the store can be told yet."""
+        self._owed = message
+        ended = end(share, message.reason, at=self.house.clock.now())
+        assert ended.ended is not None
+        self._announce(ended.ended.reason)
+        if ended is not share:
+            doer = PLATFORM if ended.ended.reason == "expired" else message.doer
+            await self.commit(ended, self._audit(ACTIONS[ended.ended.reason], doer, ended, ended.ended.at))
+        self._owed = None
+
+    async def on_certain(self) -> None:
+        if self.value is not None and self._owed is not None:
+            await self._end_share(self.value, self._owed)
+
+    # -- its time ----------------------------------------------------------------------------------------------------
+
+    def arm(self) -> None:
+        if self.value is not None and self.value.ended is None:
+            self.wake_at(min(self.value.expires_at, self.house.clock.now() + LOOK_S))
+
+    def on_wake(self, now: float) -> None:
+        """The streams are cut here and now, even if the mailbox has to wait: for a store, or because this actor failed."""
+        share = self.value
+        if not self.is_stopped and share is not None and share.ended is None and now >= share.expires_at:
+            self._announce("expired")
+        super().on_wake(now)
+
+    async def _expire(self, share: Share) -> None:
+        if share.ended is not None:
+            return
+        if self.house.clock.now() < share.expires_at:
+            self.arm()
+            return
+        self._announce("expired")
+        ended = end(share, "expired", at=share.expires_at)
+        try:
+            await self.commit(ended, self._audit("share_expired", PLATFORM, ended, share.expires_at))
+        except StoreError as error:
+            log.warning("%s has expired and is noted so later: %s", self.actor_urn, error)
+            self.come_back()
+
+    def _announce(self, reason: EndReason) -> None:
+        self.house.supervisor.announce(SHARE, self.key, ShareOver(self.key, reason))
+
+    def _audit(self, action: str, doer: Doer, share: Share, at: float) -> Put:
+        accounts = (share.driver_id, *((share.viewer.account_id,) if share.viewer else ()))
+        record = audit_record(action, doer, at=at, subject=("share", share.id), accounts=accounts, detail=share.plate)
+        return audit_document(record)
+
+
+def _check_token(share: Share, token_hash: str) -> None:
+    """Raises ``NotFound`` for whoever does not have the link's token."""
+    if not hmac.compare_digest(share.token_hash, token_hash):
+        raise NotFound

@@ -1,0 +1,118 @@
+"""What is told to those who watch a vehicle? Its newest position, its presence, and alerts that begin or end, each once."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+
+from actors.clock import Clock
+from actors.runtime import Board
+from domain.alerts import Alert
+from domain.fix import Fix
+from domain.profile import Profile
+from domain.vehicle import Vehicle, alerts_of, is_online
+
+
+@dataclass(frozen=True, slots=True)
+class Moved:
+    """There is a newer position. Fields as in ``VehicleView``."""
+
+    at: float
+    online: bool
+    newest: Fix
+    fixed_at: int
+    received_at: float
+
+
+@dataclass(frozen=True, slots=True)
+class PresenceChanged:
+    """R32: it is online again, or offline from now on. Fields as in ``VehicleView``."""
+
+    at: float
+    online: bool
+    newest: Fix | None
+    fixed_at: int
+    received_at: float
+
+
+@dataclass(frozen=True, slots=True)
+class AlertChanged:
+    """An alert began, or ended (the same id again)."""
+
+    alert: Alert
+
+
+Announcement = Moved | PresenceChanged | AlertChanged
+
+
+class VehicleWatch:
+    """Knows what was told last; a vehicle has one only while somebody watches it."""
+
+    __slots__ = (
+        "_alerts",
+        "_board",
+        "_clock",
+        "_fixed_at",
+        "_is_due",
+        "_kind",
+        "_online",
+        "_profile",
+        "_seen",
+        "_vehicle",
+    )
+
+    def __init__(self, board: Board, kind: str, vehicle: Vehicle, clock: Clock, profile: Profile) -> None:
+        """Tells what changes from now on; ``kind`` is the actor's."""
+        self._board = board
+        self._kind = kind
+        self._clock = clock
+        self._profile = profile
+        self._is_due = False
+        self.follow(vehicle)
+        self._fixed_at = vehicle.fixed_at
+        self._online = is_online(vehicle, clock.now(), profile)
+        self._alerts = self._alerts_now()
+        self._seen = (vehicle.ongoing, vehicle.recent)
+
+    def follow(self, vehicle: Vehicle) -> None:
+        """The same vehicle, restarted: what changed meanwhile is told at the next look."""
+        self._vehicle = vehicle
+
+    def look_soon(self) -> bool:
+        """Looks at the end of this turn of the loop, once, however often it is asked. False when nobody watches any more."""
+        if not self._board.is_watched(self._kind, self._vehicle.key):
+            return False
+        if not self._is_due:
+            self._is_due = True
+            asyncio.get_running_loop().call_soon(self.look)
+        return True
+
+    def look(self) -> None:
+        """Tells what has changed since the last look."""
+        self._is_due = False
+        vehicle, now = self._vehicle, self._clock.now()
+        self._look_at_alerts()
+        newest, online = vehicle.newest, is_online(vehicle, now, self._profile)
+        if vehicle.fixed_at != self._fixed_at and newest is not None:
+            self._fixed_at = vehicle.fixed_at
+            self._tell(Moved(now, online, newest, vehicle.fixed_at, vehicle.received_at))
+        if online != self._online:
+            self._online = online
+            self._tell(PresenceChanged(now, online, newest, vehicle.fixed_at, vehicle.received_at))
+
+    def _look_at_alerts(self) -> None:
+        vehicle = self._vehicle
+        ongoing, recent = self._seen
+        if vehicle.ongoing is ongoing and vehicle.recent is recent:
+            return
+        told, self._alerts, self._seen = self._alerts, self._alerts_now(), (vehicle.ongoing, vehicle.recent)
+        for alert in reversed(alerts_of(vehicle)):
+            if told.get(alert.id) is not alert.ongoing:
+                self._tell(AlertChanged(alert))
+
+    def _alerts_now(self) -> dict[str, bool]:
+        """Whether each goes on, by id; as few as a vehicle keeps at hand."""
+        return {alert.id: alert.ongoing for alert in alerts_of(self._vehicle)}
+
+    def _tell(self, event: Announcement) -> None:
+        self._board.announce(self._kind, self._vehicle.key, event)

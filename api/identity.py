@@ -1,0 +1,95 @@
+"""Who vouches for people? What every identity provider must answer, and the sandbox that answers without WeChat."""
+
+from __future__ import annotations
+
+import hmac
+from dataclasses import dataclass
+from typing import Final, Protocol
+
+from domain.errors import CodeRefused
+from domain.identifiers import InvalidIdentifier, parse_mobile_phone
+from domain.registry import RegisteredPerson
+
+SANDBOX_PREFIX: Final = "sandbox:"
+
+
+@dataclass(frozen=True, slots=True)
+class WechatUser:
+    """Who a WeChat code stands for."""
+
+    openid: str
+    phone: str = ""
+    """Only the sandbox knows it already at this point."""
+
+
+class RealNames(Protocol):
+    """Says whether a citizen ID is somebody's of this name; here, and in a deployment with a provider of its own."""
+
+    async def agree(self, *, real_name: str, citizen_id: str, phone: str) -> bool:
+        """``citizen_id`` and ``phone`` as parsed. Raises ``ProviderUnavailable`` or ``StoreUnavailable``."""
+        ...
+
+
+class IdentityProvider(Protocol):
+    """Redeems the codes that clients get of WeChat. Raises ``CodeRefused`` or ``ProviderUnavailable``."""
+
+    @property
+    def name(self) -> str:
+        """``sandbox`` or ``wechat``."""
+        ...
+
+    @property
+    def notice(self) -> str:
+        """What operators and pages are told of it."""
+        ...
+
+    async def wechat_user(self, code: str) -> WechatUser: ...
+
+    async def phone(self, code: str) -> str:
+        """A mobile phone of the mainland, as parsed."""
+        ...
+
+    async def close(self) -> None: ...
+
+
+class Sandbox:
+    """``sandbox:<phone>`` is anybody's code: for demonstrations and tests, never for people."""
+
+    name: Final = "sandbox"
+    notice: Final = "沙箱身份：未接入微信，实名信息以导入的登记数据为准，仅供演示和测试。"
+
+    async def wechat_user(self, code: str) -> WechatUser:
+        phone = await self.phone(code)
+        return WechatUser(f"sandbox-{phone}", phone)
+
+    async def phone(self, code: str) -> str:
+        if not code.startswith(SANDBOX_PREFIX):
+            raise CodeRefused
+        try:
+            return parse_mobile_phone(code.removeprefix(SANDBOX_PREFIX))
+        except InvalidIdentifier:
+            raise CodeRefused from None
+
+    async def close(self) -> None:
+        """Holds nothing."""
+
+
+class PersonLookUp(Protocol):
+    """The part of the registry that real names are checked with."""
+
+    def person_key(self, citizen_id: str) -> str: ...
+
+    async def person_by_key(self, key: str) -> RegisteredPerson | None: ...
+
+
+class RegistryRealNames:
+    """Checks real names against the imported transport registry, which is the authority as long as no other is wired."""
+
+    def __init__(self, registry: PersonLookUp) -> None:
+        self._registry = registry
+
+    async def agree(self, *, real_name: str, citizen_id: str, phone: str) -> bool:
+        """Exactly this name; the phone may have changed since the import."""
+        person = await self._registry.person_by_key(self._registry.person_key(citizen_id))
+        registered = person.real_name if person is not None else ""
+        return bool(registered) and hmac.compare_digest(registered.encode(), real_name.encode())

@@ -1,0 +1,101 @@
+"""What happens to a link that somebody received? A preview claims nothing; opening claims it for one person (R20, R23, R33)."""
+
+from __future__ import annotations
+
+from typing import Annotated, Final
+
+import msgspec
+from msgspec import Meta
+
+from actors.people import DELEGATION, PERSON, SHARE
+from actors.person import OpenDelegation, PreviewDelegation
+from actors.share_link import OpenLink, Preview, PreviewLink
+from api.accounts import NaturalAccount, natural_of
+from api.attempts import Gates
+from api.calls import Call
+from api.link_tokens import LinkKind, LinkToken, read_token
+from api.ports import Services
+from api.share_view import ShareView, ShareViews
+from domain.delegation import Delegation
+from domain.errors import NotFound
+from domain.identifiers import PlateColor, name_masked, plate_masked
+from domain.share import LinkState, Share
+from persistence.records import decode
+
+MAX_TOKEN_CHARS: Final = 200
+
+
+class LinkRequest(msgspec.Struct, frozen=True):
+    """The token travels in the body: paths and queries are logged."""
+
+    token: Annotated[str, Meta(max_length=MAX_TOKEN_CHARS)]
+
+
+class LinkPreview(msgspec.Struct, frozen=True):
+    """What whoever holds a link may know before opening it."""
+
+    kind: LinkKind
+    plate_masked: str
+    state: LinkState
+
+
+class OpenedDelegation(msgspec.Struct, frozen=True):
+    """What the family member is asked to bind, and by whom."""
+
+    id: str
+    plate: str
+    plate_color: PlateColor
+    driver_name_masked: str
+
+
+class LinksDesk:
+    """The handlers of ``/links``."""
+
+    def __init__(self, services: Services, gates: Gates, views: ShareViews) -> None:
+        self._services = services
+        self._gates = gates
+        self._views = views
+
+    async def preview(self, call: Call[LinkRequest, None]) -> LinkPreview:
+        """Claims nothing. Needs no sign-in; who is signed in learns whether the link is theirs. Guessing is counted (R61)."""
+        ids = () if call.account is None else call.account.ids
+        async with self._gates.link_token(call.address):
+            link = read_token(call.body.token)
+            preview = await self._preview(link, ids)
+        return LinkPreview(link.kind, plate_masked(preview.plate), preview.state)
+
+    async def open(self, call: Call[LinkRequest, None]) -> ShareView | OpenedDelegation:
+        """R20, R23: the first to open it owns it, and may come back. Guessing is counted (R61)."""
+        account = natural_of(call.account)
+        async with self._gates.link_token(call.address):
+            link = read_token(call.body.token)
+            opened = await self._open(link, account, call)
+        if isinstance(opened, Share):
+            return self._views.compose(await self._views.look(opened))
+        return OpenedDelegation(opened.id, opened.plate, opened.plate_color, name_masked(opened.driver_name))
+
+    async def _preview(self, link: LinkToken, ids: tuple[str, ...]) -> Preview:
+        ask = self._services.supervisor.ask
+        if link.kind == "share":
+            preview: Preview = await ask(SHARE, link.id, PreviewLink(link.hash, ids))
+        else:
+            preview = await ask(PERSON, await self._delegator(link.id), PreviewDelegation(link.id, link.hash, ids))
+        return preview
+
+    async def _open(
+        self, link: LinkToken, account: NaturalAccount, call: Call[LinkRequest, None]
+    ) -> Share | Delegation:
+        ask = self._services.supervisor.ask
+        if link.kind == "share":
+            share: Share = await ask(SHARE, link.id, OpenLink(link.hash, account.ids, call.doer))
+            return share
+        command = OpenDelegation(link.id, link.hash, account.ids, call.doer)
+        delegation: Delegation = await ask(PERSON, await self._delegator(link.id), command)
+        return delegation
+
+    async def _delegator(self, delegation_id: str) -> str:
+        """The driver whose delegation it is. Raises ``NotFound``."""
+        document = (await self._services.store.get(DELEGATION, (delegation_id,))).get(delegation_id)
+        if document is None:
+            raise NotFound
+        return decode(document.record, Delegation).driver_id

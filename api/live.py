@@ -1,0 +1,267 @@
+"""How does a family member watch live? Server-sent events that begin, resume and end with the share (R31-R34)."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from contextlib import suppress
+from dataclasses import replace
+from typing import Final
+
+import msgspec
+from aiohttp import web
+
+from actors.people import SHARE
+from actors.share_link import ViewShare
+from actors.vehicle import KIND as VEHICLE
+from actors.vehicle import Look, VehicleView
+from actors.vehicle_watch import Moved
+from api.accounts import NaturalAccount, natural_of
+from api.alert_history import AlertHistory, concerns
+from api.calls import Call
+from api.event_stream import HEARTBEAT, EventStream, Gone, Heart, event
+from api.link_tokens import checked_id
+from api.live_resume import Delivered
+from api.live_stream import LiveStream
+from api.ports import Services
+from api.sessions import Sessions, session_key
+from api.views import AlertView, LastFix, Sighting, alert_view, last_fix
+from domain.alerts import Alert
+from domain.errors import Busy, ShareEnded, Unauthenticated
+from domain.share import EndReason, Share
+from persistence.store import StoreError
+
+FULL_RETRY_S: Final = 30.0
+COME_LATER: Final = b"retry: 60000\n\n"
+"""To the stream that a newer one of the same account takes the place of: or the two would take turns for ever."""
+MISSED_AT_ONCE: Final = 16
+MAX_MISSED: Final = 500
+"""The newest alerts among which a resume looks for what was missed; older ones stand in the list of alerts."""
+
+
+class Position(LastFix, frozen=True):
+    """The vehicle is here now."""
+
+    online: bool
+
+
+class Presence(msgspec.Struct, frozen=True):
+    """The vehicle is online or offline from now on (R32)."""
+
+    online: bool
+    last_fix: LastFix | None
+
+
+class Ended(msgspec.Struct, frozen=True):
+    """车辆动态已结束 (R33)."""
+
+    id: str
+    reason: EndReason
+
+
+EVENTS: Final = (("position", Position), ("presence", Presence), ("alert", AlertView), ("ended", Ended))
+
+
+class LiveDesk:
+    """The handler of the live stream, and the keeper of all that are open."""
+
+    def __init__(self, services: Services, sessions: Sessions) -> None:
+        self._services = services
+        self._sessions = sessions
+        self._supervisor = services.supervisor
+        self._clock = services.clock
+        self._limits = services.stream_limits
+        self._history = AlertHistory(services.store)
+        self._heart = Heart(self._limits.heartbeat_s)
+        self._open = 0
+        self._streams: dict[str, list[LiveStream]] = {}
+        """By account, the oldest first."""
+        self._is_closed = False
+        sessions.on_end = self.session_ended
+
+    def add_to(self, app: web.Application) -> None:
+        """Beats while the application runs, and ends all streams when it stops: clients come again, and resume."""
+
+        async def beat(_: web.Application) -> AsyncIterator[None]:
+            beating = asyncio.create_task(self._heart.run())
+            yield
+            beating.cancel()
+            await asyncio.gather(beating, return_exceptions=True)
+
+        async def close(_: web.Application) -> None:
+            self._is_closed = True
+            for streams in list(self._streams.values()):
+                for stream in streams:
+                    stream.end(None)
+
+        app.cleanup_ctx.append(beat)
+        app.on_shutdown.append(close)
+
+    @property
+    def open_streams(self) -> int:
+        """How many there are."""
+        return self._open
+
+    async def live(self, call: Call[None, None]) -> web.StreamResponse:
+        """The current position and presence first, then what changes; ends in the same moment in which the share does.
+
+        Resumes by ``Last-Event-ID``: alerts that began or ended meanwhile are sent again. A heartbeat comment comes every
+        15 seconds.
+        """
+        account, share_id = natural_of(call.account), checked_id(call.http.match_info["id"])
+        stream = LiveStream(share_id, token=call.token, session_key=session_key(call.token))
+        self._admit(stream, account)
+        try:
+            return await self._serve(stream, account, call.http)
+        finally:
+            self._leave(stream, account)
+
+    def session_ended(self, account_id: str, key: str) -> None:
+        """Somebody signed out: what that session watches is closed."""
+        for stream in self._streams.get(account_id, ()):
+            if stream.session_key == key:
+                stream.end(None)
+
+    # -- who may -------------------------------------------------------------------------------------------------------
+
+    def _admit(self, stream: LiveStream, account: NaturalAccount) -> None:
+        if self._is_closed or self._open >= self._limits.streams:
+            raise Busy(retry_after_s=FULL_RETRY_S)
+        self._open += 1
+        streams = self._streams.setdefault(account.id, [])
+        streams.append(stream)
+        if len(streams) > self._limits.streams_of_account:
+            streams.pop(0).end(None, come_later=True)
+
+    def _leave(self, stream: LiveStream, account: NaturalAccount) -> None:
+        self._open -= 1
+        streams = self._streams.get(account.id, [])
+        if stream in streams:
+            streams.remove(stream)
+        if not streams:
+            self._streams.pop(account.id, None)
+        self._supervisor.unwatch(SHARE, stream.share_id, stream.hear)
+        if stream.share is not None:
+            self._supervisor.unwatch(VEHICLE, stream.share.vehicle_id, stream.hear)
+
+    async def _still_may(self, stream: LiveStream) -> None:
+        """Whether the session goes on; then somebody watches (R63). A failure of ours ends nothing (R33)."""
+        try:
+            await self._sessions.find(stream.token)
+            self._services.watch_log.note(stream.share_id, self._clock.now())
+        except Unauthenticated:
+            stream.end(None)
+        except (StoreError, Busy):
+            pass
+
+    # -- serving -------------------------------------------------------------------------------------------------------
+
+    async def _serve(self, stream: LiveStream, account: NaturalAccount, request: web.Request) -> web.StreamResponse:
+        share = await self._begin(stream, account, request.headers.get("Last-Event-ID"))
+        if stream.over is not None:
+            raise ShareEnded if stream.over.reason else Busy
+        events = stream.events = EventStream(request, stalled_s=self._limits.stalled_s)
+        with suppress(Gone):
+            try:
+                await events.open()
+                stream.heart_part = self._heart.add(stream)
+                await self._tell(stream, share, events)
+            except BaseException:
+                events.cut()
+                raise
+            finally:
+                self._heart.remove(stream, stream.heart_part)
+        return events.response
+
+    async def _begin(self, stream: LiveStream, account: NaturalAccount, last_event_id: str | None) -> Share:
+        """Watches first and asks then: so no end and no change falls in between. Raises ``NotFound`` or ``ShareEnded``."""
+        supervisor = self._supervisor
+        await supervisor.watch(SHARE, stream.share_id, stream.hear)
+        share: Share = await supervisor.ask(SHARE, stream.share_id, ViewShare(account.ids))
+        stream.share = share
+        await supervisor.watch(VEHICLE, share.vehicle_id, stream.hear)
+        view: VehicleView | None = await supervisor.ask(VEHICLE, share.vehicle_id, Look())
+        told = () if view is None else view.alerts
+        delivered = Delivered.parse(last_event_id)
+        if delivered is not None:
+            alerts = told if delivered.is_told_by(told) else await self._newest(share, view)
+            stream.missed = delivered.missed(alert for alert in alerts if concerns(alert, share.created_at))
+        stream.delivered = delivered or Delivered.of(told)
+        stream.opening = self._first(stream, view)
+        return share
+
+    async def _newest(self, share: Share, view: VehicleView | None) -> Sequence[Alert]:
+        return await self._history.newest(share.vehicle_id, view, limit=MAX_MISSED, since=share.created_at)
+
+    async def _tell(self, stream: LiveStream, share: Share, events: EventStream) -> None:
+        """Until the share, the session or the client has gone. Raises ``Gone``."""
+        while not self._is_over(stream, share):
+            if stream.is_beating:
+                stream.is_beating = False
+                await self._still_may(stream)
+                if not self._is_over(stream, share):
+                    await events.send(HEARTBEAT)
+            elif chunk := stream.take_opening() or self._missed(stream) or self._news(stream, share):
+                await events.send(chunk)
+                chunk = b""  # Thousands wait here.
+            else:
+                await stream.wait()
+        await self._take_leave(stream, share, events)
+
+    def _is_over(self, stream: LiveStream, share: Share) -> bool:
+        if stream.over is None and self._clock.now() >= share.expires_at:
+            stream.end("expired")  # The clock decides, whether or not anybody was woken.
+        return stream.over is not None
+
+    async def _take_leave(self, stream: LiveStream, share: Share, events: EventStream) -> None:
+        over = stream.over
+        if over is not None and over.reason is not None:
+            await events.send(event("ended", Ended(share.id, over.reason)))
+        elif over is not None and over.come_later:
+            await events.send(COME_LATER)
+        await events.close()
+
+    # -- what is told --------------------------------------------------------------------------------------------------
+
+    def _first(self, stream: LiveStream, view: VehicleView | None) -> bytes:
+        """Position and presence as they are, and the id to resume from."""
+        event_id = str(stream.delivered)
+        if view is None or view.newest is None:
+            return event("presence", Presence(online=False, last_fix=None), event_id=event_id)
+        stream.fixed_at, stream.online = view.fixed_at, view.online
+        presence = Presence(view.online, last_fix(view, self._services.place_of))
+        return event("position", self._position(view)) + event("presence", presence, event_id=event_id)
+
+    def _missed(self, stream: LiveStream) -> bytes:
+        """Of what happened while the client was away, the next few."""
+        alerts, stream.missed = stream.missed[:MISSED_AT_ONCE], stream.missed[MISSED_AT_ONCE:]
+        return b"".join([self._alert(stream, alert) for alert in alerts])
+
+    def _news(self, stream: LiveStream, share: Share) -> bytes:
+        """What the client does not know yet; taken from the stream."""
+        moved, presence, alerts = stream.moved, stream.presence, stream.alerts
+        stream.moved = stream.presence = None
+        stream.alerts = {}
+        chunk = b""
+        if moved is not None and moved.fixed_at > stream.fixed_at:
+            stream.fixed_at = moved.fixed_at
+            chunk = event("position", self._position(replace(moved, at=self._clock.now())))
+        if presence is not None and presence.online != stream.online:
+            stream.online = presence.online
+            seen = last_fix(replace(presence, at=self._clock.now()), self._services.place_of)
+            chunk += event("presence", Presence(presence.online, seen))
+        news = [alert for alert in alerts.values() if concerns(alert, share.created_at)]
+        return chunk + b"".join([self._alert(stream, alert) for alert in stream.delivered.missed(news)])
+
+    def _position(self, seen: VehicleView | Moved) -> Position:
+        fix = last_fix(seen, self._services.place_of)
+        assert fix is not None
+        return Position(**msgspec.structs.asdict(fix), online=self._is_online(seen))
+
+    def _is_online(self, seen: Sighting) -> bool:
+        return seen.at - seen.fixed_at < self._services.fleet.profile.offline_after_s
+
+    def _alert(self, stream: LiveStream, alert: Alert) -> bytes:
+        """With the id of a client that has it."""
+        stream.delivered.note(alert)
+        return event("alert", alert_view(alert), event_id=str(stream.delivered))

@@ -1,0 +1,77 @@
+"""Which calls show what moves? The live streams and the owner's map: their part of the route table, and what keeps them going."""
+
+from __future__ import annotations
+
+from aiohttp import web
+
+from actors.fleet_grid import FleetGrid
+from api import live, ops_live
+from api.calls import Auth, Route
+from api.fleet_map import FleetMap, FleetMapDesk, MapQuery
+from api.live import LiveDesk
+from api.ops import OpsDesk
+from api.ops_live import OpsLiveDesk, OpsView
+from api.owned_fleet import FleetSummary, OwnedFleets, SummaryDesk
+from api.ports import Services
+from api.sessions import Sessions
+from domain.errors import Busy, ShareEnded
+
+
+class LiveSide:
+    """All of it, for one application."""
+
+    def __init__(self, services: Services, sessions: Sessions, ops: OpsDesk) -> None:
+        grid = FleetGrid(services.supervisor, services.fleet)
+        self._family = LiveDesk(services, sessions)
+        self._operators = OpsLiveDesk(services, ops, grid)
+        fleets = OwnedFleets(services)
+        self._owners = FleetMapDesk(services, grid, fleets)
+        self._summaries = SummaryDesk(services, grid, fleets)
+
+    def add_to(self, app: web.Application) -> None:
+        """Streams beat while the application runs, and end when it stops."""
+        self._family.add_to(app)
+        self._operators.add_to(app)
+
+    def routes(self) -> tuple[Route, ...]:
+        return (
+            Route(
+                "GET",
+                "/api/v1/family/shares/{id}/live",
+                self._family.live,
+                "实时动态",
+                auth=Auth.NATURAL,
+                answer=web.StreamResponse,
+                events=live.EVENTS,
+                refusals=(ShareEnded, Busy),
+            ),
+            Route(
+                "GET",
+                "/api/v1/ops/live",
+                self._operators.live,
+                "监控大屏",
+                auth=Auth.OPS_KEY,
+                query=OpsView,
+                answer=web.StreamResponse,
+                events=ops_live.EVENTS,
+                refusals=(Busy,),
+            ),
+            Route(
+                "GET",
+                "/api/v1/owner/map",
+                self._owners.map,
+                "车队地图",
+                auth=Auth.OWNER,
+                query=MapQuery,
+                answer=FleetMap,
+                etag=True,
+            ),
+            Route(
+                "GET",
+                "/api/v1/owner/summary",
+                self._summaries.summary,
+                "业户首页的数目",
+                auth=Auth.OWNER,
+                answer=FleetSummary,
+            ),
+        )

@@ -1,0 +1,158 @@
+"""Which files does a browser get? The built pages of ``web/dist``, and what they must know of this service."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final, Literal
+from urllib.parse import urlsplit
+
+import msgspec
+from aiohttp import web
+
+from api.calls import Call
+
+DIST: Final = Path(__file__).parent.parent / "web" / "dist"
+PATHS: Final = ("/", "/s", "/d", "/sign-in", "/register", "/account", "/terms", "/family", "/driver", "/owner", "/ops")
+"""What the pages' own router knows; below the sides, any depth."""
+SIDES: Final = ("/family", "/driver", "/owner", "/ops")
+FOREVER: Final = "public, max-age=31536000, immutable"
+"""For files whose name changes with what is in them."""
+ASK_AGAIN: Final = "no-cache"
+TYPES: Final = {
+    ".css": "text/css",
+    ".html": "text/html",
+    ".js": "text/javascript",
+    ".json": "application/json",
+    ".png": "image/png",
+    ".svg": "image/svg+xml",
+    ".webmanifest": "application/manifest+json",
+}
+"""Endings that are served; nothing else of the folder is."""
+NOT_BUILT: Final = """<!doctype html><html lang="zh-CN"><meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1"><title>平安守望</title>
+<h1>平安守望</h1><p>服务正在运行，网页还没有构建。</p>
+<p>The service runs; its pages are not built yet. In the project's folder:</p><pre>make web</pre>
+<p>然后刷新本页。Then reload. <a href="/docs">接口文档 / API</a></p></html>"""
+
+_NAME: Final = re.compile(r"[\w-][\w.-]*")
+_RANGE: Final = re.compile(r"\{\d-\d\}|\{s\}")
+
+
+class TileSource(msgspec.Struct, frozen=True):
+    """Where map tiles come from. ``url`` has ``{z}``, ``{x}`` and ``{y}``, and may have ``{1-4}`` in its first label."""
+
+    url: str
+    attribution: str
+    crs: Literal["gcj02", "wgs84"]
+
+    @property
+    def origin(self) -> str:
+        """As a Content-Security-Policy names it."""
+        parts = urlsplit(_RANGE.sub("0", self.url))
+        first, *others = (urlsplit(self.url).netloc or "").split(".")
+        host = ".".join(["*", *others]) if "{" in first else parts.netloc
+        return f"{parts.scheme}://{host}"
+
+
+def tile_source(url: str, *, attribution: str, crs: str) -> TileSource | None:
+    """None for an empty ``url``. Raises ``ValueError`` with what is wrong."""
+    if not url:
+        return None
+    parts = urlsplit(_RANGE.sub("0", url))
+    if parts.scheme not in ("http", "https") or not re.fullmatch(r"[\w.-]+(:\d+)?", parts.netloc):
+        raise ValueError("TILES_URL must be an http or https address")
+    if any(mark not in url for mark in ("{x}", "{y}", "{z}")):
+        raise ValueError("TILES_URL must have {x}, {y} and {z}")
+    if crs not in ("gcj02", "wgs84"):
+        raise ValueError("TILES_CRS must be gcj02 or wgs84")
+    return TileSource(url, attribution, "gcj02" if crs == "gcj02" else "wgs84")
+
+
+@dataclass(frozen=True, slots=True)
+class Pages:
+    """The built pages, and the map they show; without tiles they draw their own."""
+
+    folder: Path = DIST
+    tiles: TileSource | None = None
+
+    @property
+    def policy(self) -> str:
+        """No code and no style but our own files, no other host but that of the tiles."""
+        tiles = f" {self.tiles.origin}" if self.tiles else ""
+        return (
+            "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; font-src 'self'; "
+            f"img-src 'self' data: blob:{tiles}; manifest-src 'self'; "
+            "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+        )
+
+
+class WebConfig(msgspec.Struct, frozen=True):
+    """What the pages must know before anybody signs in."""
+
+    identity: str
+    """``sandbox`` or ``wechat``."""
+    tiles: TileSource | None
+    version: str
+
+
+class ConfigDesk:
+    """The handler of ``/web-config``."""
+
+    def __init__(self, pages: Pages, *, identity: str, version: str) -> None:
+        self._config = WebConfig(identity, pages.tiles, version)
+
+    async def config(self, call: Call[None, None]) -> WebConfig:
+        """Anybody's."""
+        return self._config
+
+
+class PageDesk:
+    """Serves the pages; what a path shows is their own router's business."""
+
+    def __init__(self, pages: Pages) -> None:
+        self._folder = pages.folder
+        self._policy = pages.policy
+
+    def add_to(self, app: web.Application) -> None:
+        """Below every other route: these are no calls, and no document lists them."""
+        for path in PATHS:
+            app.router.add_get(path, self._page)
+        for path in SIDES:
+            app.router.add_get(f"{path}/{{below:.*}}", self._page)
+        app.router.add_get("/assets/{name}", self._asset)
+        for name in ("favicon.svg", "icon.svg", "manifest.webmanifest", "early.js"):
+            app.router.add_get(f"/{name}", self._plain_file)
+
+    async def _page(self, request: web.Request) -> web.StreamResponse:
+        index = self._found("index.html")
+        if index is not None:
+            return self._file(index, ASK_AGAIN)
+        return web.Response(text=NOT_BUILT, status=503, content_type="text/html", headers=self._headers("no-store"))
+
+    async def _asset(self, request: web.Request) -> web.StreamResponse:
+        name = request.match_info["name"]
+        asset = self._found(f"assets/{name}") if _NAME.fullmatch(name) else None
+        if asset is None:
+            raise web.HTTPNotFound
+        return self._file(asset, FOREVER)
+
+    async def _plain_file(self, request: web.Request) -> web.StreamResponse:
+        file = self._found(request.path.removeprefix("/"))
+        if file is None:
+            raise web.HTTPNotFound
+        return self._file(file, ASK_AGAIN)
+
+    def _found(self, name: str) -> Path | None:
+        path = self._folder / name
+        return path if path.suffix in TYPES and path.is_file() else None
+
+    def _file(self, path: Path, cache: str) -> web.FileResponse:
+        """Takes the ``.br`` or ``.gz`` beside the file where the browser reads it."""
+        text = path.suffix != ".png"
+        content_type = TYPES[path.suffix] + ("; charset=utf-8" if text else "")
+        return web.FileResponse(path, headers=self._headers(cache) | {"Content-Type": content_type})
+
+    def _headers(self, cache: str) -> dict[str, str]:
+        return {"Content-Security-Policy": self._policy, "Cache-Control": cache}

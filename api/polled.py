@@ -1,0 +1,80 @@
+"""How is an answer sent that thousands of phones ask for every 30 seconds? Its head is known beforehand, and goes out in one piece."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from email.utils import formatdate
+from functools import lru_cache
+from http import HTTPStatus
+from time import time
+from typing import Final
+
+from aiohttp import HttpVersion11, web
+from aiohttp.abc import AbstractStreamWriter
+
+REQUEST_ID: Final = "X-Request-Id"
+
+
+class Head:
+    """The lines above an answer that are always the same, put together once for each status."""
+
+    def __init__(self, headers: Mapping[str, str]) -> None:
+        """``headers``: all but those of one answer."""
+        fixed = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
+        self._starts = {each.value: f"HTTP/1.1 {each.value} {each.phrase}\r\n{fixed}" for each in HTTPStatus}
+
+    def of(self, status: int, *, etag: str, length: int | None, request_id: str, connection: str) -> bytes:
+        """The whole head; without a length where there is no body (304)."""
+        date = _http_date(int(time()))
+        size = "" if length is None else f"Content-Length: {length}\r\n"
+        own = f"ETag: {etag}\r\n{REQUEST_ID}: {request_id}\r\nDate: {date}\r\n{size}{connection}\r\n"
+        return (self._starts[status] + own).encode("ascii")
+
+
+class Polled(web.StreamResponse):
+    """What aiohttp's own ``Response`` does with a dictionary of headers, for one kind of answer: a third of a poll's time."""
+
+    def __init__(self, head: Head, *, etag: str, body: bytes | None) -> None:
+        """Without a body: 304."""
+        super().__init__(status=304 if body is None else 200)
+        self.request_id = ""
+        self._head = head
+        self._etag = etag
+        self._content = body
+        self._stays = False
+
+    @property
+    def keep_alive(self) -> bool | None:
+        return self._stays
+
+    async def prepare(self, request: web.BaseRequest) -> AbstractStreamWriter | None:
+        """Writes all of it. Raises ``ConnectionError``."""
+        transport, body = request.transport, self._content
+        if transport is None or transport.is_closing():
+            raise ConnectionResetError
+        self._stays = request.keep_alive
+        head = self._head.of(
+            self.status,
+            etag=self._etag,
+            length=None if body is None else len(body),
+            request_id=self.request_id,
+            connection=_connection(request),
+        )
+        transport.write(head if body is None else head + body)
+        await request.writer.drain()
+        return None
+
+    async def write_eof(self, data: bytes = b"") -> None:
+        """Nothing is left to be written."""
+
+
+def _connection(request: web.BaseRequest) -> str:
+    """The line that says whether more may be asked on this connection, where it does not go without saying."""
+    if request.keep_alive:
+        return "" if request.version >= HttpVersion11 else "Connection: keep-alive\r\n"
+    return "Connection: close\r\n"
+
+
+@lru_cache(maxsize=2)
+def _http_date(at: int) -> str:
+    return formatdate(at, usegmt=True)

@@ -1,0 +1,65 @@
+"""How does a natural person become a registered one (R2)?"""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import msgspec
+from msgspec import Meta
+
+from api.accounts import AccountView, account_view, natural_of
+from api.attempts import Gates
+from api.calls import Call
+from api.people import People
+from api.ports import Services
+from api.sign_in import Code
+from domain.errors import InvalidInput, RealNameMismatch
+from domain.identifiers import MAX_INPUT_CHARS, InvalidIdentifier, parse_citizen_id
+from domain.registry import MAX_NAME_CHARS
+
+
+class Registration(msgspec.Struct, frozen=True):
+    """Who somebody is, and a code of WeChat's ``getPhoneNumber``."""
+
+    real_name: Annotated[str, Meta(min_length=1, max_length=MAX_NAME_CHARS)]
+    citizen_id: Annotated[str, Meta(min_length=1, max_length=MAX_INPUT_CHARS)]
+    phone_code: Code
+
+
+class RegistrationDesk:
+    """The handler of ``/registration``."""
+
+    def __init__(self, services: Services, *, people: People, gates: Gates) -> None:
+        self._services = services
+        self._people = people
+        self._gates = gates
+
+    async def register(self, call: Call[Registration, None]) -> AccountView:
+        """R2, R3, R61: what can be seen to be wrong is refused before the phone's code, which serves once, is redeemed."""
+        account, asked = natural_of(call.account), call.body
+        citizen_id, real_name = _citizen_id(asked.citizen_id), _real_name(asked.real_name)
+        person_key = self._services.registry.person_key(citizen_id)
+        async with self._gates.real_name(account.id, call.address):
+            if account.person_key not in (None, person_key):
+                raise RealNameMismatch
+            phone = await self._services.identity.phone(asked.phone_code)
+            if not await self._services.real_names.agree(real_name=real_name, citizen_id=citizen_id, phone=phone):
+                raise RealNameMismatch
+            account = await self._people.register(
+                account, person_key=person_key, real_name=real_name, phone=phone, address=call.address
+            )
+        return account_view(account)
+
+
+def _citizen_id(text: str) -> str:
+    try:
+        return parse_citizen_id(text)
+    except InvalidIdentifier as error:
+        raise InvalidInput(("citizen_id", str(error))) from None
+
+
+def _real_name(text: str) -> str:
+    name = text.strip()
+    if not name or not name.isprintable():
+        raise InvalidInput(("real_name", "应为身份证上的姓名"))
+    return name

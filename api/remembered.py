@@ -1,0 +1,30 @@
+"""What was read before, and does it still hold?"""
+
+from __future__ import annotations
+
+from typing import Final, Generic, TypeVar
+
+T = TypeVar("T")
+
+MAX_VALUES: Final = 10_000
+
+
+class Remembered(Generic[T]):
+    """Values by key, each with the mark of the world in which it was read: another mark, and it is read again."""
+
+    def __init__(self, max_values: int = MAX_VALUES) -> None:
+        self._max_values = max_values
+        self._values: dict[str, tuple[object, T]] = {}
+        """The oldest first; the first to be forgotten."""
+
+    def get(self, key: str, mark: object) -> T | None:
+        """None when it was never read, or under another mark."""
+        found = self._values.get(key)
+        return found[1] if found is not None and found[0] == mark else None
+
+    def keep(self, key: str, mark: object, value: T) -> None:
+        """``mark`` as it was before the value was read."""
+        self._values.pop(key, None)
+        if len(self._values) >= self._max_values:
+            del self._values[next(iter(self._values))]
+        self._values[key] = (mark, value)

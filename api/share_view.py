@@ -1,0 +1,219 @@
+"""What does a family member see of a shared vehicle, and has it changed since the last look (R30, R33)?
+
+Many phones ask for the same few facts every 30 seconds. So the answer is kept encoded under what it was made of: while
+that is the same, a question that brings the right ``ETag`` encodes nothing, and any other only puts in ``age_s``.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import date
+from hashlib import blake2b
+from typing import Final
+
+import msgspec
+
+from actors.people import SHARE
+from actors.share_link import ViewShare
+from actors.vehicle import KIND as VEHICLE
+from actors.vehicle import Look, VehicleView
+from api.alert_history import concerns
+from api.people import People
+from api.ports import Services
+from api.remembered import Remembered
+from api.views import (
+    AlertView,
+    DrivingTodayView,
+    LastFix,
+    PlateView,
+    Reminder,
+    alert_view,
+    driving_today_view,
+    last_fix,
+    reminder_views,
+    time_text,
+)
+from domain.alerts import Alert
+from domain.certificates import CertificateKind, china_date, reminders
+from domain.driving import civil_day
+from domain.registry import RegisteredVehicle
+from domain.share import Share
+from domain.vehicle import DrivingToday
+
+REFRESH_AFTER_S: Final = 30
+"""R31."""
+SHOWN_ALERTS: Final = 10
+NOTHING_TODAY: Final = DrivingToday(0.0, 0, 0, 0)
+
+Papers = tuple[tuple[CertificateKind, date | None], ...]
+"""Certificates and their last valid days."""
+
+
+class ShareView(msgspec.Struct, frozen=True):
+    """A vehicle as its share shows it."""
+
+    id: str
+    vehicle: PlateView
+    expires_at: str
+    online: bool
+    last_fix: LastFix | None
+    certificate_reminders: list[Reminder]
+    alerts: list[AlertView]
+    driving_today: DrivingTodayView
+    refresh_after: int = REFRESH_AFTER_S
+
+
+@dataclass(frozen=True, slots=True)
+class Encoded:
+    """A share view in JSON, but for ``age_s``; the fingerprint is that of all the rest."""
+
+    etag: str
+    """As it stands in the header, with its quotes."""
+    head: bytes
+    tail: bytes
+    """Empty, and ``head`` is all, where there is no position."""
+
+    def body(self, view: VehicleView | None) -> bytes:
+        """The whole of it, at the moment of the view."""
+        if view is None or not self.tail:
+            return self.head
+        return b"%b%d%b" % (self.head, age_s(view), self.tail)
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """All that a share view is made of, asked for in this order: the share must live, then its vehicle is looked at."""
+
+    share: Share
+    view: VehicleView | None
+    """None for a vehicle that the registry does not know any more."""
+    papers: Papers
+
+
+class ShareViews:
+    """Composes share views, for whoever may see them."""
+
+    def __init__(self, services: Services, people: People) -> None:
+        self._services = services
+        self._people = people
+        self._papers: Remembered[Papers] = Remembered()
+        self._reminders: Remembered[list[Reminder]] = Remembered()
+        self._encoded: Remembered[Encoded] = Remembered()
+
+    async def see(self, share_id: str, ids: tuple[str, ...]) -> Seen:
+        """Raises ``NotFound`` or ``ShareEnded`` (R33), or what says that we can't tell now."""
+        share: Share = await self._services.supervisor.ask(SHARE, share_id, ViewShare(ids))
+        return await self.look(share)
+
+    async def look(self, share: Share) -> Seen:
+        """At the vehicle of a share that this account may see. Raises what says that we can't tell now."""
+        view: VehicleView | None = await self._services.supervisor.ask(VEHICLE, share.vehicle_id, Look())
+        return Seen(share, view, await self.papers(share))
+
+    def compose(self, seen: Seen) -> ShareView:
+        """Of what was seen, as of now."""
+        share, view = seen.share, seen.view
+        return ShareView(
+            id=share.id,
+            vehicle=PlateView(share.plate, share.plate_color),
+            expires_at=time_text(share.expires_at),
+            online=view is not None and view.online,
+            last_fix=None if view is None else last_fix(view, self._services.place_of),
+            certificate_reminders=self._reminders_of(seen),
+            alerts=[alert_view(alert) for alert in shown_alerts(share, () if view is None else view.alerts)],
+            driving_today=driving_today_view(NOTHING_TODAY if view is None else view.today),
+        )
+
+    def encoded(self, seen: Seen) -> Encoded:
+        """The view in JSON; made anew only if anything of what it is made of has changed."""
+        mark = self._made_of(seen)
+        known = self._encoded.get(seen.share.id, mark)
+        if known is None:
+            known = _encode(self.compose(seen))
+            self._encoded.keep(seen.share.id, mark, known)
+        return known
+
+    def _made_of(self, seen: Seen) -> tuple[object, ...]:
+        view, today = seen.view, civil_day(self._services.clock.now())
+        if view is None:
+            return (seen.share, seen.papers, today)
+        told = (view.newest, view.fixed_at, view.received_at, view.online, view.alerts, view.today)
+        return (seen.share, seen.papers, today, *told)
+
+    # -- certificates --------------------------------------------------------------------------------------------------
+
+    async def papers(self, share: Share) -> Papers:
+        """Those of the vehicle, its owner and the driver who shares; no read while the registry is the same.
+
+        Raises ``StoreUnavailable``.
+        """
+        revision = self._services.registry_revision()
+        known = self._papers.get(share.id, revision)
+        if known is None:
+            known = await self._read_papers(share)
+            self._papers.keep(share.id, revision, known)
+        return known
+
+    async def _read_papers(self, share: Share) -> Papers:
+        driver = await self._people.find(share.driver_id)
+        qualification = None if driver is None else driver.qualification
+        own = (CertificateKind.QUALIFICATION, None if qualification is None else qualification.valid_until)
+        vehicle = await self._services.registry.vehicle(share.vehicle_id)
+        if vehicle is None:
+            return (own,)
+        business = await self._services.registry.business(vehicle.owner_uscc)
+        licence = None if business is None else business.operating_licence
+        last_day = None if licence is None else licence.valid_until
+        return (own, *papers_of(vehicle), (CertificateKind.OPERATING_LICENCE, last_day))
+
+    def _reminders_of(self, seen: Seen) -> list[Reminder]:
+        today = china_date(self._services.clock.now())
+        known = self._reminders.get(seen.share.id, (seen.papers, today))
+        if known is None:
+            known = reminder_views(reminders(seen.papers, today=today))
+            self._reminders.keep(seen.share.id, (seen.papers, today), known)
+        return known
+
+
+def papers_of(vehicle: RegisteredVehicle) -> Papers:
+    """The vehicle's own certificates."""
+    return (
+        (CertificateKind.TRANSPORT, vehicle.transport_cert_valid_until),
+        (CertificateKind.ANNUAL_REVIEW, vehicle.annual_review_due),
+    )
+
+
+def shown_alerts(share: Share, alerts: Iterable[Alert]) -> Sequence[Alert]:
+    """Those that began after the share was made or were running then, as many as the page shows; ``alerts`` newest first."""
+    return [alert for alert in alerts if concerns(alert, share.created_at)][:SHOWN_ALERTS]
+
+
+def age_s(view: VehicleView) -> int:
+    """Of the newest position, at the moment of the view."""
+    return max(0, int(view.at - view.fixed_at))
+
+
+def is_known(if_none_match: str | None, etag: str) -> bool:
+    """Whether the client has this very version (RFC 9110 13.1.2: compared weakly)."""
+    if if_none_match is None:
+        return False
+    if if_none_match in (etag, "*"):
+        return True
+    return etag in _ETAGS.findall(if_none_match)
+
+
+_ETAGS: Final = re.compile(r'(?:W/)?("[\x21\x23-\x7e\x80-\xff]*")')
+_AGE: Final = b'"age_s":'
+"""Stands in the view once: quotes within a text are escaped."""
+
+
+def _encode(view: ShareView) -> Encoded:
+    fix = None if view.last_fix is None else msgspec.structs.replace(view.last_fix, age_s=0)
+    body = msgspec.json.encode(msgspec.structs.replace(view, last_fix=fix))
+    etag = f'"{blake2b(body, digest_size=12).hexdigest()}"'
+    if fix is None:
+        return Encoded(etag, body, b"")
+    before, key, after = body.partition(_AGE)
+    return Encoded(etag, before + key, after[1:])

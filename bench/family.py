@@ -1,0 +1,224 @@
+"""What does a family's look at a truck cost while 2,000 trucks report, beside a bare aiohttp handler of the same answer?"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import subprocess
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import median
+from tempfile import TemporaryDirectory
+from typing import Final, Self
+from urllib.request import Request, urlopen
+
+from bench.feed_load import INTERVAL_S, bodies, post_all
+from bench.figures import Figure, emit
+from bench.household import Opened, move_in, registry
+from bench.poll import Answered
+from bench.processes import ROOT, Server, cpu_s, python
+from bench.subject import Service
+
+TRUCKS: Final = 2_000
+"""On the road, each reporting every ten seconds."""
+WATCHED: Final = 1_000
+"""Of them; each by one family."""
+STANDING: Final = 200
+"""Further trucks, watched too, whose terminals sleep."""
+CONNECTIONS: Final = 100
+SECONDS: Final = 2
+"""Of each turn; ours and the baseline's take turns."""
+TURNS: Final = 12
+"""The best of each counts: what other processes took from a turn is no property of ours or of the baseline's."""
+QUIET_S: Final = 10.0
+PACE: Final = 500
+"""Polls a second of the figures on waiting: what 15,000 phones ask every 30 seconds."""
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """A load, and the processor time that the server took for it."""
+
+    load: Answered
+    cpu_us: float
+    """A poll; what the server does besides is taken off."""
+
+
+class Pollers:
+    """A load of phones on one server, in a process of its own."""
+
+    def __init__(self, server: Server, shares: Path, *options: str, besides: float = 0.0) -> None:
+        """``besides``: processor seconds a second that the server needs without us."""
+        self._besides = besides
+        command = python("-m", "bench.poll", server.addresses["http"], str(shares), *options)
+        self._server = server
+        self._process = subprocess.Popen(
+            command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, bufsize=1
+        )
+        if self._line() != "go\n":
+            raise RuntimeError("the load did not get ready")
+
+    def turn(self, status: int) -> Turn:
+        """Raises ``RuntimeError`` when not all is answered so."""
+        before_s = cpu_s(self._server.pid)
+        assert self._process.stdin is not None
+        self._process.stdin.write("\n")
+        load = Answered(**json.loads(self._line() or "{}"))
+        if list(load.statuses) != [str(status)]:
+            raise RuntimeError(f"{status} was expected: {load.statuses}")
+        spent_s = cpu_s(self._server.pid) - before_s - self._besides * load.took_s
+        return Turn(load, 1e6 * spent_s / load.polls)
+
+    def _line(self) -> str:
+        assert self._process.stdout is not None
+        return self._process.stdout.readline()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._process.communicate()
+
+
+@dataclass(frozen=True, slots=True)
+class Scene:
+    """Both servers, and what is asked of them."""
+
+    service: Service
+    bare: Server
+    moving: Path
+    """The shares of trucks on the road."""
+    standing: Path
+
+    @contextmanager
+    def pollers(self, shares: Path, *options: str, besides: float = 0.0) -> Iterator[tuple[Pollers, Pollers]]:
+        """The same load for us and for the baseline."""
+        words = ("--connections", str(CONNECTIONS), *options)
+        with Pollers(self.service, shares, *words, besides=besides) as ours:
+            known = [word for word in words if word != "--know"]  # The baseline knows no ETag: it answers with 200.
+            with Pollers(self.bare, shares, *known) as theirs:
+                yield ours, theirs
+
+
+@contextmanager
+def on_the_road(service: Service) -> Iterator[None]:
+    """Meanwhile all trucks report."""
+    command = python("-m", "bench.trucks", service.addresses["jt808"], "--trucks", str(TRUCKS))
+    with subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as trucks:
+        assert trucks.stdin is not None
+        assert trucks.stdout is not None
+        if trucks.stdout.readline() != "ready\n":
+            raise RuntimeError("the trucks did not get going")
+        try:
+            yield
+        finally:
+            trucks.stdin.close()
+
+
+def drive_all(service: Service, round_number: int, begins_at: int) -> None:
+    """Every truck reports once, by the feed."""
+    vehicles, rounds = range(TRUCKS + STANDING), range(round_number, round_number + 1)
+    post_all(service.addresses["http"], [bodies(vehicles, rounds, begins_at=begins_at)])
+
+
+def moved(scene: Scene, begins_at: int) -> list[Figure]:
+    """The dearest answer: each truck has moved since it was asked for last, so that nothing made before is of use."""
+    with scene.pollers(scene.moving, "--polls", str(WATCHED)) as (ours, theirs):
+        pairs = []
+        for number in range(1, TURNS + 1):
+            drive_all(scene.service, number, begins_at)
+            pairs.append((ours.turn(200), theirs.turn(200)))
+    return figures("family view, every truck moved since", pairs[1:])
+
+
+def without_polls(scene: Scene) -> float:
+    """Processor seconds a second that the trucks alone cost."""
+    before_s = cpu_s(scene.service.pid)
+    time.sleep(QUIET_S)
+    return (cpu_s(scene.service.pid) - before_s) / QUIET_S
+
+
+def changing(scene: Scene, besides: float) -> list[Figure]:
+    """Polls without an ETag."""
+    with scene.pollers(scene.moving, "--seconds", str(SECONDS), besides=besides) as (ours, theirs):
+        pairs = [(ours.turn(200), theirs.turn(200)) for _ in range(TURNS)]
+    return figures("family view, answered with 200", pairs, aim=0.5)
+
+
+def unchanged(scene: Scene, besides: float) -> list[Figure]:
+    """Polls of trucks that stand still, with an ETag; the baseline answers in full."""
+    with scene.pollers(scene.standing, "--seconds", str(SECONDS), "--know", besides=besides) as (ours, theirs):
+        pairs = [(ours.turn(304), theirs.turn(200)) for _ in range(TURNS)]
+    return figures("family view, answered with 304", pairs, aim=0.7)
+
+
+def waiting(scene: Scene) -> list[Figure]:
+    """How long a phone waits while there is room to breathe."""
+    with scene.pollers(scene.moving, "--seconds", str(4 * SECONDS), "--rate", str(PACE)) as (ours, theirs):
+        our_load, their_load = ours.turn(200).load, theirs.turn(200).load
+    name = f"family view, {PACE} polls/s: median"
+    return [
+        Figure(name, "ms", our_load.p50_ms, their_load.p50_ms, "bare aiohttp handler"),
+        Figure("  p99", "ms", our_load.p99_ms, their_load.p99_ms, "bare aiohttp handler"),
+    ]
+
+
+def figures(name: str, pairs: Sequence[tuple[Turn, Turn]], *, aim: float = 0.0) -> list[Figure]:
+    """The best turn of each; the middle ratio of turns side by side tells how much a busy machine blurs."""
+    ours, theirs = best(ours for ours, _ in pairs), best(theirs for _, theirs in pairs)
+    beside = f"bare aiohttp handler (by turns {median(us.load.rate / them.load.rate for us, them in pairs):.2f})"
+    met = ours.load.rate >= aim * theirs.load.rate if aim else None
+    return [
+        Figure(name, "polls/s", ours.load.rate, theirs.load.rate, beside, f"≥ {aim} ×" if aim else "", met),
+        Figure("  processor time", "µs/poll", ours.cpu_us, theirs.cpu_us, "bare aiohttp handler"),
+        Figure("  answered, median", "ms", ours.load.p50_ms, theirs.load.p50_ms, "bare aiohttp handler"),
+        Figure("  answered, p99", "ms", ours.load.p99_ms, theirs.load.p99_ms, "bare aiohttp handler"),
+    ]
+
+
+def best(turns: Iterable[Turn]) -> Turn:
+    """By rate, with the middle processor time of all."""
+    ordered = sorted(turns, key=lambda turn: turn.load.rate)
+    return Turn(ordered[-1].load, median(turn.cpu_us for turn in ordered))
+
+
+def written(shares: Sequence[Opened], file: Path) -> Path:
+    file.write_text(json.dumps([[share.path, share.token] for share in shares]))
+    return file
+
+
+def body_of(service: Service, share: Opened) -> str:
+    """What the view of this share is now."""
+    request = Request(
+        f"http://{service.addresses['http']}{share.path}", headers={"Authorization": f"Bearer {share.token}"}
+    )
+    with urlopen(request) as response:
+        return str(response.read().decode())
+
+
+def main() -> None:
+    begins_at = int(time.time()) - (TURNS + 3) * INTERVAL_S
+    vehicles = TRUCKS + STANDING
+    with TemporaryDirectory(prefix="bench-") as name:
+        folder = Path(name)
+        with Service(folder / "family.db", registry(vehicles, vehicles)) as service:
+            shares = asyncio.run(move_in(service.addresses["http"], [*range(WATCHED), *range(TRUCKS, vehicles)]))
+            drive_all(service, 0, begins_at)
+            moving = written(shares[:WATCHED], folder / "moving.json")
+            standing = written(shares[WATCHED:], folder / "standing.json")
+            with Server(python("-m", "bench.bare", body_of(service, shares[0]))) as bare:
+                scene = Scene(service, bare, moving, standing)
+                emit(moved(scene, begins_at))
+                with on_the_road(service):
+                    besides = without_polls(scene)
+                    emit([Figure(f"family, {TRUCKS:,} trucks without any view", "% of a core", 100 * besides)])
+                    emit(changing(scene, besides))
+                    emit(unchanged(scene, besides))
+                    emit(waiting(scene))
+
+
+if __name__ == "__main__":
+    main()

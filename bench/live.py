@@ -1,0 +1,138 @@
+"""What do 10,000 live streams cost one process: memory each, time until a position has reached all, processor time?"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import subprocess
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Final, Self
+
+from bench.family import body_of, written
+from bench.feed_load import INTERVAL_S, post_all
+from bench.feed_load import bodies as feed_bodies
+from bench.figures import Figure, emit
+from bench.household import move_in, registry
+from bench.live_load import Heard
+from bench.processes import ROOT, Server, cpu_s, python, resident_bytes
+from bench.subject import Service
+
+TRUCKS: Final = 2_000
+EACH: Final = 5
+"""Streams of each truck: as many as one account may hold."""
+STREAMS: Final = TRUCKS * EACH
+WAVES: Final = 3
+"""In which all trucks report at once."""
+PACE_S: Final = 10
+"""In which every truck reports once, at its usual pace."""
+QUIET_S: Final = 15
+"""In which nothing moves: one heartbeat of each stream."""
+MAX_BYTES: Final = 64 * 1024
+"""Of one stream, and what else it needs."""
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """One server under all streams."""
+
+    bytes_each: float
+    quiet_cpu: float
+    """Of a core."""
+    waves: list[tuple[Heard, float]]
+    """Each with the processor time that it took (s)."""
+    paced: tuple[Heard, float] | None
+
+
+class Listeners:
+    """All streams, in a process of their own."""
+
+    def __init__(self, server: Server, shares: Path, *, begins_at: int) -> None:
+        words = ("--each", str(EACH), "--begins-at", str(begins_at))
+        command = python("-m", "bench.live_load", server.addresses["http"], str(shares), *words)
+        self._server = server
+        self._process = subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        if self._line() != "go\n":
+            raise RuntimeError("the streams could not be opened")
+
+    def round(self, seconds: float) -> tuple[Heard, float]:
+        """Every truck reports once; raises ``RuntimeError`` unless every stream hears of it."""
+        assert self._process.stdin is not None
+        before_s = cpu_s(self._server.pid)
+        self._process.stdin.write(f"{seconds}\n")
+        self._process.stdin.flush()
+        line = self._line()
+        if not line:
+            raise RuntimeError("not all streams were told")
+        heard = Heard(**json.loads(line))
+        if heard.lost:
+            raise RuntimeError(f"{heard.lost} streams were lost")
+        return heard, cpu_s(self._server.pid) - before_s
+
+    def _line(self) -> str:
+        assert self._process.stdout is not None
+        return self._process.stdout.readline()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._process.communicate()
+
+
+def measured(server: Server, shares: Path, *, begins_at: int, is_paced: bool) -> Measured:
+    """Opens all streams; then quiet, then waves."""
+    before = resident_bytes(server.pid)
+    with Listeners(server, shares, begins_at=begins_at) as listeners:
+        cpu_before_s = cpu_s(server.pid)
+        time.sleep(QUIET_S)
+        quiet_cpu = (cpu_s(server.pid) - cpu_before_s) / QUIET_S
+        waves = [listeners.round(0) for _ in range(WAVES)]
+        paced = listeners.round(PACE_S) if is_paced else None
+        return Measured((resident_bytes(server.pid) - before) / STREAMS, quiet_cpu, waves, paced)
+
+
+def figures(ours: Measured, bare: Measured) -> list[Figure]:
+    """The middle wave of each."""
+    (our_wave, our_s), (bare_wave, bare_s) = middle(ours.waves), middle(bare.waves)
+    assert ours.paced is not None
+    paced, paced_s = ours.paced
+    beside, name = "bare aiohttp streams", f"{STREAMS:,} live streams"
+    met = ours.bytes_each <= MAX_BYTES
+    return [
+        Figure(f"{name}: one", "bytes", ours.bytes_each, bare.bytes_each, beside, f"≤ {MAX_BYTES:,}", met),
+        Figure("  nothing moves", "% of a core", 100 * ours.quiet_cpu, 100 * bare.quiet_cpu, f"{beside}, no heartbeat"),
+        Figure(f"  all {TRUCKS:,} trucks report at once: median", "ms", our_wave.p50_ms, bare_wave.p50_ms, beside),
+        Figure("    p99", "ms", our_wave.p99_ms, bare_wave.p99_ms, beside),
+        Figure("    processor time", "µs/event", 1e6 * our_s / STREAMS, 1e6 * bare_s / STREAMS, beside),
+        Figure(f"  … each once within {PACE_S} s: median", "ms", paced.p50_ms),
+        Figure("    p99", "ms", paced.p99_ms),
+        Figure("    processor time", "% of a core", 100 * paced_s / paced.took_s),
+    ]
+
+
+def middle(waves: Sequence[tuple[Heard, float]]) -> tuple[Heard, float]:
+    return sorted(waves, key=lambda wave: wave[0].p99_ms)[len(waves) // 2]
+
+
+def main() -> None:
+    begins_at = int(time.time()) - (WAVES + 3) * INTERVAL_S
+    with (
+        TemporaryDirectory(prefix="bench-") as folder,
+        Service(Path(folder) / "live.db", registry(TRUCKS, TRUCKS)) as service,
+    ):
+        opened = asyncio.run(move_in(service.addresses["http"], range(TRUCKS)))
+        shares = written(opened, Path(folder) / "shares.json")
+        post_all(service.addresses["http"], [feed_bodies(range(TRUCKS), range(1), begins_at=begins_at)])
+        body = body_of(service, opened[0])
+        ours = measured(service, shares, begins_at=begins_at, is_paced=True)
+        with Server(python("-m", "bench.bare", body)) as server:
+            bare = measured(server, shares, begins_at=begins_at, is_paced=False)
+    emit(figures(ours, bare))
+
+
+if __name__ == "__main__":
+    main()

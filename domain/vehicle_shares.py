@@ -1,0 +1,35 @@
+"""How many share links of a vehicle live at a time (R18)?"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+from domain.errors import TooManyShares
+
+MAX_LIVE_SHARES: Final = 3
+"""Over all of the vehicle's drivers together, opened or not."""
+
+
+@dataclass(frozen=True, slots=True)
+class LiveShare:
+    """A share that counts until ``expires_at`` (Unix seconds), unless it is released before."""
+
+    share_id: str
+    expires_at: float
+
+
+def grant(live: tuple[LiveShare, ...], share: LiveShare, *, now: float) -> tuple[LiveShare, ...]:
+    """The shares that count with this one among them; granting the same one again changes nothing.
+
+    Raises ``TooManyShares``.
+    """
+    still = tuple(each for each in live if each.expires_at > now and each.share_id != share.share_id)
+    if len(still) >= MAX_LIVE_SHARES:
+        raise TooManyShares(limit=MAX_LIVE_SHARES)
+    return (*still, share)
+
+
+def release(live: tuple[LiveShare, ...], share_id: str, *, now: float) -> tuple[LiveShare, ...]:
+    """The shares that count without this one."""
+    return tuple(each for each in live if each.expires_at > now and each.share_id != share_id)

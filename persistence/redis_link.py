@@ -1,0 +1,165 @@
+"""How does a command get to Redis and its answer back, in bounded time, when connections break and servers restart?"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from typing import Any, Final
+
+from hiredis import pack_command
+from redis.asyncio.connection import Connection
+from redis.exceptions import (
+    AuthenticationError,
+    AuthorizationError,
+    BusyLoadingError,
+    NoPermissionError,
+    NoScriptError,
+    OutOfMemoryError,
+    ReadOnlyError,
+    RedisError,
+    ResponseError,
+)
+from redis.exceptions import ConnectionError as RedisConnectionError
+
+from persistence.redis_address import RedisAddress
+from persistence.redis_scripts import Script
+from persistence.store import StoreUnavailable
+
+ANSWER_S: Final = 2.0
+"""How long anything may take, connecting and trying again included."""
+PAUSE_S: Final = 0.05
+"""Between two tries."""
+
+Word = str | bytes | int
+Command = tuple[Word, ...]
+
+
+class Link:
+    """Up to so many connections to one Redis. What is asked through it may be asked twice: it must not matter."""
+
+    def __init__(self, address: RedisAddress, *, connections: int, answer_s: float = ANSWER_S) -> None:
+        self.answer_s = answer_s
+        self._address = address
+        self._idle: list[Connection] = []
+        self._connections = connections
+        self._slots = asyncio.Semaphore(connections)
+        self._is_away = False
+        """Nothing came back last time: until something does, one try must do, so that nobody waits for nothing."""
+
+    async def ask(self, *commands: Command, deadline: float | None = None) -> list[Any]:
+        """The answers to these commands, sent together; until ``deadline`` of the loop's clock.
+
+        Raises ``StoreUnavailable``, also when one of them is refused. Then it may have happened all the same.
+        """
+        answers = await self._ask(commands, deadline)
+        for answer in answers:
+            if isinstance(answer, ResponseError):
+                raise self.unavailable(answer) from answer
+        return answers
+
+    async def run(self, script: Script, keys: Sequence[str], *words: Word, deadline: float | None = None) -> Any:
+        """What the script answers; Redis learns it when it does not know it (any more). Else as ``ask``."""
+        answer = (await self._ask([("EVALSHA", script.sha, len(keys), *keys, *words)], deadline))[0]
+        if isinstance(answer, NoScriptError):
+            answer = (await self._ask([("EVAL", script.text, len(keys), *keys, *words)], deadline))[0]
+        if isinstance(answer, ResponseError):
+            raise self.unavailable(answer) from answer
+        return answer
+
+    async def close(self) -> None:
+        """Waits for what is under way, and lets go of all connections; nothing may be asked any more."""
+        for _ in range(self._connections):
+            await self._slots.acquire()
+        while self._idle:
+            connection = self._idle.pop()
+            try:
+                async with asyncio.timeout(self.answer_s):
+                    await connection.disconnect()
+            except (TimeoutError, OSError, RedisError):
+                pass
+
+    def unavailable(self, error: Exception) -> StoreUnavailable:
+        """What went wrong, in words that say what to do."""
+        return StoreUnavailable(f"store {self._address.name}: {_cause(error)} ({str(error) or type(error).__name__})")
+
+    async def _ask(self, commands: Sequence[Command], deadline: float | None) -> list[Any]:
+        if deadline is None:
+            deadline = asyncio.get_running_loop().time() + self.answer_s
+        packed = b"".join(_packed(command) for command in commands)
+        lost: list[Exception] = []
+        try:
+            async with asyncio.timeout_at(deadline), self._slots:
+                answers = await self._try(packed, len(commands), lost)
+        except TimeoutError:
+            self._is_away = True
+            if lost:
+                raise self.unavailable(lost[0]) from lost[0]
+            raise StoreUnavailable(
+                f"store {self._address.name}: no answer within {self.answer_s:g} s: is it stopped, or too busy?"
+            ) from None
+        except (RedisError, OSError) as error:
+            self._is_away = True
+            raise self.unavailable(error) from error
+        self._is_away = False
+        return answers
+
+    async def _try(self, packed: bytes, commands: int, lost: list[Exception]) -> list[Any]:
+        """Again and again until it succeeds, is hopeless, or whoever asks has no time left; ``lost`` gets the last error."""
+        while True:
+            try:
+                return await self._exchange(packed, commands)
+            except (AuthenticationError, AuthorizationError):
+                raise
+            except (RedisConnectionError, OSError, ReadOnlyError) as error:
+                await self._drop_idle()  # connected to what is gone
+                if self._is_away:
+                    raise
+                lost[:] = [error]
+            await asyncio.sleep(PAUSE_S)
+
+    async def _drop_idle(self) -> None:
+        while self._idle:
+            await self._idle.pop().disconnect(nowait=True)
+
+    async def _exchange(self, packed: bytes, commands: int) -> list[Any]:
+        connection = self._idle.pop() if self._idle else self._address.connection()
+        try:
+            await connection.send_packed_command(packed, check_health=False)
+            answers = [await _answer(connection) for _ in range(commands)]
+        except BaseException:
+            await connection.disconnect(nowait=True)  # or the next one would read our answers
+            raise
+        self._idle.append(connection)
+        return answers
+
+
+def _packed(command: Command) -> bytes:
+    packed: bytes = pack_command(command)  # type: ignore[arg-type]  # its stub knows tuples of one word only
+    return packed
+
+
+async def _answer(connection: Connection) -> Any:
+    """A refusal is an answer, too: those behind it are still to be read."""
+    try:
+        return await connection.read_response()
+    except ReadOnlyError:
+        raise  # a replica by now: the next connection may find the new primary
+    except ResponseError as error:
+        return error
+
+
+def _cause(error: Exception) -> str:
+    text = str(error)
+    if isinstance(error, OutOfMemoryError):
+        return "its memory is full: raise maxmemory, or keep telemetry for fewer days"
+    if isinstance(error, ReadOnlyError):
+        return "it is a replica and can't be written to: name the primary"
+    if isinstance(error, BusyLoadingError):
+        return "it is still reading its data from the disk: try again in a moment"
+    if isinstance(error, AuthenticationError | AuthorizationError | NoPermissionError) or text.startswith("NOAUTH"):
+        return "it refuses this user: are name, password and rights as they should be?"
+    if text.startswith("MISCONF"):
+        return "it can't write to its disk: is that full?"
+    if isinstance(error, ResponseError):
+        return "it refuses the command"
+    return "it can't be reached: is it running, and is the address right?"

@@ -1,0 +1,240 @@
+"""What does Redis itself do in one step? The Lua that no other command can come in between of.
+
+Each script may be run again when its answer was lost: ``WRITE`` remembers what a writer's last group came to, the lease
+scripts look at who asks.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from hashlib import sha1
+from typing import Final
+
+
+@dataclass(frozen=True)
+class Script:
+    """A Lua script and the name by which Redis knows it once it has seen it."""
+
+    text: str
+    sha: str = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "sha", sha1(self.text.encode(), usedforsecurity=False).hexdigest())
+
+
+WRITE: Final = Script(
+    r"""
+-- KEYS: the prefix. ARGV: writer, group, not after (ms of this clock), fence or '', then the jobs one after the other.
+-- Answer: now in ms, 'done' | 'late' | 'stale' | 'fenced', the results: a number, or what was in the way of a commit.
+local prefix, group, fence = KEYS[1], tonumber(ARGV[2]), ARGV[4]
+local writer = prefix .. ':writer:' .. ARGV[1]
+local time = redis.call('TIME')
+local now = time[1] * 1000 + math.floor(time[2] / 1000)
+
+local last = redis.call('GET', writer)
+if last then
+  last = cmsgpack.unpack(last)
+  if last[1] == group then return {now, 'done', last[2]} end
+  if last[1] > group then return {now, 'stale', {}} end
+end
+if now > tonumber(ARGV[3]) then return {now, 'late', {}} end
+if fence ~= '' and redis.call('GET', prefix .. ':fence') ~= fence then return {now, 'fenced', {}} end
+
+local at, has_written = 5, false
+local function take()
+  at = at + 1
+  return ARGV[at - 1]
+end
+
+local function entries_of(packed)
+  if packed == '' then return {} end
+  return cmsgpack.unpack(packed)
+end
+
+local function hash_of(kind) return prefix .. ':documents:' .. kind end
+
+-- Everything is looked at before anything is written.
+local function look(count)
+  local olds, versions = {}, {}
+  for i = 0, count - 1 do
+    local from = at + i * 5
+    local kind, key, expected = ARGV[from], ARGV[from + 1], ARGV[from + 2]
+    local name = kind .. ':' .. key
+    if not olds[name] then
+      local value = redis.call('HGET', hash_of(kind), key)
+      local version, length = 0, 0
+      if value then version, length = struct.unpack('>I4I4', value) end
+      olds[name] = {version, entries_of(value and string.sub(value, 9, 8 + length) or '')}
+      versions[name] = version
+    end
+    if expected == 'delete' then
+      versions[name] = 0
+    elseif expected ~= '' and tonumber(expected) ~= versions[name] then
+      return nil, 'a ' .. kind .. ' is at version ' .. versions[name] .. ', not ' .. expected
+    else
+      versions[name] = versions[name] + 1
+    end
+  end
+  return olds
+end
+
+local function change_entries(kind, key, had, has)
+  local index, keep, old = prefix .. ':index:' .. kind .. ':', {}, {}
+  for i = 1, #has, 2 do keep[has[i] .. ':' .. has[i + 1]] = true end
+  for i = 1, #had, 2 do
+    local entry = had[i] .. ':' .. had[i + 1]
+    old[entry] = true
+    if not keep[entry] then redis.call('ZREM', index .. had[i], had[i + 1] .. key) end
+  end
+  for i = 1, #has, 2 do
+    if not old[has[i] .. ':' .. has[i + 1]] then redis.call('ZADD', index .. has[i], 0, has[i + 1] .. key) end
+  end
+end
+
+local function write(count, olds)
+  for _ = 1, count do
+    local kind, key, expected, packed, record = take(), take(), take(), take(), take()
+    local name, has = kind .. ':' .. key, entries_of(packed)
+    local version, had = olds[name][1], olds[name][2]
+    change_entries(kind, key, had, has)
+    if expected == 'delete' then
+      redis.call('HDEL', hash_of(kind), key)
+      olds[name] = {0, has}
+    else
+      redis.call('HSET', hash_of(kind), key, struct.pack('>I4I4', version + 1, #packed) .. packed .. record)
+      olds[name] = {version + 1, has}
+    end
+  end
+end
+
+local function write_states(partition, count)
+  while count > 0 do
+    local pairs_now = math.min(count, 1000)
+    redis.call('HSET', prefix .. ':states:' .. partition, unpack(ARGV, at, at + 2 * pairs_now - 1))
+    at, count = at + 2 * pairs_now, count - pairs_now
+  end
+end
+
+local jobs = {}
+
+function jobs.append()
+  local id = redis.call('XADD', prefix .. ':log', '0-*', 'e', take())
+  has_written = true
+  return tonumber(string.sub(id, 3))
+end
+
+function jobs.commit()
+  local count = tonumber(take())
+  local olds, conflict = look(count)
+  if conflict then
+    at = at + 5 * count
+    return conflict
+  end
+  write(count, olds)
+  has_written = true
+  return 0
+end
+
+function jobs.checkpoint()
+  local partition, watermark, states = take(), take(), tonumber(take())
+  local first = at
+  at = at + 2 * states
+  local conflict = jobs.commit()
+  if conflict ~= 0 then return conflict end
+  local rest = at
+  at = first
+  write_states(partition, states)
+  at = rest
+  local had = redis.call('HGET', prefix .. ':watermarks', partition)
+  if not had or tonumber(watermark) > tonumber(had) then
+    redis.call('HSET', prefix .. ':watermarks', partition, watermark)
+  end
+  return 0
+end
+
+function jobs.trim()
+  local through, at_most = tonumber(take()), tonumber(take())
+  local first = redis.call('XRANGE', prefix .. ':log', '-', '+', 'COUNT', 1)[1]
+  if not first then return 0 end
+  local last = math.min(through, tonumber(string.sub(first[1], 3)) + at_most - 1)
+  local gone = redis.call('XTRIM', prefix .. ':log', 'MINID', '=', string.format('0-%.0f', last + 1))
+  has_written = has_written or gone > 0
+  return gone
+end
+
+local results = {}
+while at <= #ARGV do results[#results + 1] = jobs[take()]() end
+-- A Redis whose memory is full refuses this in a script that has not written: so trimming goes on.
+if has_written then redis.call('SET', writer, cmsgpack.pack({group, results}), 'EX', 60) end
+return {now, 'done', results}
+"""
+)
+
+FIND: Final = Script(
+    r"""
+-- KEYS: index, documents. ARGV: the two ends, how many, '1' for descending, how many bytes of a member are its value.
+local by = ARGV[4] == '1' and 'ZREVRANGEBYLEX' or 'ZRANGEBYLEX'
+local members = redis.call(by, KEYS[1], ARGV[1], ARGV[2], 'LIMIT', 0, ARGV[3])
+if #members == 0 then return {{}, {}} end
+local keys = {}
+for i, member in ipairs(members) do
+  local _, last = string.find(member, '\0\1', tonumber(ARGV[5]) + 1, true)
+  keys[i] = string.sub(member, last + 1)
+end
+return {members, redis.call('HMGET', KEYS[2], unpack(keys))}
+"""
+)
+
+FORMAT_OF: Final = Script(
+    r"""
+-- KEYS: the prefix. ARGV: application, format. Answer: the format, made ours when nothing is there; '' for another's keys.
+local meta = KEYS[1] .. ':meta'
+local kind = redis.call('TYPE', meta).ok
+if kind == 'none' then
+  if redis.call('EXISTS', KEYS[1] .. ':log', KEYS[1] .. ':secrets', KEYS[1] .. ':fence') > 0 then return '' end
+  redis.call('HSET', meta, 'application', ARGV[1], 'format', ARGV[2])
+elseif kind ~= 'hash' or redis.call('HGET', meta, 'application') ~= ARGV[1] then
+  return ''
+end
+return redis.call('HGET', meta, 'format') or ''
+"""
+)
+
+CLAIM: Final = Script(
+    r"""
+-- KEYS: the prefix. ARGV: who asks (unique), where it runs, ms of the lease. Answer: fence or '', then the holder's:
+-- id, place, beat.
+local fence, lease = KEYS[1] .. ':fence', KEYS[1] .. ':lease'
+local held = redis.call('HMGET', lease, 'id', 'place', 'beat')
+if held[1] == ARGV[1] then return {redis.call('GET', fence), '', '', ''} end
+if held[1] then return {'', held[1], held[2] or '', held[3] or ''} end
+local number = redis.call('INCR', fence)
+redis.call('HSET', lease, 'id', ARGV[1], 'place', ARGV[2], 'beat', 0)
+redis.call('PEXPIRE', lease, ARGV[3])
+return {tostring(number), '', '', ''}
+"""
+)
+
+RENEW: Final = Script(
+    r"""
+-- KEYS: the prefix. ARGV: who, where, ms of the lease, fence. Answer: 0 when somebody else has served since.
+-- A lease that ran out while nobody came is taken up again.
+if redis.call('GET', KEYS[1] .. ':fence') ~= ARGV[4] then return 0 end
+-- PEXPIRE first: it works in a full memory, too, and after it so do the others.
+local lease = KEYS[1] .. ':lease'
+redis.call('PEXPIRE', lease, ARGV[3])
+redis.call('HSET', lease, 'id', ARGV[1], 'place', ARGV[2])
+redis.call('HINCRBY', lease, 'beat', 1)
+redis.call('PEXPIRE', lease, ARGV[3])
+return 1
+"""
+)
+
+RELEASE: Final = Script(
+    r"""
+-- KEYS: the prefix. ARGV: who.
+local lease = KEYS[1] .. ':lease'
+if redis.call('HGET', lease, 'id') == ARGV[1] then redis.call('DEL', lease) end
+return 0
+"""
+)

@@ -1,0 +1,108 @@
+"""How is a process of ours set up: its log, its memory, its descriptors?"""
+
+from __future__ import annotations
+
+import gc
+import json
+import logging
+import resource
+import sys
+import time
+from collections import deque
+from collections.abc import Callable
+from contextlib import suppress
+from threading import Lock, Thread
+from typing import Final, TextIO
+
+FLUSH_S: Final = 0.2
+MAX_WAITING: Final = 10_000
+_TEXT: Final = json.JSONEncoder(ensure_ascii=False).encode
+
+
+class JsonLines(logging.Formatter):
+    """A log line as JSON: time, level, logger, message, and the traceback if any."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._second = -1
+        self._at = ""
+
+    def format(self, record: logging.LogRecord) -> str:
+        line = self.line(record.created, record.levelname.lower(), record.name, record.getMessage())
+        if not record.exc_info:
+            return line
+        return f'{line[:-1]}, "traceback": {_TEXT(self.formatException(record.exc_info))}}}'
+
+    def line(self, at: float, level: str, logger: str, message: str) -> str:
+        """``at`` in Unix seconds."""
+        if (second := int(at)) != self._second:
+            self._second, self._at = second, time.strftime("%Y-%m-%dT%H:%M:%S%z", time.localtime(second))
+        return f'{{"at": "{self._at}", "level": "{level}", "logger": {_TEXT(logger)}, "message": {_TEXT(message)}}}'
+
+
+class LinesBehind(logging.Handler):
+    """Writes what waits a few times a second, in a thread of its own: who reads a log slowly holds up no call.
+
+    What warns is written at once, and so is all before it.
+    """
+
+    def __init__(self, stream: TextIO) -> None:
+        super().__init__()
+        self._lines = JsonLines()
+        self.setFormatter(self._lines)
+        self._stream = stream
+        self._waiting: deque[str] = deque()
+        self._writing = Lock()
+        Thread(target=self._run, name="log", daemon=True).start()
+
+    def createLock(self) -> None:  # noqa: N802 - logging's own name
+        """None is needed to append to a deque."""
+        self.lock = None
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self._waiting.append(self.format(record))
+        if record.levelno >= logging.WARNING or len(self._waiting) > MAX_WAITING:
+            self.flush()
+
+    def teller(self, logger: str) -> Callable[[str], None]:
+        """What this logger's ``info`` does, for messages that come by the thousand: no record is made of each."""
+
+        def tell(message: str) -> None:
+            self._waiting.append(self._lines.line(time.time(), "info", logger, message))
+            if len(self._waiting) > MAX_WAITING:
+                self.flush()
+
+        return tell
+
+    def flush(self) -> None:
+        with self._writing, suppress(OSError, ValueError):  # Nobody reads it any more.
+            while waiting := len(self._waiting):
+                self._stream.writelines(f"{self._waiting.popleft()}\n" for _ in range(waiting))
+                self._stream.flush()
+
+    def _run(self) -> None:
+        while True:
+            time.sleep(FLUSH_S)
+            self.flush()
+
+
+def relieve_garbage_collector() -> None:
+    """What has been recovered lives long and has no cycles: it need not be looked at again and again."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(100_000, 20, 100)
+
+
+def log_to_stderr(level: int) -> LinesBehind:
+    handler = LinesBehind(sys.stderr)
+    logging.basicConfig(level=level, handlers=[handler])
+    # What no line of ours tells need not be found out for each (the logging HOWTO, "Optimization").
+    logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
+    logging._srcfile = None
+    return handler
+
+
+def allow_many_sockets() -> None:
+    """Every terminal is a socket: takes as many descriptors as the system lets us have."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))

@@ -1,0 +1,285 @@
+"""People, businesses, vehicles and share links over a real store, on a virtual clock; and commands to give them."""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+from collections.abc import Awaitable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from actors import supervisor
+from actors.business import UnbindAsOwner
+from actors.clock import VirtualClock
+from actors.household import Household
+from actors.people import BUSINESS, PERSON, SHARE
+from actors.person import (
+    Bind,
+    BindDelegated,
+    CancelShares,
+    CreateShare,
+    Delegate,
+    LookAtDriver,
+    OpenDelegation,
+    PersonActor,
+    PreviewDelegation,
+    Unbind,
+    WithdrawDelegation,
+)
+from actors.runtime import Actor, ActorFailed, Dispatcher
+from actors.share_link import OpenLink, Preview, PreviewLink, ShareLinkActor, ShareOver, ViewShare
+from actors.supervisor import Supervisor
+from actors.vehicle import KIND as VEHICLE
+from actors.vehicle import Fleet
+from actors.vehicle_shares import VehicleShares
+from actors.vehicle_state import VehicleKind
+from domain.audit import Doer
+from domain.delegation import Delegation
+from domain.driver import Binding, Driver, VehicleClaim
+from domain.identifiers import PlateColor
+from domain.profile import DEFAULT_PROFILE
+from domain.share import Duration, Share
+from persistence import sqlite_file, sqlite_writer
+from persistence.store import Store, StoreError
+from tests.faulty_store import Fault, FaultyStore
+
+T0 = 1_780_000_000.0
+DAY = 86_400.0
+OWNERS = {"v1": "uscc-1", "v2": "uscc-1", "v3": "uscc-2", "v4": "uscc-2"}
+"""Vehicle → its owner: all that is registered; ``v5`` and so on belong to nobody in particular."""
+
+
+def doer(account_id: str) -> Doer:
+    return Doer(account_id, "natural", f"name of {account_id}", "203.0.113.*")
+
+
+def owner_doer(uscc: str) -> Doer:
+    return Doer(uscc, "legal", f"name of {uscc}")
+
+
+def claim(vehicle_id: str) -> VehicleClaim:
+    return VehicleClaim(vehicle_id, f"plate of {vehicle_id}", PlateColor.YELLOW, "proof")
+
+
+def dont_wait_for_the_disk(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Thousands of commits take minutes of fsync, and here no machine loses its power: only actors die."""
+    connect = sqlite_file.connect_writer
+
+    def connect_hastily(path: Path) -> sqlite3.Connection:
+        connection = connect(path)
+        connection.execute("PRAGMA synchronous=OFF")
+        return connection
+
+    monkeypatch.setattr(sqlite_writer, "connect_writer", connect_hastily)
+
+
+class Parking:
+    """Parks actors of one kind at their first failure, and keeps them so until ``release``."""
+
+    def __init__(self, house: PeopleHouse, kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(supervisor, "RESTART_DELAYS_S", ())
+        monkeypatch.setattr(supervisor, "PARK_S", 0.0)
+        self._house = house
+        self._kind = kind
+        self._free = asyncio.Event()
+        self._parked: set[asyncio.Task[None]] = set()
+        self._actors = house.supervisor._kinds[kind]
+        house.supervisor._kinds[kind] = self
+
+    async def park(self, key: str) -> None:
+        before = set(self._house.supervisor._restarting)
+        with pytest.raises(ActorFailed):
+            await self._house.supervisor.ask(self._kind, key, "a message that nobody knows")
+        self._parked = self._house.supervisor._restarting - before
+        assert self._house.actor(self._kind, key).is_suspended
+
+    async def release(self) -> None:
+        self._free.set()
+        await asyncio.wait(self._parked)
+        await self._house.rest()
+
+    async def load(self, keys: Sequence[str]) -> Mapping[str, Actor]:
+        return await self._actors.load(keys)
+
+    async def reload(self, key: str) -> Actor:
+        await self._free.wait()
+        return await self._actors.reload(key)
+
+
+class Killed(Exception):
+    """The store killed the process in the middle of it."""
+
+
+class PeopleHouse:
+    """One process. ``successor`` is the next one on the same store."""
+
+    def __init__(self, store: Store, at: float = T0) -> None:
+        self.store = store if isinstance(store, FaultyStore) else FaultyStore(store)
+        self.clock = VirtualClock(at, settle=self.rest)
+        self.dispatcher = Dispatcher()
+        self.gone: set[str] = set()
+        """Vehicles that the registry does not know any more."""
+        fleet = Fleet(self.clock, DEFAULT_PROFILE, VehicleShares(self.store))
+        vehicles = VehicleKind(
+            self.store, self.dispatcher, fleet, limits_of=self._limits_of, vehicle_of=lambda terminal: None
+        )
+        self.supervisor = Supervisor(self.dispatcher, self.clock, {VEHICLE: vehicles}, answer_s=2.0)
+        self.household = Household(self.dispatcher, self.clock, self.store, self.supervisor, owner_of=self._owner_of)
+
+    async def _limits_of(self, keys: Sequence[str]) -> Mapping[str, int]:
+        return {key: 100 for key in keys if key.startswith("v") and key not in self.gone}
+
+    async def _owner_of(self, vehicle_id: str) -> str | None:
+        return None if vehicle_id in self.gone else OWNERS.get(vehicle_id, "uscc-3")
+
+    # -- a process's life --------------------------------------------------------------------------------------------
+
+    async def rest(self) -> None:
+        await asyncio.sleep(0)  # What the clock wakes at once comes by the event loop.
+        await self.supervisor.rest()
+
+    async def successor(self, *, after_s: float = 0.0, fault: Fault | None = None, at: int = 1) -> PeopleHouse:
+        """Nothing of this process goes on; the next one has recovered. Raises ``Killed`` or what a fault did to it."""
+        await self.die()
+        store = FaultyStore(self.store.store)
+        store.written = self.store.written
+        house = PeopleHouse(store, self.clock.now() + after_s)
+        house.gone = self.gone
+        if fault is not None:
+            store.plan(fault, at)
+        try:
+            await house.survive(house.household.recover())
+            await house.survive(house.rest())
+        except (Killed, StoreError):
+            await house.die()
+            raise
+        return house
+
+    async def die(self) -> None:
+        self.store.killed.set()
+        self.dispatcher.on_failure = lambda actor, message, error: None
+        under_way = list(self.dispatcher._under_way.values())
+        for task in under_way:
+            task.cancel()
+        await asyncio.gather(*under_way, return_exceptions=True)
+        await self.supervisor.stop()
+
+    async def survive(self, command: Awaitable[Any]) -> Any:
+        """What the command comes to; raises ``Killed`` when the store killed the process first."""
+        task = asyncio.ensure_future(command)
+        killed = asyncio.ensure_future(self.store.killed.wait())
+        await asyncio.wait((task, killed), return_when=asyncio.FIRST_COMPLETED)
+        killed.cancel()
+        if task.done():
+            return task.result()
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+        raise Killed
+
+    # -- commands ----------------------------------------------------------------------------------------------------
+
+    async def person(self, driver: str, message: Any) -> Any:
+        return await self.supervisor.ask(PERSON, driver, message)
+
+    async def link(self, share_id: str, message: Any) -> Any:
+        return await self.supervisor.ask(SHARE, share_id, message)
+
+    async def bind(self, driver: str, vehicle_id: str, binding_id: str, *, again: bool = False) -> Binding:
+        bound: Binding = await self.person(driver, Bind(binding_id, claim(vehicle_id), doer(driver), again))
+        return bound
+
+    async def unbind(self, driver: str, binding_id: str) -> Binding:
+        ended: Binding = await self.person(driver, Unbind(binding_id, "driver", doer(driver)))
+        return ended
+
+    async def unbind_as_owner(self, uscc: str, binding_id: str) -> Binding:
+        message = UnbindAsOwner(binding_id, owner_doer(uscc))
+        ended: Binding = await self.supervisor.ask(BUSINESS, uscc, message)
+        return ended
+
+    async def share(
+        self, driver: str, binding_id: str, share_id: str, duration: Duration = Duration.THREE_DAYS
+    ) -> Share:
+        command = CreateShare(share_id, binding_id, duration, f"hash of {share_id}", doer(driver))
+        share: Share = await self.person(driver, command)
+        return share
+
+    async def cancel(self, driver: str, *, binding_id: str | None = None, share_id: str | None = None) -> int:
+        count: int = await self.person(driver, CancelShares(doer(driver), binding_id, share_id))
+        return count
+
+    async def open(self, share_id: str, viewer: str, *, token_hash: str | None = None) -> Share:
+        share: Share = await self.link(share_id, OpenLink(token_hash or f"hash of {share_id}", (viewer,), doer(viewer)))
+        return share
+
+    async def view(self, share_id: str, viewer: str) -> Share:
+        share: Share = await self.link(share_id, ViewShare((viewer,)))
+        return share
+
+    async def preview(self, share_id: str, *viewers: str) -> Preview:
+        preview: Preview = await self.link(share_id, PreviewLink(f"hash of {share_id}", viewers))
+        return preview
+
+    async def delegate(self, driver: str, vehicle_id: str, delegation_id: str) -> Delegation:
+        command = Delegate(
+            delegation_id,
+            vehicle_id,
+            f"plate of {vehicle_id}",
+            PlateColor.YELLOW,
+            f"hash of {delegation_id}",
+            doer(driver),
+        )
+        delegation: Delegation = await self.person(driver, command)
+        return delegation
+
+    async def withdraw(self, driver: str, delegation_id: str) -> None:
+        await self.person(driver, WithdrawDelegation(delegation_id, doer(driver)))
+
+    async def preview_delegation(self, driver: str, delegation_id: str, *viewers: str) -> Preview:
+        command = PreviewDelegation(delegation_id, f"hash of {delegation_id}", viewers)
+        preview: Preview = await self.person(driver, command)
+        return preview
+
+    async def open_delegation(self, driver: str, delegation_id: str, holder: str) -> Delegation:
+        command = OpenDelegation(delegation_id, f"hash of {delegation_id}", (holder,), doer(holder))
+        delegation: Delegation = await self.person(driver, command)
+        return delegation
+
+    async def bind_delegated(
+        self, driver: str, delegation_id: str, holder: str, vehicle_id: str, binding_id: str
+    ) -> Binding:
+        command = BindDelegated(delegation_id, binding_id, claim(vehicle_id), (holder,), doer(holder))
+        bound: Binding = await self.person(driver, command)
+        return bound
+
+    async def driver(self, driver: str) -> Driver:
+        found: Driver = await self.person(driver, LookAtDriver())
+        return found
+
+    # -- looking inside ----------------------------------------------------------------------------------------------
+
+    def actor(self, kind: str, key: str) -> Actor:
+        return self.supervisor.actors(kind)[key]
+
+    def person_actor(self, driver: str) -> PersonActor:
+        actor = self.actor(PERSON, driver)
+        assert isinstance(actor, PersonActor)
+        return actor
+
+    def link_actor(self, share_id: str) -> ShareLinkActor:
+        actor = self.actor(SHARE, share_id)
+        assert isinstance(actor, ShareLinkActor)
+        return actor
+
+    async def watch(self, share_id: str) -> list[ShareOver]:
+        """What is announced of the link from now on."""
+        told: list[ShareOver] = []
+
+        def watcher(event: object) -> None:
+            assert isinstance(event, ShareOver)
+            told.append(event)
+
+        assert await self.supervisor.watch(SHARE, share_id, watcher)
+        return told

@@ -1,0 +1,458 @@
+"""Do people bind, share and delegate by the rules, whoever else fails beside them?"""
+
+from __future__ import annotations
+
+import pytest
+
+from actors.document_actor import passivate_idle
+from actors.people import PERSON, SHARE
+from actors.vehicle import KIND as VEHICLE
+from domain.driver import live_shares
+from domain.errors import (
+    AlreadyBound,
+    Busy,
+    DelegationEnded,
+    DomainError,
+    LinkTaken,
+    NotFound,
+    OwnLink,
+    ShareEnded,
+    SharingOtherVehicle,
+    TooManyBindings,
+    TooManyDelegations,
+    TooManyIn12Months,
+    TooManyShares,
+)
+from domain.share import Duration
+from persistence.store import StoreError, StoreUnavailable
+from tests.actors.facts import Facts, check
+from tests.actors.people_house import DAY, T0, Parking, PeopleHouse
+from tests.faulty_store import Fault
+
+
+async def facts(house: PeopleHouse) -> Facts:
+    return await check(house.store, house.clock.now())
+
+
+async def shared(house: PeopleHouse, *share_ids: str, duration: Duration = Duration.THREE_DAYS) -> None:
+    await house.bind("dan", "v1", "b1")
+    for share_id in share_ids:
+        await house.share("dan", "b1", share_id, duration)
+
+
+# -- bindings --------------------------------------------------------------------------------------------------------
+
+
+async def test_r64_the_same_command_again_is_answered_the_same_and_recorded_once(people: PeopleHouse) -> None:
+    bound = await people.bind("dan", "v1", "b1")
+    share = await people.share("dan", "b1", "s1")
+    delegation = await people.delegate("dan", "v2", "d1")
+    await people.clock.advance(60)
+    assert await people.bind("dan", "v1", "b1") == bound
+    assert await people.share("dan", "b1", "s1") == share
+    assert await people.delegate("dan", "v2", "d1") == delegation
+    await facts(people)
+
+
+async def test_another_drivers_id_is_no_key_to_what_is_behind_it(people: PeopleHouse) -> None:
+    await shared(people, "s1")
+    await people.delegate("dan", "v2", "d1")
+    await people.bind("eve", "v1", "b-eve")
+    with pytest.raises(NotFound):
+        await people.bind("eve", "v2", "b1")
+    with pytest.raises(NotFound):
+        await people.share("eve", "b-eve", "s1")
+    with pytest.raises(NotFound):
+        await people.share("eve", "b1", "s2")
+    with pytest.raises(NotFound):
+        await people.unbind("eve", "b1")
+    with pytest.raises(NotFound):
+        await people.cancel("eve", binding_id="b1")
+    with pytest.raises(NotFound):
+        await people.withdraw("eve", "d1")
+    with pytest.raises(NotFound):
+        await people.open_delegation("eve", "d1", "anna")
+    assert await people.cancel("eve", share_id="s1") == 0
+    assert (await facts(people)).shares["s1"].ended is None
+
+
+async def test_r12_delegated_bindings_count_too(people: PeopleHouse) -> None:
+    await people.delegate("dan", "v1", "d1")
+    await people.open_delegation("dan", "d1", "anna")
+    for number in (2, 3, 4):
+        await people.bind("dan", f"v{number}", f"b{number}")
+    with pytest.raises(TooManyBindings):
+        await people.bind_delegated("dan", "d1", "anna", "v1", "b1")
+    await people.unbind("dan", "b2")
+    assert (await people.bind_delegated("dan", "d1", "anna", "v1", "b1")).kind == "delegated"
+    with pytest.raises(TooManyBindings):
+        await people.bind("dan", "v2", "b5", again=True)
+    await facts(people)
+
+
+async def test_r13_is_counted_across_restarts_until_twelve_months_after_the_end(people: PeopleHouse) -> None:
+    for number in range(10):
+        await people.bind("dan", f"v{number}", f"b{number}")
+        await people.unbind("dan", f"b{number}")
+    house = await people.successor(after_s=364 * DAY)
+    with pytest.raises(TooManyIn12Months) as refused:
+        await house.bind("dan", "v10", "b10")
+    assert refused.value.frees_at == T0 + 365 * DAY
+    await house.bind("dan", "v3", "b-again", again=True)
+    await house.clock.advance(DAY)
+    await house.bind("dan", "v10", "b10")
+    await facts(house)
+    await house.die()
+
+
+async def test_r14_several_drivers_bind_one_vehicle_each_of_them_once(people: PeopleHouse) -> None:
+    await people.bind("dan", "v1", "b1")
+    await people.bind("eve", "v1", "b2")
+    with pytest.raises(AlreadyBound):
+        await people.bind("dan", "v1", "b3")
+    await facts(people)
+
+
+# -- shares ----------------------------------------------------------------------------------------------------------
+
+
+async def test_r15_unbinding_ends_that_drivers_shares_of_that_vehicle_and_cuts_the_streams(people: PeopleHouse) -> None:
+    await shared(people, "s1", "s2")
+    await people.bind("eve", "v1", "b-eve")
+    await people.share("eve", "b-eve", "s-eve")
+    for share_id in ("s1", "s-eve"):
+        await people.open(share_id, "anna")
+    mine, others = await people.watch("s1"), await people.watch("s-eve")
+    await people.unbind("dan", "b1")
+    assert ({each.reason for each in mine}, others) == ({"unbound"}, [])
+    with pytest.raises(ShareEnded):
+        await people.view("s1", "anna")
+    assert (await people.view("s-eve", "anna")).id == "s-eve"
+    await facts(people)
+
+
+async def test_r18_counts_the_shares_of_all_drivers_and_frees_a_place_at_the_very_second(people: PeopleHouse) -> None:
+    for driver in ("dan", "eve", "fay", "gus"):
+        await people.bind(driver, "v1", f"b-{driver}")
+    await people.share("dan", "b-dan", "s1")
+    await people.share("eve", "b-eve", "s2")
+    await people.share("fay", "b-fay", "s3", Duration.SEVEN_DAYS)
+    with pytest.raises(TooManyShares):
+        await people.share("gus", "b-gus", "s4")
+    await people.clock.advance(3 * DAY - 1)
+    with pytest.raises(TooManyShares):
+        await people.share("gus", "b-gus", "s4")
+    await people.clock.advance(1)
+    for number in (4, 5):
+        await people.share("gus", "b-gus", f"s{number}")
+    with pytest.raises(TooManyShares):
+        await people.share("gus", "b-gus", "s6")
+    assert await people.cancel("gus", share_id="s4") == 1
+    await people.share("dan", "b-dan", "s6")
+    await facts(people)
+
+
+async def test_r19_another_vehicle_is_shared_only_when_the_first_is_shared_no_more(people: PeopleHouse) -> None:
+    await shared(people, "s1")
+    await people.bind("dan", "v2", "b2")
+    with pytest.raises(SharingOtherVehicle) as refused:
+        await people.share("dan", "b2", "s2")
+    assert refused.value.binding_id == "b1"
+    await people.clock.advance(3 * DAY)
+    await people.share("dan", "b2", "s2")
+    with pytest.raises(SharingOtherVehicle):
+        await people.share("dan", "b1", "s3")
+    assert await people.cancel("dan", binding_id="b2") == 1
+    await people.share("dan", "b1", "s3")
+    await facts(people)
+
+
+async def test_r21_cancelling_ends_what_lives_and_nothing_twice(people: PeopleHouse) -> None:
+    await shared(people, "s1", "s2", "s3")
+    assert await people.cancel("dan", share_id="s2") == 1
+    assert await people.cancel("dan", share_id="s2") == 0
+    assert await people.cancel("dan", binding_id="b1") == 2
+    assert await people.cancel("dan", binding_id="b1") == 0
+    with pytest.raises(NotFound):
+        await people.cancel("dan", binding_id="b2")
+    assert {each.ended and each.ended.reason for each in (await facts(people)).shares.values()} == {"cancelled"}
+
+
+async def test_a_cancel_at_the_very_second_of_the_end_finds_it_expired(people: PeopleHouse) -> None:
+    await shared(people, "s1")
+    people.clock._now += 3 * DAY  # No timer has come yet.
+    assert await people.cancel("dan", binding_id="b1") == 0
+    await people.unbind("dan", "b1")
+    await people.clock.advance(0)
+    ended = (await facts(people)).shares["s1"].ended
+    assert ended is not None
+    assert (ended.at, ended.reason) == (T0 + 3 * DAY, "expired")
+
+
+async def test_a_vehicle_that_left_the_registry_can_be_let_go_and_not_shared(people: PeopleHouse) -> None:
+    await shared(people, "s1")
+    house = await people.successor()
+    house.gone.add("v1")
+    with pytest.raises(NotFound):
+        await house.share("dan", "b1", "s2")
+    assert await house.cancel("dan", binding_id="b1") == 1
+    await house.unbind("dan", "b1")
+    house.gone.clear()
+    after = await facts_without_counts(house)
+    assert after.persons["dan"].pending == ()
+    await house.die()
+
+
+async def facts_without_counts(house: PeopleHouse) -> Facts:
+    """The vehicle was gone when it was to release its shares; what it counts runs out by itself."""
+    after = await house.successor(after_s=3 * DAY)
+    found = await facts(after)
+    await after.die()
+    return found
+
+
+# -- others fail -----------------------------------------------------------------------------------------------------
+
+
+async def test_r33_a_link_that_fell_shows_nothing_and_is_ended_before_anybody_sees_it_again(
+    people: PeopleHouse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await shared(people, "s1", "s2")
+    await people.open("s1", "anna")
+    told = await people.watch("s1")
+    links = Parking(people, SHARE, monkeypatch)
+    await links.park("s1")
+    with pytest.raises(Busy):
+        await people.cancel("dan", binding_id="b1")
+    assert [each.reason for each in told] == ["cancelled"]
+    with pytest.raises(ShareEnded):
+        await people.open("s2", "ben")
+    await people.bind("dan", "v2", "b2")  # The driver is not held up by the link.
+    await people.share("dan", "b2", "s3")
+    assert await people.cancel("dan", binding_id="b2") == 1
+    with pytest.raises(Busy):
+        await people.cancel("dan", share_id="s1")
+    people.person_actor("dan")._armed_for = 0.0  # Even if nobody tries again in time,
+    await links.release()
+    with pytest.raises(ShareEnded):  # it has heard of its end before whoever comes next.
+        await people.view("s1", "anna")
+    people.person_actor("dan").come_back()
+    assert await people.cancel("dan", share_id="s1") == 0
+    await facts(people)
+
+
+async def test_a_vehicle_that_fell_holds_up_no_other_and_the_share_is_undone(
+    people: PeopleHouse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await people.bind("dan", "v1", "b1")
+    await people.bind("dan", "v2", "b2")
+    await people.share("dan", "b1", "s0")
+    assert await people.cancel("dan", share_id="s0") == 1
+    vehicles = Parking(people, VEHICLE, monkeypatch)
+    await vehicles.park("v1")
+    for _ in range(2):
+        with pytest.raises(Busy):
+            await people.share("dan", "b1", "s1")
+    await people.share("dan", "b2", "s2")
+    await people.unbind("dan", "b2")
+    await vehicles.release()
+    await people.clock.advance(5)
+    assert "s1" not in (await facts(people)).shares
+    await people.share("dan", "b1", "s1")
+    await facts(people)
+
+
+async def test_a_share_that_is_half_made_is_never_told_as_made(people: PeopleHouse) -> None:
+    await people.bind("dan", "v1", "b1")
+    people.store.plan(Fault.FAIL_BEFORE, 4)  # Vehicle and link have it, the person does not.
+    with pytest.raises(StoreUnavailable):
+        await people.share("dan", "b1", "s1")
+    people.store.plan(Fault.FAIL_BEFORE, 1)  # It can't be undone yet.
+    with pytest.raises(Busy):
+        await people.share("dan", "b1", "s1")
+    made = await people.share("dan", "b1", "s1")
+    assert (await facts(people)).shares["s1"] == made
+
+
+async def test_no_share_begins_while_much_is_unfinished(people: PeopleHouse, monkeypatch: pytest.MonkeyPatch) -> None:
+    await people.bind("dan", "v1", "b1")
+    await people.share("dan", "b1", "first")
+    vehicles = Parking(people, VEHICLE, monkeypatch)
+    await vehicles.park("v1")
+    for number in range(20):
+        with pytest.raises(Busy):
+            await people.share("dan", "b1", f"s{number}")
+    assert len(people.person_actor("dan").value.pending) == 10
+    await vehicles.release()
+    await people.clock.advance(5)
+    assert set((await facts(people)).shares) == {"first"}
+
+
+async def test_r33_a_link_whose_end_the_store_did_not_take_shows_nothing(people: PeopleHouse) -> None:
+    await shared(people, "s1")
+    await people.open("s1", "anna")
+    told = await people.watch("s1")
+    people.store.plan(Fault.GO_DOWN, 2)
+    with pytest.raises((StoreError, Busy)):
+        await people.cancel("dan", binding_id="b1")
+    assert [each.reason for each in told] == ["cancelled", "cancelled"]
+    with pytest.raises(StoreUnavailable):
+        await people.view("s1", "anna")
+    people.store.repair()
+    with pytest.raises(ShareEnded):
+        await people.view("s1", "anna")
+    await people.clock.advance(5)
+    await facts(people)
+
+
+async def test_what_failed_is_tried_again_by_one_timer_however_often_it_failed(people: PeopleHouse) -> None:
+    await shared(people, "s1")
+    before = people.clock.agenda.pending
+    for number in range(50):
+        people.store.plan(Fault.FAIL_BEFORE if number < 49 else Fault.GO_DOWN, 1)
+        with pytest.raises(StoreUnavailable):
+            await people.bind("dan", "v2", f"b-{number}")
+    assert people.clock.agenda.pending <= before + 2
+    letters = people.supervisor.dead_letters_total
+    await people.clock.advance(600)
+    assert people.clock.agenda.pending <= before + 2
+    assert people.supervisor.dead_letters_total == letters
+    people.store.repair()
+    await people.clock.advance(5)
+    await people.bind("dan", "v2", "b2")
+    await facts(people)
+
+
+async def test_commits_that_fail_while_reads_succeed_are_not_tried_in_a_circle(people: PeopleHouse) -> None:
+    await shared(people, "s1", "s2")
+    people.store.plan(Fault.FAIL_BEFORE, 2)
+    with pytest.raises(Busy):
+        await people.cancel("dan", binding_id="b1")
+    commits = people.store.commits
+    for _ in range(10):
+        people.store.plan(Fault.FAIL_BEFORE, 1)
+        await people.clock.advance(5)
+    assert people.store.commits - commits <= 40
+    people.store.repair()
+    await people.clock.advance(5)
+    await facts(people)
+
+
+# -- sleeping and waking ---------------------------------------------------------------------------------------------
+
+
+async def test_who_is_idle_sleeps_and_wakes_as_it_was(people: PeopleHouse) -> None:
+    await shared(people, "s1")
+    await people.delegate("dan", "v2", "d1")
+    driver = await people.driver("dan")
+    passivate_idle(people.supervisor, (PERSON, SHARE))
+    assert passivate_idle(people.supervisor, (PERSON, SHARE)) == 2
+    assert people.supervisor.actors(SHARE) == people.supervisor.actors(PERSON) == {}
+    assert await people.driver("dan") == driver
+    with pytest.raises(NotFound):
+        await people.view("s1", "stranger")
+    assert await people.cancel("dan", binding_id="b1") == 1
+    await facts(people)
+
+
+async def test_who_has_something_to_finish_does_not_sleep(people: PeopleHouse, monkeypatch: pytest.MonkeyPatch) -> None:
+    await shared(people, "s1")
+    links = Parking(people, SHARE, monkeypatch)
+    await links.park("s1")
+    with pytest.raises(Busy):
+        await people.cancel("dan", binding_id="b1")
+    for _ in range(3):
+        passivate_idle(people.supervisor, (PERSON, SHARE))
+    assert "dan" in people.supervisor.actors(PERSON)
+    await links.release()
+    await people.clock.advance(5)
+    await facts(people)
+
+
+async def test_a_person_who_fell_in_the_middle_finishes_without_being_asked(people: PeopleHouse) -> None:
+    await shared(people, "s1")
+    people.store.plan(Fault.BREAK_AFTER, 1)
+    with pytest.raises(Exception, match="failed"):
+        await people.cancel("dan", binding_id="b1")
+    await people.rest()
+    await people.rest()
+    ended = (await facts(people)).shares["s1"].ended
+    assert ended is not None
+    assert (ended.at, ended.reason) == (T0, "cancelled")
+
+
+# -- delegations -----------------------------------------------------------------------------------------------------
+
+
+async def test_r22_a_family_member_binds_for_the_driver(people: PeopleHouse) -> None:
+    delegation = await people.delegate("dan", "v1", "d1")
+    assert (await people.preview_delegation("dan", "d1", "anna")).state == "unopened"
+    with pytest.raises(OwnLink):
+        await people.open_delegation("dan", "d1", "dan")
+    await people.open_delegation("dan", "d1", "anna")
+    await people.open_delegation("dan", "d1", "anna")
+    with pytest.raises(LinkTaken):
+        await people.open_delegation("dan", "d1", "ben")
+    with pytest.raises(NotFound):
+        await people.bind_delegated("dan", "d1", "ben", "v1", "b1")
+    with pytest.raises(NotFound):
+        await people.bind_delegated("dan", "d1", "anna", "v2", "b1")
+    bound = await people.bind_delegated("dan", "d1", "anna", "v1", "b1")
+    assert (bound.kind, bound.delegate_id, bound.driver_name) == ("delegated", "anna", delegation.driver_name)
+    assert await people.bind_delegated("dan", "d1", "anna", "v1", "b1") == bound
+    with pytest.raises(NotFound):
+        await people.bind_delegated("dan", "d1", "ben", "v1", "b1")
+    with pytest.raises(DelegationEnded):
+        await people.bind_delegated("dan", "d1", "anna", "v1", "b2")
+    assert (await people.preview_delegation("dan", "d1", "anna")).state == "ended"
+    await facts(people)
+
+
+async def test_r23_it_expires_after_seven_days_whoever_sleeps_and_is_recorded_once(people: PeopleHouse) -> None:
+    await people.delegate("dan", "v1", "d1")
+    await people.delegate("dan", "v2", "d2")
+    await people.open_delegation("dan", "d1", "anna")
+    await people.withdraw("dan", "d2")
+    with pytest.raises(DelegationEnded):
+        await people.withdraw("dan", "d2")
+    for _ in range(2):
+        passivate_idle(people.supervisor, (PERSON, SHARE))
+    await people.clock.advance(7 * DAY - 1)
+    assert [each.id for each in (await people.driver("dan")).delegations] == ["d1"]
+    await people.clock.advance(1)
+    assert (await facts(people)).persons == {}
+    with pytest.raises(DelegationEnded):
+        await people.bind_delegated("dan", "d1", "anna", "v1", "b1")
+    house = await people.successor(after_s=DAY)
+    await facts(house)
+    await house.die()
+
+
+async def test_too_many_links_to_bind_through_are_refused_until_one_is_over(people: PeopleHouse) -> None:
+    for number in range(10):
+        await people.delegate("dan", "v1", f"d{number}")
+    with pytest.raises(TooManyDelegations):
+        await people.delegate("dan", "v2", "d10")
+    await people.withdraw("dan", "d0")
+    await people.delegate("dan", "v2", "d10")
+    people.clock._now += 7 * DAY  # No timer has come yet.
+    await people.delegate("dan", "v2", "d11")
+    await people.clock.advance(0)
+    await facts(people)
+
+
+async def test_a_refusal_leaves_everything_as_it_was(people: PeopleHouse) -> None:
+    await shared(people, "s1")
+    before, commits = await facts(people), people.store.commits
+    for refused in (
+        people.bind("dan", "v1", "b2"),
+        people.unbind("dan", "b2"),
+        people.share("dan", "b2", "s2"),
+        people.delegate("dan", "v1", "d1"),
+        people.withdraw("dan", "d1"),
+        people.open_delegation("dan", "d1", "anna"),
+    ):
+        with pytest.raises(DomainError):
+            await refused
+    assert (await facts(people), people.store.commits) == (before, commits)
+    assert len(live_shares(await people.driver("dan"), people.clock.now())) == 1

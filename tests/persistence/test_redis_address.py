@@ -1,0 +1,62 @@
+"""Is a Redis' URL read as it is meant, and its password never told?"""
+
+from __future__ import annotations
+
+import pytest
+
+from persistence.redis_address import RedisAddress
+
+
+def test_a_short_address_has_the_usual_port_database_and_prefix() -> None:
+    address = RedisAddress.parse("redis://cache.example")
+    assert (address.host, address.port, address.database, address.prefix) == ("cache.example", 6379, 0, "shouwang")
+    assert address.name == "redis://cache.example:6379/0"
+
+
+def test_a_full_address_says_everything() -> None:
+    address = RedisAddress.parse(
+        "rediss://fleet:p%40ss%2Fword@[::1]:7000/3?prefix=pingan&ca=ca.pem&cert=c.pem&key=k.pem"
+    )
+    assert (address.host, address.port, address.database, address.prefix) == ("::1", 7000, 3, "pingan")
+    assert (address.username, address.password, address.tls) == ("fleet", "p@ss/word", True)
+    assert (address.ca_file, address.cert_file, address.key_file) == ("ca.pem", "c.pem", "k.pem")
+    assert address.name == "rediss://[::1]:7000/3?prefix=pingan"
+
+
+def test_losing_what_was_acknowledged_is_allowed_only_in_words() -> None:
+    assert not RedisAddress.parse("redis://h").allows_no_aof
+    assert RedisAddress.parse("redis://h?allow=no-aof").allows_no_aof
+    with pytest.raises(ValueError, match="no-aof"):
+        RedisAddress.parse("redis://h?allow=everything")
+
+
+def test_neither_name_nor_representation_has_the_password() -> None:
+    address = RedisAddress.parse("redis://fleet:sesame@h/1?prefix=p")
+    assert "sesame" not in address.name + repr(address) + str(address)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "redis",
+        "redis://",
+        "redis://:sesame@",
+        "redis://:sesame@h:port",
+        "redis://:sesame@h:70000",
+        "redis://:sesame@h/database",
+        "redis://:sesame@h/-1",
+        "redis://:sesame#x@h",
+        "redis://:sesame@[::1",
+        "http://:sesame@h",
+        "redis://:sesame@h?prefix=",
+        "redis://:sesame@h?prefix=a:b",
+        "redis://:sesame@h?prefix=" + "x" * 65,
+        "redis://:sesame@h?prefix",
+        "redis://:sesame@h?socket_timeout=1",
+    ],
+)
+def test_what_is_no_address_is_refused_without_telling_the_password(text: str) -> None:
+    with pytest.raises(ValueError) as refusal:
+        RedisAddress.parse(text)
+    assert "sesame" not in str(refusal.value)

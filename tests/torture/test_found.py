@@ -1,0 +1,36 @@
+"""Do the shortest replays of what once failed, whoever was wrong then, pass for good?"""
+
+from __future__ import annotations
+
+import pytest
+
+from run import Service
+from torture.run_seed import run_seed
+from torture.steps import Step
+
+FOUND = {
+    "a key sent again after 24 hours is a new command": (
+        6,
+        "67:bind:59010:45271:43414,85:later:13280:61554:504,107:repeat:26456:11230:45197",
+    ),
+    "so it is for a delegation, at the very moment when it lapses": (
+        10006,
+        "68:delegate:31285:53266:12611,79:edge:3476:58968:50533,81:repeat:28771:16649:59836",
+    ),
+    "a command that was undone and is sent again may be interrupted once more": (
+        2004,
+        "1:bind:1:1:1,2:bind:2:2:1,13:storm:48510:63409:39243,18:race:3253:34228:17312,20:rebind:41261:33515:8941,"
+        "25:share:38095:23529:60977,26:bind:61224:47836:40361,29:crash:30141:50130:14063,30:open:53509:21699:37565,"
+        "33:cancel_one:44587:49901:16572,36:look_at_truck:40764:34415:14975,37:share:12603:4229:61922,"
+        "38:repeat:37859:12442:58868",
+    ),
+    "two batches of one truck overtake each other": (
+        10032,
+        "12:feed:12830:47312:7996,34:overload:37764:57387:39286",
+    ),
+}
+
+
+@pytest.mark.parametrize("seed,steps", FOUND.values(), ids=FOUND)
+def test_it_is_found_no_more(seed: int, steps: str) -> None:
+    assert run_seed(Service, seed, [Step.parse(text) for text in steps.split(",")]).broken == ""

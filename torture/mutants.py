@@ -1,0 +1,246 @@
+"""Would it be noticed? Rules broken on purpose, one at a time; a play must find each (``run.py torture --mutants``)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Any, Final
+
+import actors.pending
+import actors.person
+import actors.share_link
+import api.sessions
+import domain.delegation
+import domain.driver
+import domain.share
+import domain.vehicle
+import domain.vehicle_shares
+from actors.checkpoints import Checkpointer
+from actors.deadlines import Deadlines
+from actors.document_actor import DocumentActor
+from actors.recovery import Recovery
+from actors.share_link import ShareLinkActor
+from actors.supervisor import Supervisor
+from api.calls import new_command
+from api.idempotency import Idempotency
+from api.live_stream import LiveStream
+from domain.civil_time import days_later
+from domain.profile import DEFAULT_PROFILE
+from domain.share import Duration
+from gateway.ingest import Ingest
+from persistence.store import StoreError
+from torture.machine import MakeService
+from torture.run_seed import run_seed
+
+SEEDS: Final = 100
+
+Change = tuple[Any, str, Any]
+"""Whose, which name, and what it is instead."""
+
+
+@dataclass(frozen=True, slots=True)
+class Mutant:
+    """One broken rule."""
+
+    name: str
+    changes: Callable[[], Sequence[Change]]
+
+
+@contextmanager
+def at_large(mutant: Mutant) -> Iterator[None]:
+    """The rule is broken as long as this lasts."""
+    changes = mutant.changes()
+    kept = [_get(whose, name) for whose, name, _ in changes]
+    try:
+        for whose, name, instead in changes:
+            _set(whose, name, instead)
+        yield
+    finally:
+        for (whose, name, _), before in zip(changes, kept, strict=True):
+            _set(whose, name, before)
+
+
+def caught_at(make: MakeService, mutant: Mutant, *, seeds: int = SEEDS) -> tuple[int, str] | None:
+    """The first seed that finds it, and what it says; None when none does."""
+    with at_large(mutant):
+        for seed in range(seeds):
+            broken = run_seed(make, seed).broken
+            if broken:
+                return seed, broken
+    return None
+
+
+def _get(whose: Any, name: str) -> Any:
+    return whose[name] if isinstance(whose, dict) else getattr(whose, name)
+
+
+def _set(whose: Any, name: str, instead: Any) -> None:
+    if isinstance(whose, dict):
+        whose[name] = instead
+    elif whose is DEFAULT_PROFILE:
+        object.__setattr__(whose, name, instead)
+    else:
+        setattr(whose, name, instead)
+
+
+def _nothing(*_: Any, **__: Any) -> None:
+    """Does nothing where something should be done."""
+
+
+# -- how each is broken -----------------------------------------------------------------------------------------------
+
+
+def _share_without_r19() -> Sequence[Change]:
+    def share(driver: domain.driver.Driver, shared: domain.driver.SharedNow, *, now: float) -> domain.driver.Driver:
+        return replace(driver, shares=(*domain.driver.live_shares(driver, now), shared))
+
+    return [(actors.person, "share", share)]
+
+
+def _anybody_opens() -> Sequence[Change]:
+    def open_link(share: domain.share.Share, viewer: domain.share.Viewer, *, ids: Any) -> domain.share.Share:
+        return replace(share, viewer=viewer)
+
+    return [(actors.share_link, "open_link", open_link)]
+
+
+def _clock_unasked() -> Sequence[Change]:
+    def end_reason(share: domain.share.Share, now: float) -> Any:
+        return share.ended.reason if share.ended is not None else None
+
+    return [(actors.share_link, "end_reason", end_reason), (domain.share, "end_reason", end_reason)]
+
+
+def _early_acknowledgement() -> Sequence[Change]:
+    submit = Ingest.submit
+
+    def at_once(self: Ingest, fixes: Any, done: Callable[[bool], None]) -> None:
+        submit(self, fixes, lambda durable: None)
+        done(True)
+
+    return [(Ingest, "submit", at_once)]
+
+
+def _carried_out() -> Sequence[Change]:
+    async def carry_out(actor: Any, pending: Any) -> Any:
+        return [], []
+
+    return [(actors.person, "carry_out", carry_out)]
+
+
+def _released() -> Sequence[Change]:
+    async def release(actor: Any, each: Any) -> bool:
+        return True
+
+    return [(actors.pending, "_release", release)]
+
+
+def _untold() -> Sequence[Change]:
+    async def tell_link(actor: Any, each: Any) -> bool:
+        return True
+
+    return [(actors.pending, "_tell_link", tell_link)]
+
+
+def _no_timers() -> Sequence[Change]:
+    return [(ShareLinkActor, "arm", _nothing), (Deadlines, "on_wake", _nothing), (Deadlines, "note", _nothing)]
+
+
+def _no_keys() -> Sequence[Change]:
+    async def command(self: Any, request: Any, key: str) -> Any:
+        return new_command()
+
+    async def known(self: Any, documents: Any, key: str) -> None:
+        return None
+
+    return [(Idempotency, "_command", command), (Idempotency, "_known", known)]
+
+
+def _owner_spares_shares() -> Sequence[Change]:
+    unbind = domain.driver.unbind
+
+    def spare(driver: Any, binding_id: str, *, by: Any, now: float) -> Any:
+        after, ended, shares = unbind(driver, binding_id, by=by, now=now)
+        return (after, ended, ()) if by == "owner" else (after, ended, shares)
+
+    return [(actors.person, "unbind", spare)]
+
+
+def _believes() -> Sequence[Change]:
+    write = DocumentActor._write
+
+    async def believe(self: Any, *writes: Any) -> None:
+        try:
+            await write(self, *writes)
+        except StoreError:
+            self._certain = True
+
+    return [(DocumentActor, "_write", believe)]
+
+
+def _never_doubts() -> Sequence[Change]:
+    async def write(self: Any, *writes: Any) -> None:
+        await self.house.store.commit(writes)
+
+    return [(DocumentActor, "_write", write)]
+
+
+def _month_of_30_days() -> Sequence[Change]:
+    return [(domain.share._LATER, Duration.ONE_MONTH, partial(days_later, days=30))]
+
+
+def _watermark_ahead() -> Sequence[Change]:
+    capture = Checkpointer._capture
+
+    def ahead(self: Any, partition: int) -> Any:
+        captured, more = capture(self, partition)
+        captured.watermark += 3
+        return captured, more
+
+    return [(Checkpointer, "_capture", ahead)]
+
+
+def _tail_unread() -> Sequence[Change]:
+    async def refold(self: Any, number: int, entry: bytes, watermarks: Mapping[int, int]) -> int:
+        return 0
+
+    return [(Recovery, "_refold", refold)]
+
+
+def _open_for_strangers() -> Sequence[Change]:
+    def view(self: Any, share: Any, message: Any) -> Any:
+        return share
+
+    return [(ShareLinkActor, "_view", view)]
+
+
+MUTANTS: Final[Sequence[Mutant]] = (
+    Mutant("R12: a fourth vehicle is bound", lambda: [(domain.driver, "MAX_BINDINGS", 4)]),
+    Mutant("R13: an eleventh vehicle in 12 months", lambda: [(domain.driver, "MAX_VEHICLES", 11)]),
+    Mutant("R13: a vehicle counts for 11 months only", lambda: [(domain.driver, "COUNTED_MONTHS", 11)]),
+    Mutant("R17: a month has 30 days", _month_of_30_days),
+    Mutant("R18: a fourth live share", lambda: [(domain.vehicle_shares, "MAX_LIVE_SHARES", 4)]),
+    Mutant("R18: an ended share is never released", _released),
+    Mutant("R19: two vehicles are shared at a time", _share_without_r19),
+    Mutant("R20: a second person opens the link", _anybody_opens),
+    Mutant("R23: a delegation lives 8 days", lambda: [(domain.delegation, "LIFETIME_DAYS", 8)]),
+    Mutant("R32: offline after 700 s", lambda: [(DEFAULT_PROFILE, "offline_after_s", 700)]),
+    Mutant("R32: what is sent late counts as live", lambda: [(domain.vehicle, "FLAG_BACKFILLED", 0)]),
+    Mutant("R33: anybody may view a share, ended or not", _open_for_strangers),
+    Mutant("R33: nobody asks the clock whether a share has expired", _clock_unasked),
+    Mutant("R33: a stream does not hear of the end", lambda: [(LiveStream, "end", _nothing)]),
+    Mutant("R33: a link is not told that its share was cancelled", _untold),
+    Mutant("R41: the owner's unbinding leaves the shares alive", _owner_spares_shares),
+    Mutant("R51: acknowledged before it is durable", _early_acknowledgement),
+    Mutant("R51: the log's tail is not read after a crash", _tail_unread),
+    Mutant("R51: a checkpoint claims more than it holds", _watermark_ahead),
+    Mutant("R64: expiries are noted by nobody", _no_timers),
+    Mutant("what was interrupted is taken for done", _carried_out),
+    Mutant("a failed commit is taken for done", _believes),
+    Mutant("a commit in doubt is taken for failed", _never_doubts),
+    Mutant("a repeated command is done again", _no_keys),
+    Mutant("a session lives 31 days", lambda: [(api.sessions, "LIFETIME_S", 31 * 86_400.0)]),
+    Mutant("who watched is never forgotten", lambda: [(Supervisor, "unwatch", _nothing)]),
+)

@@ -1,0 +1,130 @@
+"""In which worlds may we be, after all that was answered and all that was not?
+
+A command that got no answer floats: it may have been done, may be done at any moment until the service has come to rest,
+or never. So there are several possible worlds, each with the commands that still float in it. An answer must be explained
+by one of them, and at rest exactly one must be what the disk says.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from torture.caller import Answer
+from torture.rules import LOOKS, Judgement, Op, Registry, World, judge
+from torture.watch import Violation
+
+MAX_WORLDS: Final = 60
+MAX_FLOATING: Final = 3
+SPURIOUS: Final = frozenset({"too_many_shares"})
+"""Refusals that a share which is being undone, or whose release waits for the store, may cause for a while."""
+
+Heard = tuple[Op, Answer]
+
+
+@dataclass(frozen=True, slots=True)
+class Floating:
+    """A command without an answer, and when it was sent."""
+
+    op: Op
+    at: float
+
+
+@dataclass(slots=True)
+class Possible:
+    """One possible world."""
+
+    world: World
+    floating: tuple[Floating, ...] = ()
+
+
+class Possibilities:
+    """All that may be so; never none."""
+
+    def __init__(self, registry: Registry) -> None:
+        self.registry = registry
+        self.worlds = [Possible(World())]
+        self.is_settled = True
+        """Nothing was disturbed since the last rest."""
+
+    @property
+    def likeliest(self) -> World:
+        return self.worlds[0].world
+
+    @property
+    def likeliest_floats(self) -> bool:
+        """Whether anything is without an answer."""
+        return bool(self.worlds[0].floating)
+
+    @property
+    def is_crowded(self) -> bool:
+        """Too many to go on without a rest."""
+        return len(self.worlds) > MAX_WORLDS or len(self.worlds[0].floating) >= MAX_FLOATING
+
+    def unanswered(self, op: Op, now: float) -> None:
+        """It floats from now on."""
+        self.is_settled = False
+        for each in self.worlds:
+            each.floating = (*each.floating, Floating(op, now))
+
+    def hear(self, heard: Sequence[Heard], now: float) -> None:
+        """Commands that were under way together were answered so. Raises ``Violation``."""
+        if not heard:
+            return
+        explained = [
+            each
+            for possible in self.worlds
+            for before in self.unfold(possible, now)
+            for each in self._explain(before, tuple(heard), now)
+        ]
+        if not explained:
+            if not self.is_settled and any(answer.code in SPURIOUS for _, answer in heard):
+                return
+            raise Violation(self._complaint(heard, now))
+        if any(answer.is_good and op.kind not in LOOKS for op, answer in heard):
+            self.worlds = _distinct(explained)
+
+    def unfold(self, possible: Possible, now: float) -> Iterator[Possible]:
+        """The world as it is, and with each of what floats done, then or now, in every order."""
+        yield possible
+        for number, floating in enumerate(possible.floating):
+            left = (*possible.floating[:number], *possible.floating[number + 1 :])
+            for at in {floating.at, now}:
+                judged = judge(possible.world, floating.op, at, self.registry)
+                if not judged.refusals:
+                    yield from self.unfold(Possible(judged.after, left), now)
+
+    def _explain(self, possible: Possible, heard: tuple[Heard, ...], now: float) -> Iterator[Possible]:
+        if not heard:
+            yield possible
+        for number, (op, answer) in enumerate(heard):
+            judged = judge(possible.world, op, now, self.registry)
+            if _fits(judged, op, answer):
+                others = heard[:number] + heard[number + 1 :]
+                yield from self._explain(Possible(judged.after, possible.floating), others, now)
+
+    def _complaint(self, heard: Sequence[Heard], now: float) -> str:
+        lines = []
+        for op, answer in heard:
+            judged = judge(self.likeliest, op, now, self.registry)
+            wanted = " or ".join(sorted(judged.refusals)) or "done"
+            got = "done" if answer.is_good else answer.code or str(answer.status)
+            lines.append(f"{op}: {got}, but by the rules {wanted}")
+        return "no possible world explains " + "; ".join(lines)
+
+
+def _fits(judged: Judgement, op: Op, answer: Answer) -> bool:
+    if not answer.is_good:
+        return answer.code in judged.refusals
+    if judged.refusals:
+        return False
+    return op.kind != "cancel_all" or answer.body == {"cancelled": judged.count}
+
+
+def _distinct(worlds: Sequence[Possible]) -> list[Possible]:
+    found: list[Possible] = []
+    for each in worlds:
+        if each not in found:
+            found.append(each)
+    return found

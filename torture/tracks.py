@@ -1,0 +1,111 @@
+"""Where should each truck be? The log folded naively, and once more by the real rules from the beginning (R32, R50, R51)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from domain import vehicle as rules
+from domain.fix import FLAG_BACKFILLED, STATUS_POSITIONED, Fix, distance_m
+from domain.profile import DEFAULT_PROFILE
+from domain.quality import Quality
+from domain.vehicle import Vehicle
+from persistence.records import decode_batch
+from torture import cast
+
+
+@dataclass(slots=True)
+class Track:
+    """One truck as its reports in the log tell, in their order."""
+
+    folded: Vehicle
+    """By the rules themselves, nothing left out, nothing twice."""
+    newest: Fix | None = None
+    fixed_at: int = 0
+    reported_at: int = 0
+    offset_s: int = 0
+    wrong: list[float] = field(default_factory=list)
+    """When the reports of one wrong clock came, in a row."""
+    wrong_by_s: int = 0
+    emergencies: list[tuple[int, int | None]] = field(default_factory=list)
+    """(from, until) of each."""
+    seen: set[tuple[str, int]] = field(default_factory=set)
+    """Time and longitude of every report that is durable."""
+    is_torn: bool = False
+    """A report became durable although the service was told that it is not: until its next start it does not know it,
+    and may take the same one in later, when the terminal has sent it again."""
+
+    def is_online(self, now: float) -> bool:
+        """R32."""
+        return self.newest is not None and now - self.fixed_at < 600
+
+    def take(self, fix: Fix, received_at: float) -> None:
+        if fix.flags & FLAG_BACKFILLED or fix.fixed_at <= 0:
+            return
+        fixed_at = fix.fixed_at - self._learned_offset(fix.fixed_at - received_at, received_at)
+        if fixed_at - received_at > 300:
+            return
+        is_later = fixed_at > self.fixed_at
+        if fixed_at > self.reported_at and is_later:
+            self.reported_at = fixed_at
+            self._hear_emergency(fixed_at, on=bool(fix.alarms & 1))
+        if is_later and self._is_plausible(fix, fixed_at):
+            self.newest, self.fixed_at = fix, fixed_at
+
+    def _learned_offset(self, skew_s: float, received_at: float) -> int:
+        if -450 < skew_s <= 300:
+            self.offset_s, self.wrong, self.wrong_by_s = 0, [], 0
+            return 0
+        quarter_s = round(skew_s / 900) * 900
+        if abs(skew_s - quarter_s) > 90:
+            self.wrong, self.wrong_by_s = [], 0
+        elif quarter_s != self.wrong_by_s:
+            self.wrong, self.wrong_by_s = [received_at], quarter_s
+        elif received_at > self.wrong[-1]:
+            self.wrong.append(received_at)
+            if len(self.wrong) >= 4 and received_at - self.wrong[0] >= 90:
+                self.offset_s = quarter_s
+        return self.offset_s
+
+    def _is_plausible(self, fix: Fix, fixed_at: int) -> bool:
+        if not fix.status & STATUS_POSITIONED or not (fix.lon_e6 or fix.lat_e6):
+            return False
+        if self.newest is None:
+            return True
+        moved_m = distance_m(self.newest.lon_e6, self.newest.lat_e6, fix.lon_e6, fix.lat_e6)
+        return moved_m <= 500 + 50 * (fixed_at - self.fixed_at)
+
+    def _hear_emergency(self, at: int, *, on: bool) -> None:
+        ongoing = bool(self.emergencies) and self.emergencies[-1][1] is None
+        if on and not ongoing:
+            self.emergencies.append((at, None))
+        elif ongoing and not on:
+            self.emergencies[-1] = (self.emergencies[-1][0], at)
+
+
+class Tracks:
+    """All trucks; told of every entry of the log as it becomes durable."""
+
+    def __init__(self) -> None:
+        self.by_terminal: Mapping[str, Track] = {
+            cast.terminal(number): Track(Vehicle(cast.vehicle_key(number), 1000)) for number in range(cast.TRUCKS)
+        }
+        self.entries = 0
+        self._quality = Quality()
+
+    def of(self, vehicle: int) -> Track | None:
+        return self.by_terminal.get(cast.terminal(vehicle))
+
+    def tear(self, entry: bytes) -> None:
+        for fix in decode_batch(entry)[1]:
+            self.by_terminal[fix.terminal].is_torn = True
+
+    def take(self, number: int, entry: bytes) -> None:
+        received_at, fixes = decode_batch(entry)
+        self.entries += 1
+        for fix in fixes:
+            track = self.by_terminal[fix.terminal]
+            track.seen.add((f"{fix.fixed_at}/{fix.flags}", fix.lon_e6))
+            track.take(fix, received_at)
+            rules.accept(track.folded, fix, received_at, DEFAULT_PROFILE, self._quality)
+            track.folded.applied = number

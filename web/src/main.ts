@@ -1,0 +1,22 @@
+import { createApp } from "vue";
+import App from "@/App.vue";
+import { loadConfig } from "@/api/config";
+import { holdToken } from "@/api/links";
+import { loadLanguage } from "@/i18n";
+import "@/design/tokens.css";
+import "@/design/base.css";
+import "@/design/vant.css";
+
+// Before anything else is fetched, so that the secret of a link stands in the address bar for no longer than it must.
+if (holdToken(window.location.pathname, window.location.hash)) {
+  window.history.replaceState(window.history.state, "", window.location.pathname + window.location.search);
+}
+
+async function start(): Promise<void> {
+  void loadConfig();
+  await loadLanguage();
+  const { router } = await import("@/router");
+  createApp(App).use(router).mount("#app");
+}
+
+void start();

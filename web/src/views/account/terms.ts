@@ -1,0 +1,21 @@
+// The current service statement, fetched where it is needed.
+import { onMounted, ref, shallowRef } from "vue";
+import { terms as fetchTerms } from "@/api/calls";
+import { type Problem, asProblem } from "@/api/problem";
+import type { Terms } from "@/api/types";
+
+export function useTerms() {
+  const terms = shallowRef<Terms | null>(null);
+  const problem = shallowRef<Problem | null>(null);
+  const accepted = ref(false);
+  async function load(): Promise<void> {
+    problem.value = null;
+    try {
+      terms.value = await fetchTerms();
+    } catch (error) {
+      problem.value = asProblem(error);
+    }
+  }
+  onMounted(load);
+  return { terms, problem, accepted, load };
+}
