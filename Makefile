@@ -7,10 +7,10 @@ STAMP  := .venv/installed
 .DEFAULT_GOAL := help
 TOOLS  := redis-server
 
-.PHONY: help setup tools web run test check format torture bench lock clean
+.PHONY: help setup tools web run test check screenshots format torture bench lock clean
 
 help: ## what can be made
-	@sed -n 's/^\([a-z]*\):[^#]*## /\1\t/p' Makefile | expand -t 10
+	@sed -n 's/^\([a-z]*\):[^#]*## /\1\t/p' Makefile | expand -t 13
 
 setup: $(STAMP) ## .venv with exactly what the lock files say; does something only when they changed
 
@@ -53,6 +53,10 @@ check: setup ## format, lint, types
 format: setup ## put into form what can be
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+screenshots: setup ## a picture of every page, into docs/screenshots, which README shows
+	@PYTHON=../$(BIN)/python web/build.sh
+	$(BIN)/python -m tests.web.screenshots $(ARGS)
 
 torture: setup ## the whole service under disasters, 10,000 seeds: make torture ARGS="--seed 20000 --minutes 30"
 	$(BIN)/python run.py torture --runs 10000 $(ARGS)

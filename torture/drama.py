@@ -312,13 +312,14 @@ class Drama:
         self.bad_network, self.network.slowest_s = 0.0, 0.002
         while not self.machine.is_up:
             await self.machine.start()
-        for _ in range(MAX_RESTS):
-            await self.pass_time(SETTLING_S if self._is_disturbed else 1)
-            if checks.is_quiet(self):
-                break
+        await self.pass_time(SETTLING_S if self._is_disturbed else 1)
         if self._jumped:
             await self.pass_time(LATEST_TIMER_S)
             self._jumped = False
+        for _ in range(MAX_RESTS):
+            if checks.is_quiet(self):
+                break
+            await self.pass_time(SETTLING_S)
         await checks.at_rest(self)
         self._is_disturbed = False
         self.possible.is_settled = True

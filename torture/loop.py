@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import heapq
 from asyncio import events
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextvars import ContextVar
 from typing import Any, Final
 
@@ -127,6 +127,13 @@ class VirtualLoop(asyncio.BaseEventLoop):
     async def create_server(self, protocol_factory: Any, host: Any = None, port: Any = None, **_: Any) -> Any:
         """Listens in the loop's own network."""
         return self.network.listen(protocol_factory, host, port)
+
+    @property
+    def generators(self) -> Iterable[Any]:
+        """Asynchronous ones that have begun and not ended."""
+        return list(self._asyncgens)
+
+    _asyncgens: Any
 
     def run(self, main: Any) -> Any:
         """Runs ``main`` to its end; whatever else is there then is forgotten."""

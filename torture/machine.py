@@ -165,6 +165,11 @@ class Machine:
                 task._log_destroy_pending = False  # type: ignore[attr-defined]  # as asyncio does for what it abandons
                 _close(task.get_coro())
                 del task
+            for generator in list(
+                self.loop.generators
+            ):  # Whoever closes a coroutine leaves those it waits for as they are.
+                if generator.ag_await is not None:
+                    _close(generator.ag_await)
             self._graveyard.clear()
         finally:
             events._set_running_loop(None)

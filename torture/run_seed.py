@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from hashlib import blake2s
 from typing import Any, Final
 
+from aiohttp import web_app
+
 from api.terms import read_terms
 from persistence.store import StoreError
 from settings import Settings
@@ -85,6 +87,7 @@ def run_seed(make: MakeService, seed: int, steps: Sequence[Step] | None = None) 
         logging.getLogger().removeHandler(bugs)
         loop.set_exception_handler(lambda _, context: None)
         machine.forget()
+        web_app._cached_build_middleware.cache_clear()  # It would hold on to a thousand applications.
         loop.close()
     trace = blake2s("\n".join([*drama.trace, broken]).encode()).hexdigest()
     return Outcome(

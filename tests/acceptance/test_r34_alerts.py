@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
-from functools import partial
-
 import pytest
 
-import run
 from api.event_stream import StreamLimits
 from tests.acceptance.deeds import DAY_S, FAMILY, SPEEDING, alerts, opens, shares, watched
+from tests.acceptance.heartbeats import beats_often, hears_a_heartbeat
 from tests.acceptance.trucks import ACC_ON, OK
 from tests.acceptance.world import Body, World
 from tests.api.conftest import START, row
@@ -205,15 +202,13 @@ async def test_r34_the_first_events_of_a_stream_are_where_the_truck_is_and_wheth
 
 async def test_r34_a_quiet_stream_has_a_heartbeat_comment(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     assert StreamLimits().heartbeat_s == 15
-    monkeypatch.setattr(run, "StreamLimits", partial(StreamLimits, heartbeat_s=0.02))
+    beats_often(monkeypatch)
     await world.restart()
     seen = await watched(world)
     await world.reports(1)
     async with seen.viewer.watches(seen.id) as stream:
         await stream.take("position", "presence")
-        async with asyncio.timeout(10):
-            while await stream.response.content.readline() != b":\n":
-                pass
+        await hears_a_heartbeat(stream)
 
 
 async def test_r34_a_stream_ends_with_the_session_that_opened_it(world: World) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from tests.acceptance.deeds import (
     BINDINGS,
     DAY_S,
@@ -23,6 +25,7 @@ from tests.acceptance.deeds import (
     unbinds,
     watched,
 )
+from tests.acceptance.heartbeats import beats_often, hears_a_heartbeat
 from tests.acceptance.world import Body, Caller, World
 from tests.api.conftest import citizen_id, mobile, person_line, plate, real_name
 
@@ -78,6 +81,21 @@ async def test_r63_and_when_it_was_last_watched(world: World) -> None:
     async with seen.viewer.watches(seen.id) as stream:
         await stream.take("presence")
         assert await last_watched() == "2025-10-09T16:56:20+08:00"
+
+
+async def test_r63_an_open_stream_is_watched_as_long_as_its_heart_beats(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    beats_often(monkeypatch)
+    await world.restart()
+    seen = await watched(world)
+    async with seen.viewer.watches(seen.id) as stream:
+        await stream.take("presence")
+        await world.advance(60)
+        for _ in range(3):
+            await hears_a_heartbeat(stream)
+        viewer = (await one(seen.driver, f"{DRIVER}/shares", seen.id))["viewer"]
+        assert viewer["last_watched_at"] == "2025-10-09T16:54:20+08:00"
 
 
 async def test_r63_a_preview_and_somebody_elses_try_are_no_watching(world: World) -> None:

@@ -133,6 +133,10 @@ def _shares(page: Page) -> None:
     expect(page.get_by_role("img", name="二维码")).to_be_visible()
 
 
+def _comes_nearer(page: Page) -> None:
+    page.get_by_role("button", name="放大").tap()
+
+
 def _enters(page: Page) -> None:
     page.locator("input[name=ops-key]").fill(OPS_KEY)
     page.locator("form button").click()
@@ -201,14 +205,14 @@ def driver_scenes() -> list[Scene]:
 
 
 def owner_scenes() -> list[Scene]:
-    def scene(name: str, path: Callable[[Story], str], sign: str) -> Scene:
-        return Scene(name=f"owner-{name}", path=path, sign=sign, who=lambda story: story.owner)
+    def scene(name: str, path: Callable[[Story], str], sign: str, acts: Callable[[Page], None] = _stays) -> Scene:
+        return Scene(name=f"owner-{name}", path=path, sign=sign, who=lambda story: story.owner, acts=acts)
 
     return [
         scene("home", _at("/owner"), "main .sw-card"),
         scene("list", _at("/owner/vehicles"), "main a[href*='/owner/vehicles/']"),
         scene("vehicle", lambda story: f"/owner/vehicles/{Truck(story.server, 1).id}", "main .sw-card"),
-        scene("map", _at("/owner/map"), ".leaflet-container"),
+        scene("map", _at("/owner/map"), ".leaflet-container", _comes_nearer),
     ]
 
 
@@ -216,9 +220,9 @@ def other_scenes() -> list[Scene]:
     return [
         Scene(name="start", path=_at("/"), sign="main button, main a"),
         Scene(name="sign-in", path=_at("/sign-in"), sign="form"),
-        Scene(name="terms", path=_at("/terms"), sign="main h2"),
+        Scene(name="terms", path=_at("/terms"), sign="main article"),
         Scene(name="account", path=_at("/account"), sign="main .sw-card", who=lambda story: story.family),
-        Scene(name="audit", path=_at("/account/audit"), sign="main li", who=lambda story: story.family),
+        Scene(name="audit", path=_at("/account/audit"), sign="main li, main .state", who=lambda story: story.driver),
         Scene(name="docs", path=_at("/docs"), sign="h1"),
         Scene(name="control-room", path=_at("/ops"), sign="form", acts=_enters, is_wall=True),
     ]

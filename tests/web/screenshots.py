@@ -17,7 +17,7 @@ from domain.certificates import china_date
 from tests.api.conftest import PUBLIC_URL, vehicle_line
 from tests.e2e.processes import Yard
 from tests.web.conftest import CHROMIUM, PATIENCE_MS, Phones
-from tests.web.rig import VEHICLES, Server, registry_lines
+from tests.web.rig import SPEEDING, VEHICLES, Server, registry_lines
 from tests.web.scenes import STEP_S, STEPS, Scene, Story, all_scenes
 
 FOLDER: Final = Path(__file__).parents[2] / "docs" / "screenshots"
@@ -25,7 +25,7 @@ FLEET: Final = 240
 SCALE: Final = 1.25
 SETTLES_MS: Final = 1_500
 """Transitions end and the map has drawn."""
-CHART_STEPS: Final = 8
+CHART_STEPS: Final = 18
 """Minutes that the fleet drives while the control room looks on."""
 DARK_TOO: Final = ("family-watch", "driver-home", "driver-vehicle", "owner-map")
 
@@ -95,8 +95,8 @@ def _shoots(page: Page, story: Story, scene: Scene, file: Path) -> None:
     page.locator(scene.sign).first.wait_for()
     scene.acts(page)
     if scene.is_wall:
-        for _ in range(CHART_STEPS):
-            story.convoy.drives(1)
+        for step in range(CHART_STEPS):
+            story.convoy.drives(1, alarms=SPEEDING if step % 6 > 3 else 0)
             page.wait_for_timeout(SETTLES_MS)
     page.wait_for_timeout(SETTLES_MS)
     page.screenshot(path=file)

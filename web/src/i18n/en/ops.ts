@@ -12,6 +12,7 @@ export default {
   unknown: "Unknown",
   waiting: "Waiting for the first picture",
   silent: "No picture for {n} s",
+  no_line: "Service unreachable; trying again",
   reason_draining: "shutting down",
   reason_store_unreachable: "store unreachable",
   reason_store_refuses_writes: "store refuses writes",

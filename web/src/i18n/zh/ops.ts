@@ -14,6 +14,7 @@ export default {
   unknown: "未知",
   waiting: "正在等待第一帧画面",
   silent: "画面已停 {n} 秒",
+  no_line: "连不上服务，正在重连",
   reason_draining: "正在停机",
   reason_store_unreachable: "存储连不上",
   reason_store_refuses_writes: "存储写不进",

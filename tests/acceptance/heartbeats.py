@@ -1,0 +1,26 @@
+"""How do tests hear a live stream's heart, which beats in real seconds, without waiting for it?"""
+
+from __future__ import annotations
+
+import asyncio
+from functools import partial
+
+import pytest
+
+import run
+from api.event_stream import StreamLimits
+from tests.api.watching import PATIENCE_S, Reader
+
+BEAT_S = 0.02
+
+
+def beats_often(monkeypatch: pytest.MonkeyPatch) -> None:
+    """From the next start on."""
+    monkeypatch.setattr(run, "StreamLimits", partial(StreamLimits, heartbeat_s=BEAT_S))
+
+
+async def hears_a_heartbeat(stream: Reader) -> None:
+    """Passes over whatever else comes."""
+    async with asyncio.timeout(PATIENCE_S):
+        while await stream.response.content.readline() != b":\n":
+            pass
