@@ -202,4 +202,11 @@ FIELDS: Final[Mapping[str, Field]] = {
     "corrected_clocks": Field("已校正时钟的终端数"),
     "implausible_alarm_words": Field("不可信的报警字数"),
     "speeding_at_standstill": Field("静止时的超速报警数"),
+    "frees_on": Field("哪一天起可以再绑定新的车辆", "2026-09-01"),
+    "alerts_begun": Field("启动以来开始的提醒数"),
+    "only": Field("只要哪些车辆", "online"),
+    "bound": Field("已有人绑定的车辆数"),
+    "alerting": Field("正在报警的车辆数"),
+    "expiring": Field("证照即将到期或已到期的车辆数"),
+    "expired": Field("其中证照已到期的车辆数"),
 }

@@ -121,7 +121,9 @@ def _same_end(ours: Shared, theirs: Shared, now: float, *, is_exact: bool) -> bo
 
 def _adopt(drama: Drama, world: World, names: dict[str, str], facts: _Facts) -> None:
     """From now on this world alone, with the disk's times; nothing floats any more."""
-    drama.household.names.ids.update(names)
+    told = drama.household.names
+    told.guessed.update(names.keys() - told.ids.keys())
+    told.ids.update(names)
     known = {key: name for name, key in names.items()}
     for name, each in world.bindings.items():
         theirs = facts.bindings[names[name]]

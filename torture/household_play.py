@@ -60,7 +60,7 @@ class HouseholdPlay:
 
     def __init__(self, drama: Drama) -> None:
         self.drama = drama
-        self.names = Names({}, {})
+        self.names = Names({}, {}, set())
         self.streams: list[tuple[Stream, Op]] = []
         self.calls = 0
         self.told: dict[str, Told] = {}
@@ -177,11 +177,21 @@ class HouseholdPlay:
     def _learn(self, op: Op, answer: Answer) -> None:
         if not answer.is_good or not op.makes:
             return
-        known = self.names.ids.setdefault(op.makes, answer.body["id"])
-        if known != answer.body["id"]:
-            raise Violation(f"{op.kind} sent again has made another thing")
+        ids, told = self.names.ids, answer.body["id"]
+        known = ids.setdefault(op.makes, told)
+        if known != told:
+            self._correct_guess(op, known, told)
+        self.names.guessed.discard(op.makes)
         if "token" in answer.body:
             self.names.tokens[op.makes] = answer.body["token"]
+
+    def _correct_guess(self, op: Op, known: str, told: str) -> None:
+        ids, guessed = self.names.ids, self.names.guessed
+        other = next((name for name in guessed if ids[name] == told), None)
+        if op.makes not in guessed or other is None:
+            raise Violation(f"{op.kind} sent again has made another thing")
+        ids[op.makes], ids[other] = told, known
+        self.drama.possible.exchange(op.makes, other)
 
     def _new(self, kind: str) -> str:
         return f"{kind}{next(self._numbers)}"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import sys
 from asyncio import events
 from collections.abc import Callable, Coroutine
 from contextlib import AbstractAsyncContextManager
@@ -158,7 +157,6 @@ class Machine:
 
     def forget(self) -> None:
         """What is left of all processes goes quietly, step by step where it would wait for something on its way out."""
-        hook, sys.unraisablehook = sys.unraisablehook, lambda _: None
         events._set_running_loop(self.loop)
         try:
             for task in [*self._graveyard, *asyncio.all_tasks(self.loop)]:
@@ -173,7 +171,6 @@ class Machine:
             self._graveyard.clear()
         finally:
             events._set_running_loop(None)
-            sys.unraisablehook = hook
 
     @property
     def is_up(self) -> bool:

@@ -14,7 +14,7 @@ from typing import Final
 
 from torture.hunt import hunt
 from torture.machine import MakeService
-from torture.run_seed import Outcome, run_seed
+from torture.run_seed import Outcome, run_seed, unfinished_goes_quietly
 from torture.shrink import shrunk
 from torture.steps import Step
 
@@ -75,10 +75,13 @@ def torture(make: MakeService, options: Options) -> int:
     logging.disable(logging.WARNING)  # The service complains of its store all the time here, and rightly so.
     logging.getLogger().handlers.clear()
     logging.getLogger().addHandler(logging.NullHandler())
-    if options.mutants:
-        return hunt(make)
-    if options.steps:
-        return _replay(make, options)
+    with unfinished_goes_quietly():
+        if options.mutants:
+            return hunt(make)
+        return _replay(make, options) if options.steps else _play_all(make, options)
+
+
+def _play_all(make: MakeService, options: Options) -> int:
     tally, began = Tally(), monotonic()
     told_at = began
     try:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, TypeVar
 
 from torture.caller import Answer
 from torture.rules import LOOKS, Judgement, Op, Registry, World, judge
@@ -20,6 +20,7 @@ MAX_FLOATING: Final = 3
 SPURIOUS: Final = frozenset({"too_many_shares"})
 """Refusals that a share which is being undone, or whose release waits for the store, may cause for a while."""
 
+T = TypeVar("T")
 Heard = tuple[Op, Answer]
 
 
@@ -51,6 +52,12 @@ class Possibilities:
     @property
     def likeliest(self) -> World:
         return self.worlds[0].world
+
+    def exchange(self, one: str, other: str) -> None:
+        """These two were taken for each other."""
+        for world in {id(each.world): each.world for each in self.worlds}.values():
+            for things in (world.bindings, world.shares, world.delegations):
+                _exchange(things, one, other)
 
     @property
     def likeliest_floats(self) -> bool:
@@ -120,6 +127,11 @@ def _fits(judged: Judgement, op: Op, answer: Answer) -> bool:
     if judged.refusals:
         return False
     return op.kind != "cancel_all" or answer.body == {"cancelled": judged.count}
+
+
+def _exchange(things: dict[str, T], one: str, other: str) -> None:
+    if one in things and other in things:
+        things[one], things[other] = things[other], things[one]
 
 
 def _distinct(worlds: Sequence[Possible]) -> list[Possible]:

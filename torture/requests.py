@@ -31,6 +31,8 @@ class Names:
     ids: dict[str, str]
     tokens: dict[str, str]
     """Of links."""
+    guessed: set[str]
+    """Those whose id was not told but found on the disk: of several that are alike, it may be another's."""
 
 
 DRIVER: Final = "/api/v1/driver"

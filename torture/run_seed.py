@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import logging
+import sys
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from hashlib import blake2s
 from typing import Any, Final
@@ -62,6 +64,16 @@ class _Bugs(logging.Handler):
             self._found.append(f"{record.getMessage()}: {record.exc_info[1]!r}")
 
 
+@contextmanager
+def unfinished_goes_quietly() -> Iterator[None]:
+    """Within, coroutines of killed processes may be tidied up halfway: whatever they complain of is nobody's error."""
+    hook, sys.unraisablehook = sys.unraisablehook, lambda _: None
+    try:
+        yield
+    finally:
+        sys.unraisablehook = hook
+
+
 def run_seed(make: MakeService, seed: int, steps: Sequence[Step] | None = None) -> Outcome:
     """Plays it."""
     steps = steps_of(seed) if steps is None else steps
@@ -79,14 +91,15 @@ def run_seed(make: MakeService, seed: int, steps: Sequence[Step] | None = None) 
     bugs = _Bugs(drama.bugs)
     logging.getLogger().addHandler(bugs)
     try:
-        with repeatable(seed, loop.time):
+        with repeatable(seed, loop.time), unfinished_goes_quietly():
             loop.run(drama.play(steps))
     except (Violation, Deadlock, NeverEnds, DidNotStart, TimeoutError) as error:
         broken = f"{type(error).__name__}: {error}"
     finally:
         logging.getLogger().removeHandler(bugs)
         loop.set_exception_handler(lambda _, context: None)
-        machine.forget()
+        with unfinished_goes_quietly():
+            machine.forget()
         web_app._cached_build_middleware.cache_clear()  # It would hold on to a thousand applications.
         loop.close()
     trace = blake2s("\n".join([*drama.trace, broken]).encode()).hexdigest()

@@ -123,6 +123,7 @@ async def delegate(reader: Reader, driver: Headers, viewer: Headers) -> None:
 async def own(reader: Reader, owner: Headers) -> None:
     """Look at the vehicles, and send a driver away."""
     await reader.call("GET", f"{API}/owner/vehicles", owner)
+    await reader.call("GET", f"{API}/owner/summary", owner)
     await reader.call("GET", f"{API}/owner/map?bbox=113,29,116,32", owner)
     bindings = (await reader.call("GET", f"{API}/owner/vehicles/{key(2)}", owner))["bindings"]
     await reader.call("DELETE", f"{API}/owner/bindings/{bindings[0]['id']}", owner)

@@ -118,7 +118,7 @@ async def test_limits_enumerations_and_nulls_are_those_that_validate(published: 
     told = published["paths"]["/api/v1/owner/vehicles"]["get"]
     query = {each["name"]: each["schema"] for each in told["parameters"] if each["in"] == "query"}
     assert (query["limit"]["minimum"], query["limit"]["maximum"]) == (1, 200)
-    assert query["list"]["enum"] == ["all", "bound"]
+    assert query["list"]["enum"] == ["all", "bound", "expiring"]
     assert query["cursor"]["type"] == "string"
     schemas = published["components"]["schemas"]
     assert "yellow" in schemas["PlateColor"]["enum"]
