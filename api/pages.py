@@ -15,8 +15,8 @@ from api.calls import Call
 
 DIST: Final = Path(__file__).parent.parent / "web" / "dist"
 PATHS: Final = ("/", "/s", "/d", "/sign-in", "/register", "/account", "/terms", "/family", "/driver", "/owner", "/ops")
-"""What the pages' own router knows; below the sides, any depth."""
-SIDES: Final = ("/family", "/driver", "/owner", "/ops")
+"""What the pages' own router knows; below these sides, any depth."""
+SIDES: Final = ("/account", "/family", "/driver", "/owner", "/ops")
 FOREVER: Final = "public, max-age=31536000, immutable"
 """For files whose name changes with what is in them."""
 ASK_AGAIN: Final = "no-cache"

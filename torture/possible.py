@@ -56,8 +56,9 @@ class Possibilities:
     def exchange(self, one: str, other: str) -> None:
         """These two were taken for each other."""
         for world in {id(each.world): each.world for each in self.worlds}.values():
-            for things in (world.bindings, world.shares, world.delegations):
-                _exchange(things, one, other)
+            _exchange(world.bindings, one, other)
+            _exchange(world.shares, one, other)
+            _exchange(world.delegations, one, other)
 
     @property
     def likeliest_floats(self) -> bool:

@@ -134,6 +134,7 @@ async def test_r13_an_eleventh_vehicle_in_12_months_is_refused_with_the_day_it_b
         await delete(service, f"{BINDINGS}/{await bind(service, driver, number)}", driver)
     body = await problem(await post(service, BINDINGS, driver, bind_body(11)), 409, "too_many_in_12_months")
     assert "2026-10-09" in body["detail"]
+    assert body["frees_on"] == "2026-10-09"
     await bind(service, driver, 10)
 
 

@@ -222,7 +222,7 @@ def other_scenes() -> list[Scene]:
         Scene(name="sign-in", path=_at("/sign-in"), sign="form"),
         Scene(name="terms", path=_at("/terms"), sign="main article"),
         Scene(name="account", path=_at("/account"), sign="main .sw-card", who=lambda story: story.family),
-        Scene(name="audit", path=_at("/account/audit"), sign="main li, main .state", who=lambda story: story.driver),
+        Scene(name="audit", path=_at("/account/audit"), sign="main li", who=lambda story: story.driver),
         Scene(name="docs", path=_at("/docs"), sign="h1"),
         Scene(name="control-room", path=_at("/ops"), sign="form", acts=_enters, is_wall=True),
     ]
