@@ -261,7 +261,7 @@ def test_r33_a_restarted_server_is_never_an_ended_share_and_needs_no_reload(
     expect(page.get_by_text(ENDED)).to_be_hidden()
     server.starts()
     truck.report(speed_kmh=58)
-    expect(page.get_by_text("实时")).to_be_visible(timeout=70_000)
+    expect(page.get_by_text("实时")).to_be_visible()
     shows_speed(page, 58)
     assert has_not_been_reloaded(page)
 

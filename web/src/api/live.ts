@@ -20,7 +20,7 @@ export interface LiveOptions {
   headers?: () => Record<string, string>;
   /** One event; `data` is decoded JSON. */
   onEvent: (name: string, data: unknown) => void;
-  /** Asks for the whole picture once: at waking up, and every 30 s while streams fail. Rejects with a `Problem`. */
+  /** Asks for the whole picture once: at waking up, when a stream is back, and every 30 s while streams fail. Rejects with a `Problem`. */
   poll: () => Promise<void>;
   /** `ended`, or 410: nothing comes any more. */
   onEnd: (reason: unknown) => void;
@@ -39,6 +39,8 @@ export class LiveStream {
   /** What went wrong last, while it does. */
   readonly problem = shallowRef<Problem | null>(null);
   private failures = 0;
+  /** Something failed since the whole picture was last had. */
+  private isBehind = false;
   private lastId = "";
   private line: AbortController | null = null;
   private retry: ReturnType<typeof setTimeout> | undefined;
@@ -119,6 +121,7 @@ export class LiveStream {
     this.state.value = "live";
     this.problem.value = null;
     this.stopPolling();
+    if (this.isBehind) void this.refresh();
     const reader = new EventReader((event) => this.take(event));
     const bytes = response.body.getReader();
     const decoder = new TextDecoder();
@@ -174,6 +177,7 @@ export class LiveStream {
 
   private comeBack(askedMs: number | null): void {
     this.failures += 1;
+    this.isBehind = true;
     if (this.failures >= PATIENCE) this.startPolling();
     this.retry = setTimeout(() => void this.connect(), Math.max(askedMs ?? 0, backOffMs(this.failures - 1)));
   }
@@ -194,9 +198,11 @@ export class LiveStream {
   async refresh(): Promise<void> {
     try {
       await this.options.poll();
+      this.isBehind = false;
       if (this.state.value === "polling") this.problem.value = null;
     } catch (error) {
       const problem = asProblem(error);
+      this.isBehind = true;
       if (!this.isOver && !this.isFinal(problem) && this.state.value === "polling") this.problem.value = problem;
     }
   }
