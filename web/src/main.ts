@@ -3,6 +3,7 @@ import App from "@/App.vue";
 import { loadConfig } from "@/api/config";
 import { holdToken } from "@/api/links";
 import { loadLanguage } from "@/i18n";
+import { router } from "@/router";
 import "@/design/tokens.css";
 import "@/design/base.css";
 import "@/design/vant.css";
@@ -15,7 +16,6 @@ if (holdToken(window.location.pathname, window.location.hash)) {
 async function start(): Promise<void> {
   void loadConfig();
   await loadLanguage();
-  const { router } = await import("@/router");
   createApp(App).use(router).mount("#app");
 }
 
