@@ -122,4 +122,18 @@ export default {
   code_unavailable: "The service is busy. Try again later",
   code_provider_unavailable: "The identity service does not answer. Try again later",
   code_internal: "Something went wrong here. Try again later",
+  // what stands on a vehicle's papers
+  cert_no: "Transport certificate number",
+  cert_no_placeholder: "As on the transport certificate",
+  cert_no_needed: "Enter the certificate's number",
+  vin: "VIN",
+  vin_placeholder: "17 letters and digits",
+  vin_count: "{n}/17",
+  vin_left: "{n} to go",
+  vin_letters: "A VIN has no letters I, O, Q: they are most likely the digits 1 or 0",
+  vin_mend: "Make it {text}",
+  vin_signs: "A VIN has letters and digits only; remove “{sign}”",
+  vin_good: "17 places, and the check digit fits",
+  vin_doubt: "The check digit does not fit: compare each place once more. Some vehicles have none; submit if all is right.",
+  vin_needed: "Enter all 17 places of the VIN",
 };

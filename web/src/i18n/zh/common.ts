@@ -122,4 +122,18 @@ export default {
   code_unavailable: "系统繁忙，请稍后再试",
   code_provider_unavailable: "身份服务暂时没有回应，请稍后再试",
   code_internal: "系统出错了，请稍后再试",
+  // what stands on a vehicle's papers
+  cert_no: "道路运输证号",
+  cert_no_placeholder: "道路运输证上的号码",
+  cert_no_needed: "请填写道路运输证号",
+  vin: "VIN 码",
+  vin_placeholder: "17 位车辆识别代号",
+  vin_count: "{n}/17",
+  vin_left: "还差 {n} 位",
+  vin_letters: "VIN 里没有字母 I、O、Q，多半是数字 1 或 0",
+  vin_mend: "改成 {text}",
+  vin_signs: "VIN 只有字母和数字，“{sign}”请删去",
+  vin_good: "17 位，校验位正确",
+  vin_doubt: "校验位对不上，请逐位再看一遍。有的车本来没有校验位，核对无误可以提交。",
+  vin_needed: "请填写 17 位 VIN 码",
 };
