@@ -8,11 +8,11 @@ by one of them, and at rest exactly one must be what the disk says.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final, TypeVar
 
 from torture.caller import Answer
-from torture.rules import LOOKS, Judgement, Op, Registry, World, judge
+from torture.rules import LOOKS, Judgement, Op, Registry, World, judge, share_ends
 from torture.watch import Violation
 
 MAX_WORLDS: Final = 60
@@ -102,6 +102,8 @@ class Possibilities:
                 judged = judge(possible.world, floating.op, at, self.registry)
                 if not judged.refusals:
                     yield from self.unfold(Possible(judged.after, left), now)
+                    if at != floating.at and floating.op.makes in judged.after.shares:
+                        yield from self.unfold(Possible(_begun(judged.after, floating), left), now)
 
     def _explain(self, possible: Possible, heard: tuple[Heard, ...], now: float) -> Iterator[Possible]:
         if not heard:
@@ -128,6 +130,14 @@ def _fits(judged: Judgement, op: Op, answer: Answer) -> bool:
     if judged.refusals:
         return False
     return op.kind != "cancel_all" or answer.body == {"cancelled": judged.count}
+
+
+def _begun(world: World, floating: Floating) -> World:
+    """A share is dated by when it was asked for, even where its vehicle had room for it only later."""
+    begun, name = world.copy(), floating.op.makes
+    ends_at = share_ends(floating.at, floating.op.detail)
+    begun.shares[name] = replace(begun.shares[name], made_at=floating.at, ends_at=ends_at)
+    return begun
 
 
 def _exchange(things: dict[str, T], one: str, other: str) -> None:

@@ -24,6 +24,16 @@ FOUND = {
         "33:cancel_one:44587:49901:16572,36:look_at_truck:40764:34415:14975,37:share:12603:4229:61922,"
         "38:repeat:37859:12442:58868",
     ),
+    "a burst moves the clock as far as a drive does": (
+        30263,
+        "63:drive:30497:358:50171,70:overload:53556:62612:7739,71:rest:57348:16922:17097,89:overload:4479:39244:41623",
+    ),
+    "a share that is finished late is dated by when it was asked for": (
+        30639,
+        "2:bind:2:2:1,45:race:4298:47893:11104,47:churn:25877:21742:11373,80:share:62734:18331:58165,"
+        "82:race:53463:34333:22780,96:bind:813:63912:38833,97:owner_unbind:56806:23092:26930,"
+        "98:storm:51068:19148:38765,108:race:10321:14380:55715,113:edge:33712:18218:5564",
+    ),
     "two batches of one truck overtake each other": (
         10032,
         "12:feed:12830:47312:7996,34:overload:37764:57387:39286",
