@@ -5,9 +5,11 @@ BIN    := .venv/bin
 STAMP  := .venv/installed
 
 .DEFAULT_GOAL := help
-TOOLS  := redis-server
+TOOLS  := redis-server chromium
+# Without a Chinese font, Chromium shows boxes.
+PACKAGES_OF_chromium := chromium fonts-noto-cjk
 
-.PHONY: help setup tools web run test check screenshots format torture bench lock clean
+.PHONY: help setup tools web run test check screenshots format torture crash fuzz bench lock clean
 
 help: ## what can be made
 	@sed -n 's/^\([a-z]*\):[^#]*## /\1\t/p' Makefile | expand -t 13
@@ -22,13 +24,15 @@ $(STAMP): requirements.txt requirements-dev.txt
 	@touch $@
 
 # Programs that some tests start, by their Debian packages. Without them those tests skip; with CI=true they fail.
-tools: ## redis-server for the tests, by apt when it may; else says what is missing
-	@for tool in $(TOOLS); do \
-		command -v $$tool >/dev/null && continue; \
-		if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && apt-get update -qq && \
-			DEBIAN_FRONTEND=noninteractive apt-get install --yes -qq --no-install-recommends $$tool >/dev/null; then continue; fi; \
-		echo "$$tool is missing: the tests that need it are left out; apt-get install $$tool brings it" >&2; \
-	done
+tools: ## redis-server and chromium for the tests, by apt when it may; else says what is missing
+	@$(foreach tool,$(TOOLS),$(call installs,$(tool),$(or $(PACKAGES_OF_$(tool)),$(tool))))
+
+define installs
+command -v $(1) >/dev/null || \
+	{ [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && apt-get update -qq && \
+		DEBIAN_FRONTEND=noninteractive apt-get install --yes -qq --no-install-recommends $(2) >/dev/null; } || \
+	echo "$(1) is missing: the tests that need it are left out; apt-get install $(2) brings it" >&2;
+endef
 
 web: setup ## the pages, into web/dist; does something only when they changed
 	@PYTHON=../$(BIN)/python web/build.sh
@@ -42,7 +46,7 @@ run: setup ## the whole thing at once: make run ARGS="--vehicles 500 --duration 
 
 test: setup tools ## all tests: make test ARGS="-k feed"
 	@$(PAGES)
-	$(BIN)/python -m pytest -n 2 $(ARGS)
+	$(BIN)/python -m pytest -n 3 --dist worksteal $(ARGS)
 
 check: setup ## format, lint, types
 	$(BIN)/ruff format --check .
@@ -54,12 +58,18 @@ format: setup ## put into form what can be
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-screenshots: setup ## a picture of every page, into docs/screenshots, which README shows
+screenshots: setup tools ## a picture of every page, into docs/screenshots, which README shows
 	@PYTHON=../$(BIN)/python web/build.sh
 	$(BIN)/python -m tests.web.screenshots $(ARGS)
 
 torture: setup ## the whole service under disasters, 10,000 seeds: make torture ARGS="--seed 20000 --minutes 30"
 	$(BIN)/python run.py torture --runs 10000 $(ARGS)
+
+fuzz: setup ## hostile bytes for the decoders, for a minute each: make fuzz ARGS="--seconds 600"
+	$(BIN)/python -m fuzz $(ARGS)
+
+crash: setup tools ## kills the real service under load: make crash ARGS="--rounds 30 --store redis"
+	$(BIN)/python -m tests.faults.crashes $(ARGS)
 
 bench: setup ## the figures, each beside its baseline: make bench ARGS="--only runtime"
 	$(BIN)/python -m bench $(ARGS)

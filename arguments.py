@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import argparse
 from datetime import datetime
+from pathlib import Path
 
 from settings import Settings, SettingsError, address, without_password
 
 
 def parser(settings: Settings) -> argparse.ArgumentParser:
-    """The five commands; defaults are the settings, which the environment may have changed."""
+    """The commands; defaults are the settings, which the environment may have changed."""
     top = argparse.ArgumentParser(
         prog="run.py",
         description="平安守望: live trucks over JT/T 808, for the families at home.",
@@ -19,6 +20,9 @@ def parser(settings: Settings) -> argparse.ArgumentParser:
     commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND")
     _serve(commands.add_parser("serve", help="the service"), settings)
     _import(commands.add_parser("import", help="load registry lines; a running service sees them at once"), settings)
+    _file(commands.add_parser("export", help="everything a store holds, into a file to move it elsewhere"), settings)
+    _file(commands.add_parser("backup", help="a copy of an embedded store, while its service runs"), settings)
+    _file(commands.add_parser("restore", help="an embedded store out of its backup"), settings)
     _sim(commands.add_parser("sim", help="a fleet of terminals against a running service, with a verdict"), settings)
     _torture(commands.add_parser("torture", help="the whole service under every disaster a seed can think of"))
     _demo(commands.add_parser("demo", help="all of it at once: registry, service, fleet, addresses to open"), settings)
@@ -40,7 +44,18 @@ def _serve(command: argparse.ArgumentParser, settings: Settings) -> None:
 
 
 def _import(command: argparse.ArgumentParser, settings: Settings) -> None:
-    command.add_argument("file", metavar="FILE", help="registry lines, one JSON object each; - reads standard input")
+    what = command.add_mutually_exclusive_group(required=True)
+    what.add_argument(
+        "file", nargs="?", metavar="FILE", help="registry lines, one JSON object each; - reads standard input"
+    )
+    what.add_argument(
+        "--facts", type=Path, metavar="FILE", help="instead: all that `export` wrote, into a store that is empty"
+    )
+    _store(command, settings)
+
+
+def _file(command: argparse.ArgumentParser, settings: Settings) -> None:
+    command.add_argument("file", type=Path, metavar="FILE")
     _store(command, settings)
 
 

@@ -102,7 +102,8 @@ def log_to_stderr(level: int) -> LinesBehind:
     return handler
 
 
-def allow_many_sockets() -> None:
-    """Every terminal is a socket: takes as many descriptors as the system lets us have."""
+def allow_many_sockets() -> int:
+    """Every terminal is a socket: takes as many descriptors as the system lets us have; how many."""
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    return hard if hard != resource.RLIM_INFINITY else sys.maxsize

@@ -25,6 +25,7 @@ from aiohttp import web
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerifyMismatchError
 
+import limits
 from actors.checkpoints import Checkpointer
 from actors.clock import RealClock, VirtualClock
 from actors.directory import Changes, Directory
@@ -37,10 +38,9 @@ from actors.vehicle import KIND, Fleet, RegistryChanged
 from actors.vehicle_shares import VehicleShares
 from actors.vehicle_state import VehicleKind
 from api.app import make_app, make_runner
-from api.attempts import AttemptLimits
 from api.event_stream import StreamLimits
 from api.identity import IdentityProvider, RegistryRealNames, Sandbox
-from api.pages import Pages, TileSource, tile_source
+from api.pages import Pages
 from api.passwords import Passwords
 from api.ports import Services
 from api.terms import read_terms
@@ -54,16 +54,15 @@ from domain.quality import Outcome
 from domain.registry import RegisteredVehicle
 from gateway.feed import Feed
 from gateway.ingest import Ingest, IngestLimits, NotDurable
-from gateway.jt808.limits import Limits
 from gateway.jt808.server import Gateway
 from persistence import registry_import
 from persistence.records import encode_batch
 from persistence.registry import Registry
-from persistence.sqlite import SqliteStore
 from persistence.store import Store, StoreError, StoreUnavailable
 from process import LinesBehind, allow_many_sockets, log_to_stderr, relieve_garbage_collector
-from settings import Settings, SettingsError, address, from_environment, without_password
+from settings import Settings, SettingsError, address, from_environment
 from sim.main import run_sim
+from stores import COMMANDS, import_facts, open_store
 
 log = logging.getLogger("shouwang")
 ACCESS_LOG: Final = logging.getLogger("api.access")
@@ -214,11 +213,7 @@ class Service:
             identity=self._identity(),
             real_names=RegistryRealNames(self.registry),
             registry_revision=lambda: self.directory.revision,
-            attempt_limits=AttemptLimits(
-                bind_data=self.settings.wrong_bind_data,
-                passwords=self.settings.wrong_passwords,
-                by_address=self.settings.wrong_by_address,
-            ),
+            attempt_limits=limits.attempts(self.settings),
             stream_limits=StreamLimits(streams=self.settings.max_streams),
             terms=read_terms(),
             place_of=Places(
@@ -232,8 +227,9 @@ class Service:
             public_url=lambda: self.settings.public_url.rstrip("/") or f"http://{self.http}",
             version=VERSION,
             tell_access=self._tell_access,
-            pages=Pages(tiles=self._tiles()),
-            proxies=self.settings.proxies,
+            pages=Pages(tiles=limits.tiles(self.settings)),
+            proxies=limits.proxies(self.settings),
+            connection_limits=limits.connections(self.settings),
             feed_key=self.settings.feed_key,
             ops_key=self.settings.ops_key,
             is_draining=lambda: self.is_draining,
@@ -247,31 +243,17 @@ class Service:
         self.http = f"{at.host}:{runner.addresses[0][1]}"
 
     def _identity(self) -> IdentityProvider:
-        """Who vouches for people, told at each start. Raises ``UsageError`` for half of WeChat's credentials."""
+        """Who vouches for people, told at each start."""
         appid, secret = self.settings.wechat_appid, self.settings.wechat_secret
-        if bool(appid) != bool(secret):
-            raise UsageError("WECHAT_APPID and WECHAT_SECRET are needed both, or neither for the sandbox")
         provider = WeChat(appid, secret, api=self.settings.wechat_api) if appid else Sandbox()
         self._closing.push_async_callback(provider.close)
         log.warning("identity provider %s: %s", provider.name, provider.notice)
         return provider
 
-    def _tiles(self) -> TileSource | None:
-        try:
-            return tile_source(
-                self.settings.tiles_url, attribution=self.settings.tiles_attribution, crs=self.settings.tiles_crs
-            )
-        except ValueError as error:
-            raise UsageError(f"SHOUWANG_{error}") from error
-
     async def _start_gateway(self) -> None:
-        limits = Limits(
-            max_connections=self.settings.max_connections,
-            max_connections_per_ip=self.settings.max_connections_per_ip,
-            idle_timeout_s=self.settings.idle_timeout_s,
-            handshake_timeout_s=self.settings.handshake_timeout_s,
+        self.gateway = Gateway(
+            terminals=self.directory, ingest=self.ingest, now=self.clock.now, limits=limits.terminals(self.settings)
         )
-        self.gateway = Gateway(terminals=self.directory, ingest=self.ingest, now=self.clock.now, limits=limits)
         at = address(self.settings.jt808)
         port = await listening(self.gateway.start(at.host, at.port), at, "SHOUWANG_JT808 or --jt808")
         self.jt808 = f"{at.host}:{port}"
@@ -369,30 +351,6 @@ def _complain(task: asyncio.Task[Any]) -> None:
         log.critical("a part of the service has ended", exc_info=task.exception())
 
 
-async def open_store(name: str) -> Store:
-    """Opens the store of this name. Raises ``UsageError`` for a name we don't know, ``StoreError`` when it can't be opened."""
-    kind, _, where = name.partition(":")
-    if kind == "sqlite" and where:
-        return await SqliteStore.open(Path(where))
-    if kind in ("redis", "rediss"):
-        return await open_redis(name)
-    raise UsageError(
-        f"--store {without_password(name)}: sqlite:PATH or redis://HOST:PORT/DB is needed, "
-        "for example sqlite:data/shouwang.db"
-    )
-
-
-async def open_redis(url: str) -> Store:
-    from persistence.redis import RedisStore
-    from persistence.redis_address import RedisAddress
-
-    try:
-        address_of_redis = RedisAddress.parse(url)
-    except ValueError as error:
-        raise UsageError(f"--store {without_password(url)}: {error}") from None
-    return await RedisStore.open(address_of_redis)
-
-
 async def listening(starting: Any, at: object, setting: str) -> Any:
     """Awaits a server's start; a port that is taken becomes a sentence."""
     try:
@@ -465,14 +423,18 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         settings = from_environment()
         args = parser(settings).parse_args(argv)
-        allow_many_sockets()
+        descriptors = allow_many_sockets()
         lines = log_to_stderr(logging.INFO if args.command == "serve" else logging.WARNING)
         match args.command:
             case "serve":
                 chosen = replace(settings, http=args.http, jt808=args.jt808, store=args.store)
-                return asyncio.run(serve(chosen, args, lines))
-            case "import":
+                return asyncio.run(serve(limits.fitted(chosen, descriptors), args, lines))
+            case "import" if args.facts is None:
                 return asyncio.run(import_registry(args.store, args.file))
+            case "import":
+                print(asyncio.run(import_facts(args.store, args.facts)))
+            case "export" | "backup" | "restore":
+                print(asyncio.run(COMMANDS[args.command](args.store, args.file)))
             case "sim":
                 return asyncio.run(run_sim(sim_options(settings, args)))
             case "torture":
@@ -483,6 +445,7 @@ def main(argv: Sequence[str] | None = None) -> int:
                 return torture(Service, Options(args.seed, runs, args.minutes or 0.0, jobs, args.steps, args.mutants))
             case _:
                 return asyncio.run(demo(settings, args, program=Path(__file__)))
+        return 0
     except (UsageError, DemoFailed, SettingsError, StoreError) as error:
         logging.shutdown()  # What was logged comes first: this is the last word.
         print(f"run.py: {error}", file=sys.stderr)

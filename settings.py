@@ -13,6 +13,8 @@ MAX_NUMBER: Final = 1e12
 PLAIN_NAMES: Final = ("FEED_KEY", "OPS_KEY", "WECHAT_APPID", "WECHAT_SECRET", "WECHAT_API")
 """Secrets and what belongs to them: only ever given by environment, and under these names."""
 
+_PUBLIC_URL: Final = re.compile(r"https?://([\w.-]+|\[[0-9a-fA-F:.]+\])(:\d{1,5})?(/[\w./~-]*)?", re.ASCII)
+
 
 class SettingsError(Exception):
     """An environment variable can't be read: says which, and what it should look like."""
@@ -78,6 +80,21 @@ class Settings:
 
     proxies: int = 0
     """How many reverse proxies of ours stand in front: callers' addresses come from their ``X-Forwarded-For`` then."""
+    proxy_networks: str = "127.0.0.0/8,::1/128,10.0.0.0/8,172.16.0.0/12,192.168.0.0/16,fc00::/7"
+    """From where the last of them connects to us: ``X-Forwarded-For`` of anybody else is not believed."""
+
+    http_connections: int = 30_000
+    """HTTP connections in all, live streams included; above, 503 and hung up on."""
+    http_connections_per_address: int = 2_000
+    """The same of one address (an IPv6 customer is one); many phones may stand behind one. Not counted for proxies of ours."""
+    http_head_s: float = 20.0
+    """So long may the head of a connection's first request take."""
+    http_body_s: float = 30.0
+    """So long may a request's body take."""
+    http_idle_s: float = 75.0
+    """After an answer, so long until the next head is there: longer than proxies keep their connections."""
+    http_stalled_s: float = 60.0
+    """A client that takes nothing of its answer for so long is cut."""
 
     wechat_appid: str = ""
     """With it and the secret, WeChat says who people are; without both, the sandbox does."""
@@ -97,7 +114,20 @@ def from_environment(environment: Mapping[str, str] | None = None) -> Settings:
         text = environment.get(name if name in PLAIN_NAMES else PREFIX + name)
         if text is not None:
             values[knob.name] = _parse(knob.name, text)
-    return Settings(**values)  # type: ignore[arg-type]  # _parse gives each its field's type
+    settings = Settings(**values)  # type: ignore[arg-type]  # _parse gives each its field's type
+    _check(settings)
+    return settings
+
+
+def _check(settings: Settings) -> None:
+    """What no single type says. Raises ``SettingsError``, before anything is opened."""
+    if settings.public_url and not _PUBLIC_URL.fullmatch(settings.public_url):
+        raise SettingsError(
+            f"{PREFIX}PUBLIC_URL={settings.public_url!r}: an address that links can begin with is needed, "
+            "for example https://shouwang.example.cn"
+        )
+    if bool(settings.wechat_appid) != bool(settings.wechat_secret):
+        raise SettingsError("WECHAT_APPID and WECHAT_SECRET are needed both, or neither for the sandbox")
 
 
 def environment_of_process() -> dict[str, str]:

@@ -14,9 +14,11 @@ from aiohttp import web
 from api.accounts import Account, driver_of, natural_of, owner_of, registered_of
 from api.attempts import Gates
 from api.calls import JSON, NO_COMMAND, ROUTES, Auth, Call, Command, Route, new_command, read_body, read_query
+from api.connections import CONNECTIONS, ConnectionLimits, Connections, GuardedRunner
 from api.edge import CallFigures, Edge, Next
 from api.idempotency import HEADER, Idempotency, Request
 from api.live_routes import LiveSide
+from api.metrics import MetricsDesk
 from api.ops import OpsDesk
 from api.pages import PageDesk
 from api.people import People
@@ -45,14 +47,15 @@ def make_app(services: Services) -> web.Application:
     gates = Gates(store, clock.now, services.attempt_limits)
     ops = OpsDesk(services, vitals)
     live = LiveSide(services, sessions, ops)
-    door = Door(Guard(services, sessions), Idempotency(store, clock.now))
+    connections = Connections(services.connection_limits, is_proxy=services.proxies.has)
+    door = Door(Guard(services, sessions), Idempotency(store, clock.now), connections.limits)
     app = web.Application(
         middlewares=[Edge(figures, proxies=services.proxies, tell=services.tell_access).around],
         client_max_size=MAX_BYTES,
     )
-    app[ROUTES] = table(
-        services, people=people, sessions=sessions, gates=gates, ops=ops, vitals=vitals, figures=figures, live=live
-    )
+    app[CONNECTIONS] = connections
+    metrics = MetricsDesk(services, vitals, figures, ops, connections)
+    app[ROUTES] = table(services, people=people, sessions=sessions, gates=gates, ops=ops, metrics=metrics, live=live)
     for route in app[ROUTES]:
         app.router.add_route(route.method, route.path, door.to(route))
 
@@ -71,7 +74,7 @@ def make_app(services: Services) -> web.Application:
 
 def make_runner(app: web.Application, *, drain_s: float) -> web.AppRunner:
     """Serves with our own access log; ``cleanup`` waits up to ``drain_s`` for calls that are under way."""
-    return web.AppRunner(app, access_log=None, shutdown_timeout=drain_s, handle_signals=False)
+    return GuardedRunner(app, access_log=None, shutdown_timeout=drain_s, handle_signals=False)
 
 
 class Guard:
@@ -144,9 +147,10 @@ def _token(request: web.Request) -> str:
 class Door:
     """The way of every call: admitted, read, handled, answered; and once only, where it says so."""
 
-    def __init__(self, guard: Guard, idempotency: Idempotency) -> None:
+    def __init__(self, guard: Guard, idempotency: Idempotency, limits: ConnectionLimits) -> None:
         self._guard = guard
         self._idempotency = idempotency
+        self._body_s = limits.body_s
 
     def to(self, route: Route) -> Next:
         """What serves this route."""
@@ -156,7 +160,7 @@ class Door:
         async def serve(request: web.Request) -> web.StreamResponse:
             account, token = await admit(request)
             query = read_query(request, route.query)
-            body = await read_body(request, route) if has_body else None
+            body = await read_body(request, route, timeout_s=self._body_s) if has_body else None
             if not route.idempotent:
                 return _response(route, await route.handler(Call(request, body, query, account, token, NO_COMMAND)))
 

@@ -23,8 +23,6 @@ Q = TypeVar("Q")
 
 JSON: Final = "application/json"
 MAX_BODY_BYTES: Final = 64 * 1024
-BODY_TIMEOUT_S: Final = 30.0
-"""Real seconds that a body may take: it guards a socket."""
 
 
 class Auth(Enum):
@@ -146,22 +144,25 @@ ROUTES: Final = web.AppKey("routes", tuple[Route, ...])
 """The route table of an application, to generate documents from."""
 
 
-async def read_body(request: web.Request, route: Route) -> object:
-    """The body as the route wants it. Raises ``InvalidInput``, or aiohttp's 408, 413 and 415."""
+async def read_body(request: web.Request, route: Route, *, timeout_s: float) -> object:
+    """The body as the route wants it, if all of it comes in time (real seconds: this guards a socket).
+
+    Raises ``InvalidInput``, or aiohttp's 408, 413 and 415.
+    """
     if route.body is None:
         return None
     if request.content_type != route.content_type:
         raise web.HTTPUnsupportedMediaType
-    raw = await _read(request, route.max_bytes)
+    raw = await _read(request, route.max_bytes, timeout_s)
     return raw if route.body is bytes else decode_json(raw, route.body)
 
 
-async def _read(request: web.Request, max_bytes: int) -> bytes:
+async def _read(request: web.Request, max_bytes: int, timeout_s: float) -> bytes:
     if (request.content_length or 0) > max_bytes:
         raise web.HTTPRequestEntityTooLarge(max_bytes, request.content_length or 0)
     chunks = bytearray()
     try:
-        async with asyncio.timeout(BODY_TIMEOUT_S):
+        async with asyncio.timeout(timeout_s):
             async for chunk in request.content.iter_any():
                 chunks += chunk
                 if len(chunks) > max_bytes:  # A compressed or chunked body may say nothing of its length.
@@ -196,14 +197,16 @@ def read_query(request: web.Request, kind: type[msgspec.Struct] | None) -> objec
 
 
 _MISSING: Final = re.compile(r"missing required field `([^`]+)`")
-_PATH: Final = re.compile(r" - at `\$\.?([^`]*)`$")
+_PATH: Final = re.compile(r" - at (?:`key` in )?`\$\.?([^`]*)`$")
 _MESSAGES: Final = (
     (re.compile("missing required field"), "不能缺少"),
+    (re.compile(r"`object` of length <= (\d+)"), "不能超过 {0} 项"),
     (re.compile(r"of length <= (\d+)"), "不能超过 {0} 个字符"),
     (re.compile(r"of length >= (\d+)"), "不能少于 {0} 个字符"),
     (re.compile(r"(?:Expected `(?:int|float)` |value )>= ([\d.]+)"), "不能小于 {0}"),
     (re.compile(r"(?:Expected `(?:int|float)` |value )<= ([\d.]+)"), "不能大于 {0}"),
     (re.compile(r"Invalid enum value|Invalid value"), "不在可选范围内"),
+    (re.compile("matching regex"), "格式不正确"),
     (re.compile("Expected `str"), "应为字符串"),
     (re.compile("Expected `int"), "应为整数"),
     (re.compile("Expected `float"), "应为数字"),

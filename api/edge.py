@@ -6,7 +6,6 @@ import logging
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from functools import lru_cache
-from ipaddress import ip_address
 from itertools import count
 from secrets import token_hex
 from time import perf_counter
@@ -16,6 +15,7 @@ from aiohttp import web
 
 from api.polled import REQUEST_ID, Polled
 from api.problems import INTERNAL, kind_of, response_to, response_to_http
+from api.proxies import Proxies
 from domain.audit import address_masked
 
 log = logging.getLogger(__name__)
@@ -53,14 +53,11 @@ class Edge:
     """The outermost layer of the application."""
 
     def __init__(
-        self, figures: CallFigures, *, proxies: int = 0, tell: Callable[[str], None] = lambda line: None
+        self, figures: CallFigures, *, proxies: Proxies | None = None, tell: Callable[[str], None] = lambda line: None
     ) -> None:
-        """``proxies``: how many of our own stand in front; the address that the first of them saw is the caller's.
-
-        ``tell`` takes the lines of the access log.
-        """
+        """``tell`` takes the lines of the access log."""
         self._figures = figures
-        self._proxies = proxies
+        self._proxies = proxies or Proxies()
         self._tell = tell
         self._process = token_hex(4)
         self._numbers = count(1)
@@ -69,8 +66,8 @@ class Edge:
     async def around(self, request: web.Request, handler: Next) -> web.StreamResponse:
         """Never raises for what a call or its handler did wrong."""
         request_id, began = f"{self._process}{next(self._numbers):08x}", perf_counter()
-        if self._proxies:
-            request = request.clone(remote=_caller(request, self._proxies))
+        if self._proxies.count:
+            request = request.clone(remote=self._caller(request))
         request[ID_OF_REQUEST] = request_id
         try:
             response = await handler(request)
@@ -86,6 +83,9 @@ class Edge:
             response.headers[REQUEST_ID] = request_id
         self._note(request, response.status, perf_counter() - began, request_id)
         return response
+
+    def _caller(self, request: web.Request) -> str:
+        return self._proxies.caller(request.remote or "", request.headers.getall("X-Forwarded-For", ()))
 
     def _refusal(self, error: Exception, request_id: str) -> web.Response:
         if kind_of(error) is INTERNAL:
@@ -104,12 +104,3 @@ class Edge:
 
 
 _masked: Final = lru_cache(maxsize=4096)(address_masked)
-
-
-def _caller(request: web.Request, proxies: int) -> str:
-    """Each proxy appends whom it saw; what stands further left anybody may have written."""
-    hops = ",".join(request.headers.getall("X-Forwarded-For", ())).split(",")
-    try:
-        return str(ip_address(hops[-proxies].strip()))
-    except (IndexError, ValueError):
-        return request.remote or ""

@@ -6,6 +6,8 @@ from typing import Literal
 
 import msgspec
 
+from api.drive import DriveReport
+
 Status = Literal["ok", "degraded", "failing"]
 
 
@@ -151,3 +153,5 @@ class Health(msgspec.Struct, frozen=True):
     event_loop: LoopView
     gateway: dict[str, object]
     data_quality: DataQuality
+    drive: DriveReport | None
+    """What a simulator says that it does; null while none reports."""

@@ -11,6 +11,7 @@ from prometheus_client.registry import Collector
 
 from actors.vehicle import KIND
 from api.calls import Call
+from api.connections import Connections
 from api.edge import CallFigures
 from api.ops import OpsDesk
 from api.ports import Services
@@ -22,9 +23,11 @@ CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 class MetricsDesk:
     """The handler of ``/metrics``, with a registry of its own."""
 
-    def __init__(self, services: Services, vitals: Vitals, figures: CallFigures, ops: OpsDesk) -> None:
+    def __init__(
+        self, services: Services, vitals: Vitals, figures: CallFigures, ops: OpsDesk, connections: Connections
+    ) -> None:
         self._registry = CollectorRegistry()
-        self._registry.register(Figures(services, vitals, figures, ops))
+        self._registry.register(Figures(services, vitals, figures, ops, connections))
 
     async def metrics(self, call: Call[None, None]) -> web.Response:
         """Prometheus' text format."""
@@ -34,8 +37,11 @@ class MetricsDesk:
 class Figures(Collector):
     """Reads everything at the moment of the scrape."""
 
-    def __init__(self, services: Services, vitals: Vitals, figures: CallFigures, ops: OpsDesk) -> None:
+    def __init__(
+        self, services: Services, vitals: Vitals, figures: CallFigures, ops: OpsDesk, connections: Connections
+    ) -> None:
         self._services = services
+        self._connections = connections
         self._vitals = vitals
         self._calls = figures
         self._ops = ops
@@ -50,6 +56,7 @@ class Figures(Collector):
         yield from self._store()
         yield from self._quality()
         yield self._http()
+        yield from self._sockets()
         yield from self._gateway()
 
     def _telemetry(self) -> Iterator[Metric]:
@@ -113,6 +120,12 @@ class Figures(Collector):
             method, route, status = key
             calls.add_metric((method, route, str(status)), count, self._calls.seconds[key])
         return calls
+
+    def _sockets(self) -> Iterator[Metric]:
+        connections = self._connections
+        yield _gauge("http_connections", "Open, live streams included.", connections.open)
+        yield _labelled("http_refused_connections", "That found no room.", "kind", connections.refused)
+        yield _counter("http_silent_connections", "Hung up on: no request came in time.", connections.no_head)
 
     def _gateway(self) -> Iterator[Metric]:
         """Every number that the gateway tells; a mapping of numbers becomes one metric with a label."""

@@ -38,7 +38,8 @@ INFO: Final = {
     "description": (
         "货车在途，家人守望：司机绑定车辆并分享给家人，家人看位置与报警，业户看自己的车队。\n\n"
         "时间为带时区的 RFC 3339；拒绝一律为 `application/problem+json`（RFC 9457），`code` 稳定可供程序判断，`detail` 是给人看的中文。"
-        "列表以 `limit`、`cursor` 翻页，`next` 为空即到末尾。未知的标识与别人的标识一样答 404。意外错误答 500 `internal`，并附请求编号。\n\n"
+        "列表以 `limit`、`cursor` 翻页，`next` 为空即到末尾。未知的标识与别人的标识一样答 404。意外错误答 500 `internal`，并附请求编号。"
+        "不成其为 HTTP 的请求（含超过 8 KiB 的请求行或请求头）答 400 `bad_request`，连接已满答 503 `unavailable`。\n\n"
         "*Families watch over truck drivers on the road. Times are RFC 3339, refusals are RFC 9457 problems with a stable "
         "`code`; unknown ids and other people's are both 404; a bug is a 500 `internal` that tells its request id only.*"
     ),

@@ -12,6 +12,7 @@ from aiohttp import web
 from msgspec import Meta
 
 from api.calls import JSON, Call
+from api.drive import DriveReport, LastDrive
 from api.health import (
     Alive,
     ClockView,
@@ -33,6 +34,7 @@ from api.ports import Services
 from api.views import time_text
 from api.vitals import Vitals
 from domain.certificates import CHINA_TIME
+from domain.errors import OpsKeyInvalid
 from domain.quality import Outcome
 from persistence.store import StoreError
 
@@ -61,6 +63,7 @@ class OpsDesk:
         self._store_answers = True
         self._looked_at = float("-inf")
         self._mailboxes = Mailboxes(0, 0)
+        self._drive = LastDrive()
 
     async def healthz(self, call: Call[None, None]) -> Alive:
         """Answering is the answer."""
@@ -80,6 +83,15 @@ class OpsDesk:
         assert self._services.advance is not None
         await self._services.advance(call.body.advance_s)
         return self._clock()
+
+    async def drive(self, call: Call[DriveReport, None]) -> None:
+        """A simulator tells how its drive goes; ``/health`` and the control room show it for 15 seconds.
+
+        A courtesy that proves nothing. Always needs the key: a service without one refuses.
+        """
+        if not self._services.ops_key:
+            raise OpsKeyInvalid(configured=False)
+        self._drive.take(call.body, monotonic())
 
     async def reasons(self) -> list[str]:
         """Why the service is not ready; empty when it is."""
@@ -126,6 +138,7 @@ class OpsDesk:
             event_loop=LoopView(vitals.loop_lag_s, vitals.worst_loop_lag_s),
             gateway=dict(services.gateway_stats()),
             data_quality=self.data_quality(),
+            drive=self._drive.seen(monotonic()),
         )
 
     def data_quality(self) -> DataQuality:

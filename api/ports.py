@@ -12,10 +12,12 @@ from actors.supervisor import Supervisor
 from actors.vehicle import Fleet
 from actors.watch_log import WatchLog
 from api.attempts import AttemptLimits
+from api.connections import ConnectionLimits
 from api.event_stream import StreamLimits
 from api.identity import IdentityProvider, RealNames
 from api.pages import Pages
 from api.passwords import Passwords
+from api.proxies import Proxies
 from api.terms import Terms
 from domain.places import Place
 from domain.registry import Business, RegisteredPerson, RegisteredVehicle
@@ -139,8 +141,9 @@ class Services:
     pages: Pages = field(default_factory=Pages)
     attempt_limits: AttemptLimits = field(default_factory=AttemptLimits)
     stream_limits: StreamLimits = field(default_factory=StreamLimits)
-    proxies: int = 0
-    """How many reverse proxies of ours stand in front of the service."""
+    proxies: Proxies = field(default_factory=Proxies)
+    """Of ours, in front of the service."""
+    connection_limits: ConnectionLimits = field(default_factory=ConnectionLimits)
     feed_key: str = field(default="", repr=False)
     ops_key: str = field(default="", repr=False)
     is_draining: Callable[[], bool] = lambda: False

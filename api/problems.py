@@ -128,6 +128,7 @@ KINDS: Final[Mapping[type[Exception], Kind]] = {
 INTERNAL: Final = Kind(500, "internal", "系统错误", "系统出错了，请稍后再试；如需帮助，请提供请求编号。")
 
 HTTP_KINDS: Final[Mapping[int, Kind]] = {
+    400: Kind(400, "bad_request", "无法识别的请求", "收到的不是完整的 HTTP 请求，或请求行、请求头超过 8 KiB。"),
     404: KINDS[NotFound],
     405: Kind(405, "method_not_allowed", "不支持的请求方法", "此地址不支持这种请求方法。"),
     408: Kind(408, "request_timeout", "上传超时", "内容没有在规定时间内传完，请重试。"),
@@ -202,6 +203,11 @@ def response_to_http(error: web.HTTPException) -> web.Response:
     kind = known or Kind(error.status, f"http_{error.status}", HTTPStatus(error.status).phrase, "请求无法处理。")
     headers = {"Allow": error.headers["Allow"]} if "Allow" in error.headers else {}
     return _response(problem_of(kind, kind.detail), headers)
+
+
+def response_as(kind: Kind) -> web.Response:
+    """The answer to what never became a call."""
+    return _response(problem_of(kind, kind.detail), {})
 
 
 def _response(problem: Problem, headers: Mapping[str, str]) -> web.Response:

@@ -9,7 +9,7 @@ from api.attempts import Gates
 from api.audit_list import AuditPage
 from api.calls import Auth, Route
 from api.docs_page import DocumentDesk
-from api.edge import CallFigures
+from api.drive import DriveReport
 from api.health import Alive, ClockView, Health, Readiness
 from api.live_routes import LiveSide
 from api.me import AuditQuery, Certificates, Me, MeDesk
@@ -24,7 +24,6 @@ from api.share_view import ShareViews
 from api.side_routes import side_routes
 from api.sign_in import SignedIn, SignIn, SignInDesk, TermsAnswer
 from api.telemetry import CONTENT_TYPE, TelemetryDesk
-from api.vitals import Vitals
 from domain.errors import (
     CodeRefused,
     ProviderUnavailable,
@@ -43,8 +42,7 @@ def table(
     sessions: Sessions,
     gates: Gates,
     ops: OpsDesk,
-    vitals: Vitals,
-    figures: CallFigures,
+    metrics: MetricsDesk,
     live: LiveSide,
 ) -> tuple[Route, ...]:
     """Every call that this application answers."""
@@ -54,7 +52,7 @@ def table(
         *side_routes(services, gates=gates, views=ShareViews(services, people)),
         *live.routes(),
         *_telemetry(TelemetryDesk(services.feed)),
-        *_operations(ops, MetricsDesk(services, vitals, figures, ops)),
+        *_operations(ops, metrics),
         *_documents(DocumentDesk(services.version)),
         *_pages(ConfigDesk(services.pages, identity=services.identity.name, version=services.version)),
         *(_clock(ops) if services.advance is not None else ()),
@@ -127,6 +125,15 @@ def _operations(desk: OpsDesk, metrics: MetricsDesk) -> tuple[Route, ...]:
         Route("GET", "/healthz", desk.healthz, "进程存活", answer=Alive),
         Route("GET", "/readyz", desk.readyz, "可以接收请求", answer=Readiness, others=((503, Readiness),)),
         Route("GET", "/health", desk.health, "运行状况", auth=Auth.OPS_KEY, answer=Health),
+        Route(
+            "PUT",
+            "/api/v1/ops/drive",
+            desk.drive,
+            "模拟器报告行驶情况",
+            auth=Auth.OPS_KEY,
+            body=DriveReport,
+            status=204,
+        ),
         Route(
             "GET",
             "/metrics",

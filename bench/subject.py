@@ -26,7 +26,7 @@ class Service(Server):
         place = ("--store", f"sqlite:{store}")
         subprocess.run(python("run.py", "import", str(lines), *place), cwd=ROOT, stdout=subprocess.DEVNULL, check=True)
         ports = ("--http", "127.0.0.1:0", "--jt808", "127.0.0.1:0")
-        environment = {"FEED_KEY": FEED_KEY, "PATH": os.defpath}
+        environment = {"FEED_KEY": FEED_KEY, "PATH": os.defpath, "SHOUWANG_HTTP_CONNECTIONS_PER_ADDRESS": "100000"}
         super().__init__(python("run.py", "serve", *ports, *place), environment=environment)
 
 

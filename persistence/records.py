@@ -17,6 +17,8 @@ from persistence.store import StoreFormatError
 
 T = TypeVar("T")
 
+FORMAT: Final = 2
+"""Of a store as a whole, whichever it is: how older ones are brought up to it stands in ``sqlite_steps``, ``redis_steps``."""
 BATCH_VERSION: Final = 1
 
 _ENCODER: Final = msgspec.msgpack.Encoder()

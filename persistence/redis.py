@@ -26,6 +26,7 @@ from persistence.redis_layout import (
 )
 from persistence.redis_lease import LEASE_S, Lease
 from persistence.redis_link import ANSWER_S, Command, Link, Word
+from persistence.redis_primary import Primary
 from persistence.redis_scripts import FIND, Script
 from persistence.redis_writer import GroupWriter
 from persistence.stats import StoreStats
@@ -46,8 +47,10 @@ class RedisStore:
     def __init__(self, address: RedisAddress, *, answer_s: float, lease_s: float) -> None:
         self.name = address.name
         self._keys = Keys(address.prefix)
-        self._writing = Link(address, connections=1, answer_s=answer_s)
-        self._reading = Link(address, connections=READERS, answer_s=answer_s)
+        self._replicas = address.replicas
+        primary = Primary(address)
+        self._writing = Link(primary, address.name, connections=1, answer_s=answer_s, replicas=address.replicas)
+        self._reading = Link(primary, address.name, connections=READERS, answer_s=answer_s)
         self._writer = GroupWriter(self._writing, address.prefix, address.name)
         self._lease = Lease(self._writing, address.prefix, address.name, lease_s=lease_s)
         self._reads = 0
@@ -174,7 +177,7 @@ class RedisStore:
         """See ``Store.secret``."""
         secrets = self._keys.secrets
         made = ("HSETNX", secrets, name, token_bytes(SECRET_BYTES))
-        return bytes((await self._read(made, ("HGET", secrets, name)))[1])
+        return bytes((await self._writing.ask(made, ("HGET", secrets, name)))[1])
 
     async def close(self) -> None:
         """See ``Store.close``."""
@@ -202,6 +205,7 @@ class RedisStore:
     async def _read(self, *commands: Command) -> list[Any]:
         self._enter()
         try:
+            await self._be_sure()
             return await self._reading.ask(*commands)
         except StoreUnavailable:
             self._writer.times.failed()
@@ -212,12 +216,18 @@ class RedisStore:
     async def _run(self, script: Script, keys: Sequence[str], *words: Word) -> Any:
         self._enter()
         try:
+            await self._be_sure()
             return await self._reading.run(script, keys, *words)
         except StoreUnavailable:
             self._writer.times.failed()
             raise
         finally:
             self._reads -= 1
+
+    async def _be_sure(self) -> None:
+        """What was written in doubt may be in a primary that is about to be none: nobody may read it before replicas have it."""
+        if self._replicas and self._writer.is_in_doubt:
+            await self._writer.do("touch")
 
     def _enter(self) -> None:
         if self._closed:

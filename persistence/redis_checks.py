@@ -8,9 +8,10 @@ from collections.abc import Mapping
 from typing import Final
 
 from persistence.redis_address import NO_AOF, RedisAddress
-from persistence.redis_layout import APPLICATION, FORMAT
+from persistence.redis_layout import APPLICATION, FORMAT, MOVING_IN, Keys
 from persistence.redis_link import Link
 from persistence.redis_scripts import FORMAT_OF
+from persistence.redis_steps import STEPS, migrate
 from persistence.store import StoreFormatError, StoreUnavailable
 
 log = logging.getLogger(__name__)
@@ -19,8 +20,12 @@ OLDEST_VERSION: Final = (7, 0)
 CONFIGURE: Final = "in its configuration, or at once with `redis-cli config set`"
 
 
-async def verify(link: Link, address: RedisAddress) -> None:
-    """Raises ``StoreUnavailable`` or ``StoreFormatError``, saying what to do; a lesser promise is a warning in the log."""
+async def verify(link: Link, address: RedisAddress, *, to_move_in: bool = False) -> None:
+    """Raises ``StoreUnavailable`` or ``StoreFormatError``, saying what to do; a lesser promise is a warning in the log.
+
+    A store of an older format is brought up to ours. One that is half moved in is refused, unless it is opened
+    ``to_move_in``.
+    """
     server = await _server(link)
     _verify_version(server, address)
     _verify_memory(server, address)
@@ -34,6 +39,11 @@ async def verify(link: Link, address: RedisAddress) -> None:
     else:
         await _verify_fsync(link, address)
     await _verify_format(link, address)
+    if not to_move_in and (await link.ask(("HEXISTS", Keys(address.prefix).meta, MOVING_IN)))[0]:
+        raise StoreFormatError(
+            f"store {address.name}: moving into it was not finished: run `run.py import --facts FILE` into it again, which "
+            "starts over, or choose another ?prefix="
+        )
 
 
 async def _server(link: Link) -> Mapping[str, str]:
@@ -94,8 +104,10 @@ async def _verify_format(link: Link, address: RedisAddress) -> None:
             f"store {address.name} has format {found}, this program knows {FORMAT}: start the newer program, "
             "or choose another ?prefix="
         )
-    if int(found) < FORMAT:
+    if int(found) < FORMAT and int(found) not in STEPS:
         raise StoreFormatError(
             f"store {address.name} has format {found}, older than any that this program reads ({FORMAT}): "
             "restore a newer backup, or choose another ?prefix="
         )
+    if int(found) < FORMAT:
+        await migrate(link, address, int(found))

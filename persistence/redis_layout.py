@@ -21,10 +21,13 @@ from typing import Final
 
 import msgspec
 
+from persistence import records
 from persistence.cursors import Position
 from persistence.store import Document, IndexEntry
 
-FORMAT: Final = 1
+FORMAT: Final = records.FORMAT
+MOVING_IN: Final = "moving_in"
+"""In ``meta`` while somebody is moving in."""
 APPLICATION: Final = "shouwang"
 
 # A NUL inside a text becomes NUL 2, so that the end sorts before whatever could follow it, and all of it stays Unicode.
@@ -34,17 +37,19 @@ _ESCAPED_NUL: Final = "\0\2"
 _BEYOND: Final = b"\0\2"
 _HEAD: Final = Struct(">II")
 _ENCODER: Final = msgspec.msgpack.Encoder()
+_ENTRIES: Final = msgspec.msgpack.Decoder(list[str])
 
 
 class Keys:
     """The names of the keys of one database of ours."""
 
-    __slots__ = ("lease", "log", "meta", "prefix", "secrets", "watermarks")
+    __slots__ = ("fence", "lease", "log", "meta", "prefix", "secrets", "watermarks")
 
     def __init__(self, prefix: str) -> None:
         self.prefix = prefix
         self.log = f"{prefix}:log"
         self.meta = f"{prefix}:meta"
+        self.fence = f"{prefix}:fence"
         self.lease = f"{prefix}:lease"
         self.secrets = f"{prefix}:secrets"
         self.watermarks = f"{prefix}:watermarks"
@@ -60,6 +65,9 @@ class Keys:
     def states(self, partition: int) -> str:
         return f"{self.prefix}:states:{partition}"
 
+    def writer(self, writer_id: str) -> str:
+        return f"{self.prefix}:writer:{writer_id}"
+
 
 def _word(name: str) -> str:
     if ":" in name:
@@ -74,6 +82,22 @@ def document_of(key: str, value: bytes) -> Document:
     """A document as it stands in its hash."""
     version, entries_bytes = _HEAD.unpack_from(value)
     return Document(key, value[_HEAD.size + entries_bytes :], version)
+
+
+def entries_of(value: bytes) -> list[IndexEntry]:
+    """The index entries of a document as it stands in its hash."""
+    _, entries_bytes = _HEAD.unpack_from(value)
+    if not entries_bytes:
+        return []
+    flat = _ENTRIES.decode(value[_HEAD.size : _HEAD.size + entries_bytes])
+    return [
+        IndexEntry(index, *member_parts(stem.encode())[:2]) for index, stem in zip(flat[::2], flat[1::2], strict=True)
+    ]
+
+
+def pack_document(record: bytes, entries: bytes, version: int) -> bytes:
+    """A document as it stands in its hash; ``entries`` from ``pack_entries``."""
+    return _HEAD.pack(version, len(entries)) + entries + record
 
 
 def pack_entries(entries: Iterable[IndexEntry]) -> bytes:

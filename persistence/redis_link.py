@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Sequence
 from typing import Any, Final
 
@@ -21,7 +22,7 @@ from redis.exceptions import (
 )
 from redis.exceptions import ConnectionError as RedisConnectionError
 
-from persistence.redis_address import RedisAddress
+from persistence.redis_primary import Primary
 from persistence.redis_scripts import Script
 from persistence.store import StoreUnavailable
 
@@ -29,18 +30,37 @@ ANSWER_S: Final = 2.0
 """How long anything may take, connecting and trying again included."""
 PAUSE_S: Final = 0.05
 """Between two tries."""
+WAIT_SHARE: Final = 0.25
+"""How much of the time replicas may take; then it may be that the primary is none any more, and is looked for."""
+
+_NO_RIGHT: Final = re.compile("^NOAUTH|user executing the script can't")
 
 Word = str | bytes | int
 Command = tuple[Word, ...]
 
 
+class Refused(StoreUnavailable):
+    """Redis has answered that it does not: nothing was done, beyond doubt."""
+
+
+class _TooFewReplicas(RedisConnectionError):
+    """It is written, and not yet where it must be before anybody may count on it."""
+
+
 class Link:
     """Up to so many connections to one Redis. What is asked through it may be asked twice: it must not matter."""
 
-    def __init__(self, address: RedisAddress, *, connections: int, answer_s: float = ANSWER_S) -> None:
+    def __init__(
+        self, primary: Primary, name: str, *, connections: int, answer_s: float = ANSWER_S, replicas: int = 0
+    ) -> None:
+        """``replicas``: how many must have all that stands in the primary before an answer counts as one."""
         self.answer_s = answer_s
-        self._address = address
-        self._idle: list[Connection] = []
+        self._primary = primary
+        self._name = name
+        self._replicas = replicas
+        self._wait = _packed(("WAIT", replicas, int(answer_s * 1_000 * WAIT_SHARE))) if replicas else b""
+        self._idle: list[tuple[int, Connection]] = []
+        """Each with the primary's generation."""
         self._connections = connections
         self._slots = asyncio.Semaphore(connections)
         self._is_away = False
@@ -54,7 +74,7 @@ class Link:
         answers = await self._ask(commands, deadline)
         for answer in answers:
             if isinstance(answer, ResponseError):
-                raise self.unavailable(answer) from answer
+                raise Refused(self._told(answer)) from answer
         return answers
 
     async def run(self, script: Script, keys: Sequence[str], *words: Word, deadline: float | None = None) -> Any:
@@ -63,7 +83,7 @@ class Link:
         if isinstance(answer, NoScriptError):
             answer = (await self._ask([("EVAL", script.text, len(keys), *keys, *words)], deadline))[0]
         if isinstance(answer, ResponseError):
-            raise self.unavailable(answer) from answer
+            raise Refused(self._told(answer)) from answer
         return answer
 
     async def close(self) -> None:
@@ -71,36 +91,40 @@ class Link:
         for _ in range(self._connections):
             await self._slots.acquire()
         while self._idle:
-            connection = self._idle.pop()
+            _, connection = self._idle.pop()
             try:
                 async with asyncio.timeout(self.answer_s):
                     await connection.disconnect()
             except (TimeoutError, OSError, RedisError):
                 pass
 
-    def unavailable(self, error: Exception) -> StoreUnavailable:
+    def _told(self, error: Exception) -> str:
         """What went wrong, in words that say what to do."""
-        return StoreUnavailable(f"store {self._address.name}: {_cause(error)} ({str(error) or type(error).__name__})")
+        return f"store {self._name}: {_cause(error)} ({str(error) or type(error).__name__})"
 
     async def _ask(self, commands: Sequence[Command], deadline: float | None) -> list[Any]:
         if deadline is None:
             deadline = asyncio.get_running_loop().time() + self.answer_s
-        packed = b"".join(_packed(command) for command in commands)
+        packed = b"".join(_packed(command) for command in commands) + self._wait
         lost: list[Exception] = []
         try:
             async with asyncio.timeout_at(deadline), self._slots:
                 answers = await self._try(packed, len(commands), lost)
         except TimeoutError:
             self._is_away = True
+            await self._drop_idle()  # whom we ask next may be another
             if lost:
-                raise self.unavailable(lost[0]) from lost[0]
+                raise StoreUnavailable(self._told(lost[0])) from lost[0]
             raise StoreUnavailable(
-                f"store {self._address.name}: no answer within {self.answer_s:g} s: is it stopped, or too busy?"
+                f"store {self._name}: no answer within {self.answer_s:g} s: is it stopped, or too busy?"
             ) from None
         except (RedisError, OSError) as error:
             self._is_away = True
-            raise self.unavailable(error) from error
+            raise StoreUnavailable(self._told(error)) from error
         self._is_away = False
+        for answer in answers:
+            if lost and isinstance(answer, ResponseError) and not isinstance(answer, NoScriptError):
+                raise StoreUnavailable(self._told(answer)) from answer  # now; but an earlier try may have been done
         return answers
 
     async def _try(self, packed: bytes, commands: int, lost: list[Exception]) -> list[Any]:
@@ -119,18 +143,29 @@ class Link:
 
     async def _drop_idle(self) -> None:
         while self._idle:
-            await self._idle.pop().disconnect(nowait=True)
+            await self._idle.pop()[1].disconnect(nowait=True)
 
     async def _exchange(self, packed: bytes, commands: int) -> list[Any]:
-        connection = self._idle.pop() if self._idle else self._address.connection()
+        generation, connection = await self._connection()
         try:
             await connection.send_packed_command(packed, check_health=False)
             answers = [await _answer(connection) for _ in range(commands)]
+            have = await connection.read_response() if self._replicas else 0
         except BaseException:
             await connection.disconnect(nowait=True)  # or the next one would read our answers
             raise
-        self._idle.append(connection)
+        self._idle.append((generation, connection))
+        if have < self._replicas and not any(isinstance(answer, ResponseError) for answer in answers):
+            raise _TooFewReplicas(f"{have} of {self._replicas}")
         return answers
+
+    async def _connection(self) -> tuple[int, Connection]:
+        while self._idle:
+            generation, connection = self._idle.pop()
+            if generation == self._primary.generation:
+                return generation, connection
+            await connection.disconnect(nowait=True)
+        return await self._primary.connect()
 
 
 def _packed(command: Command) -> bytes:
@@ -150,13 +185,15 @@ async def _answer(connection: Connection) -> Any:
 
 def _cause(error: Exception) -> str:
     text = str(error)
+    if isinstance(error, _TooFewReplicas) or text.startswith("NOREPLICAS"):
+        return "too few of its replicas follow: are they running, and connected to it?"
     if isinstance(error, OutOfMemoryError):
         return "its memory is full: raise maxmemory, or keep telemetry for fewer days"
     if isinstance(error, ReadOnlyError):
         return "it is a replica and can't be written to: name the primary"
     if isinstance(error, BusyLoadingError):
         return "it is still reading its data from the disk: try again in a moment"
-    if isinstance(error, AuthenticationError | AuthorizationError | NoPermissionError) or text.startswith("NOAUTH"):
+    if isinstance(error, AuthenticationError | AuthorizationError | NoPermissionError) or _NO_RIGHT.search(text):
         return "it refuses this user: are name, password and rights as they should be?"
     if text.startswith("MISCONF"):
         return "it can't write to its disk: is that full?"

@@ -15,7 +15,7 @@ from secrets import token_hex
 from time import perf_counter
 from typing import Any, Final
 
-from persistence.redis_link import Link, Word
+from persistence.redis_link import Link, Refused, Word
 from persistence.redis_scripts import WRITE
 from persistence.stats import CommitTimes, StoreStats
 from persistence.store import StoreConflict, StoreUnavailable
@@ -44,6 +44,8 @@ class GroupWriter:
     def __init__(self, link: Link, prefix: str, name: str) -> None:
         self.fence = ""
         """Set for the one who serves alone: Redis then refuses its writes once another does."""
+        self.is_in_doubt = False
+        """Whether something was sent of which we don't know that it was done, and nothing was done for certain since."""
         self.times = CommitTimes()
         self._link = link
         self._prefix = prefix
@@ -108,12 +110,14 @@ class GroupWriter:
         try:
             results = await self._send(group)
         except StoreUnavailable as error:
+            self.is_in_doubt = self.is_in_doubt or not isinstance(error, Refused)
             # Those who queued meanwhile have waited as long, and for the same.
             self._fail([*group, *self._queue], error)
             self._queue.clear()
         except Exception as error:  # the writer's loop boundary: whoever waits must hear of it
             self._fail(group, StoreUnavailable(f"store {self._name}: {type(error).__name__}: {error}"))
         else:
+            self.is_in_doubt = False
             self.times.committed(jobs=len(group), took_s=perf_counter() - started_s)
             for job, result in zip(group, results, strict=True):
                 _settle(job, result)

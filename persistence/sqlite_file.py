@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import fcntl
+import logging
 import sqlite3
 from contextlib import closing
 from pathlib import Path
 from time import monotonic, sleep
 from typing import IO, Final
 
+from persistence import records
+from persistence.sqlite_steps import META, STEPS, migrate
 from persistence.store import StoreFormatError, StoreUnavailable
+
+log = logging.getLogger(__name__)
 
 APPLICATION_ID: Final = 0x50414E53
 """Stands in the header of every file of ours ("PANS")."""
-FORMAT: Final = 1
+FORMAT: Final = records.FORMAT
 BUSY_TIMEOUT_MS: Final = 10_000
 """How long one process waits for another's write (``run.py import`` beside a running service)."""
 _BUSY_PAUSE_S: Final = 0.01
@@ -33,15 +38,19 @@ _TABLES: Final = (
         PRIMARY KEY (partition, key)) WITHOUT ROWID""",
     "CREATE TABLE watermarks (partition INTEGER PRIMARY KEY, watermark INTEGER NOT NULL)",
     "CREATE TABLE secrets (name TEXT PRIMARY KEY, secret BLOB NOT NULL) WITHOUT ROWID",
+    META,
 )
 
 
-def prepare(path: Path) -> None:
-    """Makes the file and its folder if they are missing, and makes sure that it is ours and not newer than we are."""
+def prepare(path: Path, *, to_move_in: bool = False) -> None:
+    """Makes the file and its folder if they are missing, and makes sure that it is ours and of our format.
+
+    An older one is brought up to it. One that is half moved in is refused, unless it is opened ``to_move_in``.
+    """
     deadline_s = monotonic() + BUSY_TIMEOUT_MS / 1_000
     while True:
         try:
-            _prepare(path)
+            _prepare(path, to_move_in=to_move_in)
             return
         except OSError as error:
             raise StoreUnavailable(f"can't open the store {path}: {error.strerror}: choose another --store") from error
@@ -95,7 +104,7 @@ def _code(error: sqlite3.Error) -> int:
     return int(getattr(error, "sqlite_errorcode", 0)) & 0xFF
 
 
-def _prepare(path: Path) -> None:
+def _prepare(path: Path, *, to_move_in: bool) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     is_new = not path.exists()
     with closing(sqlite3.connect(path, isolation_level=None, timeout=BUSY_TIMEOUT_MS / 1_000)) as connection:
@@ -108,6 +117,13 @@ def _prepare(path: Path) -> None:
         connection.execute("COMMIT")
         if version == 0:
             _make_tables(connection, path)
+        elif version < FORMAT:
+            _bring_up(connection, path)
+        if not to_move_in and is_half_moved_in(connection):
+            raise StoreFormatError(
+                f"{path}: moving into it was not finished: run `run.py import --facts FILE --store sqlite:{path}` again, "
+                "which starts over, or choose another --store"
+            )
 
 
 def _connect(path: Path) -> sqlite3.Connection:
@@ -136,6 +152,12 @@ def _format_of(connection: sqlite3.Connection, path: Path) -> int:
     return version
 
 
+def require_ours(connection: sqlite3.Connection, path: Path) -> None:
+    """Raises ``StoreFormatError`` for what no program of ours up to this one wrote."""
+    if _format_of(connection, path) == 0:
+        raise StoreFormatError(f"{path} is no store of ours: it is empty")
+
+
 _COUNT_TABLES: Final = "SELECT count(*) FROM sqlite_master"
 
 
@@ -151,13 +173,31 @@ def _make_tables(connection: sqlite3.Connection, path: Path) -> None:
     connection.execute("COMMIT")
 
 
+def _bring_up(connection: sqlite3.Connection, path: Path) -> None:
+    with claim(path):  # a service of the older program must not go on with it
+        connection.execute("BEGIN IMMEDIATE")
+        version = _format_of(connection, path)
+        log.info("store %s: from format %d to %d", path, version, FORMAT)
+        migrate(connection, version, FORMAT, STEPS)
+        connection.execute("COMMIT")
+
+
+def is_half_moved_in(connection: sqlite3.Connection) -> bool:
+    """Whether a move into it has begun and not ended."""
+    return _number(connection, "SELECT count(*) FROM meta WHERE name = 'moving_in'") > 0
+
+
 def _number(connection: sqlite3.Connection, question: str) -> int:
     return int(connection.execute(question).fetchone()[0])
 
 
 def claim(path: Path) -> IO[bytes]:
     """A lock beside the file that the system lets go of with the process. Raises ``StoreUnavailable`` when it is held."""
-    lock = path.with_name(f"{path.name}.service-lock").open("ab")
+    file = path.with_name(f"{path.name}.service-lock")
+    try:
+        lock = file.open("ab")
+    except OSError as error:
+        raise StoreUnavailable(f"store {path}: can't open {file}: {error.strerror}: this user must write it") from error
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError:
@@ -166,3 +206,12 @@ def claim(path: Path) -> IO[bytes]:
             f"store {path}: another service is using it; stop that one, or name another store with --store"
         ) from None
     return lock
+
+
+def is_served(path: Path) -> bool:
+    """Whether a service is using it at this moment."""
+    try:
+        claim(path).close()
+    except StoreUnavailable:
+        return True
+    return False

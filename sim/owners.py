@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from datetime import datetime
 from typing import Final, NamedTuple, TypeVar
 
@@ -159,6 +159,15 @@ class Service:
         now = clock.now if isinstance(clock.now, float) else _unix(clock.now)
         return ClockReading(now, clock.speed, clock.virtual)
 
+    @property
+    def has_ops_key(self) -> bool:
+        """Whether it may speak to operators."""
+        return bool(self._ops_headers)
+
+    async def tell_drive(self, report: Mapping[str, object]) -> None:
+        """Shows operators how the drive goes; raises ServiceError, as an older service's 404 is."""
+        await self._call("PUT", "/api/v1/ops/drive", headers=self._ops_headers, form=report, tries=1)
+
     async def terms_version(self) -> str:
         """The version of the statement that a sign-in accepts."""
         return _decoded(await self._call("GET", "/api/v1/terms"), _Terms).version
@@ -201,7 +210,7 @@ class Service:
         *,
         headers: dict[str, str] | None = None,
         query: dict[str, str] | None = None,
-        form: dict[str, str] | None = None,
+        form: Mapping[str, object] | None = None,
         tries: int = _TRIES,
     ) -> bytes:
         """One answer's body; a service that is starting again or overloaded is asked some times more."""
@@ -224,7 +233,7 @@ class Service:
         raise ServiceError(f"{method} {self._url}{path} {trouble}")
 
     async def _once(
-        self, method: str, path: str, headers: dict[str, str], query: dict[str, str], form: dict[str, str] | None
+        self, method: str, path: str, headers: dict[str, str], query: dict[str, str], form: Mapping[str, object] | None
     ) -> tuple[int, bytes]:
         assert self._http is not None
         url = self._url + path

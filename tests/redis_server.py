@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import resource
 import signal
 import socket
 import subprocess
@@ -20,10 +21,11 @@ DURABLE: Final = ("--appendonly", "yes", "--appendfsync", "always", "--save", ""
 class RedisServer:
     """A ``redis-server`` whose data stay in ``folder``, whatever happens to the process."""
 
-    def __init__(self, folder: Path, *options: str) -> None:
+    def __init__(self, folder: Path, *options: str, configuration: Path | None = None) -> None:
         needs(PROGRAM)
         self._folder = folder
         self._options = options or DURABLE
+        self._configuration = [str(configuration)] if configuration else []
         self._process: subprocess.Popen[bytes] | None = None
         self.port = 0
         self.start()
@@ -58,16 +60,22 @@ class RedisServer:
         assert self._process is not None
         self._process.send_signal(signal.SIGCONT)
 
+    def may_write(self, yes: bool) -> None:
+        """Whether any of its files may grow."""
+        assert self._process is not None
+        limit = resource.RLIM_INFINITY if yes else 0
+        resource.prlimit(self._process.pid, resource.RLIMIT_FSIZE, (limit, resource.RLIM_INFINITY))
+
     def says(self, *words: str) -> bytes:
-        """The first kilobyte of its answer to a command, past the store."""
+        """What comes at once of its answer to a command, past the store."""
         return ask(self.port, *words)
 
     def _spawned(self, port: int) -> subprocess.Popen[bytes]:
         self._folder.mkdir(parents=True, exist_ok=True)
         place = ("--bind", "127.0.0.1", "--dir", str(self._folder), "--logfile", "redis.log")
-        return subprocess.Popen(
-            [PROGRAM, "--port", str(port), *place, *self._options], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL
-        )
+        command = [PROGRAM, *self._configuration, "--port", str(port), *place, *self._options]
+        # Signals stay as ours are: a file that may not grow is an error of a write then, and no end of the process.
+        return subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, restore_signals=False)
 
     def _is_ready(self, port: int, process: subprocess.Popen[bytes]) -> bool:
         deadline_s = time.monotonic() + READY_S
@@ -87,7 +95,7 @@ def ask(port: int, *words: str) -> bytes:
     with socket.create_connection(("127.0.0.1", port), timeout=5) as connection:
         parts = [f"${len(word.encode())}\r\n{word}\r\n" for word in words]
         connection.sendall(f"*{len(words)}\r\n{''.join(parts)}".encode())
-        return connection.recv(1024)
+        return connection.recv(65_536)
 
 
 def free_port() -> int:

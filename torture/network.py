@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from contextvars import Context, copy_context
 from random import Random
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Self
 
 if TYPE_CHECKING:
     from torture.loop import VirtualLoop
@@ -71,6 +72,13 @@ class _Socket:
 
     def setsockopt(self, *_: object) -> None:
         """There is no kernel to tell."""
+
+    @contextmanager
+    def dup(self) -> Iterator[Self]:
+        yield self
+
+    def listen(self, backlog: int) -> None:
+        """The same."""
 
 
 class Server:

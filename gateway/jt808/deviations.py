@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from time import monotonic
 from typing import Final
 
 KINDS: Final = (
@@ -31,6 +32,7 @@ KINDS: Final = (
     "version_flag_wrong",
 )
 _REMEMBERED: Final = 50_000
+_FORGOTTEN_AFTER_S: Final = 3600.0
 _log: Final = logging.getLogger(__name__)
 
 
@@ -41,9 +43,13 @@ def masked(terminal: str) -> str:
 
 
 class Deviations:
-    """Counts by kind; the memory of what was logged is emptied before it grows too big."""
+    """Counts by kind. What was logged is remembered up to a limit, and emptied once an hour at most.
+
+    So strangers who make up a number for each frame can't fill the log.
+    """
 
     def __init__(self) -> None:
+        self._emptied_at = monotonic()
         self._counts = dict.fromkeys(KINDS, 0)
         self._logged: set[tuple[str, str]] = set()
 
@@ -53,6 +59,9 @@ class Deviations:
         if (kind, terminal) in self._logged:
             return
         if len(self._logged) >= _REMEMBERED:
+            if monotonic() - self._emptied_at < _FORGOTTEN_AFTER_S:
+                return
+            self._emptied_at = monotonic()
             self._logged.clear()
         self._logged.add((kind, terminal))
         _log.info("terminal %s: %s", masked(terminal) or "unknown", kind)

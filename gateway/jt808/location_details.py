@@ -184,12 +184,14 @@ def _camera(value: bytes) -> CameraEvent:
 
 def _tyres(value: bytes) -> CameraEvent:
     alarm_id, state = _camera_head.unpack_from(value)[:2]
-    count_at = next(base - 1 for base in (41, 65) if _holds_tyres(value, base))
+    count_at = _tyre_count_at(value)
     return _event(value, 5, alarm_id, state, None, None, b"", count_at)._replace(tyres=value[count_at])
 
 
-def _holds_tyres(value: bytes, base: int) -> bool:
-    return base == 65 or len(value) - base in (9 * value[40], 10 * value[40])
+def _tyre_count_at(value: bytes) -> int:
+    """The label before it has 16 bytes, or 40 where the item is long enough and its count says so."""
+    is_short = len(value) < 65 or len(value) - 41 in (9 * value[40], 10 * value[40])
+    return 40 if is_short else 64
 
 
 def _blind_spot(value: bytes) -> CameraEvent:

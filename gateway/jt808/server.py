@@ -18,6 +18,8 @@ from gateway.jt808.ports import Ingest, Terminals
 from gateway.jt808.session import Session
 
 _BACKLOG: Final = 4096
+_ACCEPTED_A_TURN: Final = 1
+"""Where no descriptor is left, asyncio tries again in a second: as many times at once as it may accept in a turn."""
 _SWEPT_AT_ONCE: Final = 1000
 _ANSWER_TIMEOUT_S: Final = 15.0
 _REFUSALS: Final = ("bad_auth_code", "encrypted", "unauthenticated", "unknown_message", "unregistered")
@@ -83,10 +85,20 @@ class Gateway:
         """Listens; returns the port, which is a free one for 0."""
         loop = asyncio.get_running_loop()
         self.exchange.tick = loop.time()
-        self._server = await loop.create_server(lambda: Connection(self), host, port, backlog=_BACKLOG)
+        self._server = await loop.create_server(lambda: Connection(self), host, port, backlog=_ACCEPTED_A_TURN)
+        self._listen()
         self._sweeper = asyncio.create_task(self._sweep_for_ever(), name="jt808 sweeper")
         port_taken: int = self._server.sockets[0].getsockname()[1]
         return port_taken
+
+    def _listen(self) -> None:
+        """asyncio would let no more wait than it accepts in a turn. Again and again: so it does after a lack of descriptors."""
+        for listener in self._server.sockets if self._server else ():
+            try:
+                with listener.dup() as same:
+                    same.listen(_BACKLOG)
+            except OSError:
+                pass  # none left for this either
 
     async def stop(self, *, patience_s: float = 5.0) -> None:
         """Accepts and reads nothing more, lets what was taken in be acknowledged, then closes everything."""
@@ -160,6 +172,7 @@ class Gateway:
         while True:
             await asyncio.sleep(pause_s)
             self.exchange.tick = loop.time()
+            self._listen()
             for number, connection in enumerate(list(self.connections)):
                 self._sweep(connection, self.exchange.tick)
                 if number % _SWEPT_AT_ONCE == 0:

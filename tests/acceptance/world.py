@@ -20,8 +20,9 @@ from aiohttp import ClientSession, ClientTimeout, DummyCookieJar, TCPConnector
 
 from persistence.registry_import import Passwords, import_lines
 from persistence.store import Store
-from run import Service, open_store
+from run import Service
 from settings import Settings
+from stores import open_store
 from tests.acceptance.trucks import Truck
 from tests.api.conftest import CHEAP, START, mobile, phone, row
 from tests.api.watching import Reader

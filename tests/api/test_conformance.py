@@ -8,8 +8,10 @@ from typing import Any
 
 from openapi_schema_validator import OAS31Validator
 
+from tests.api.callers import OPS_KEY
 from tests.api.conftest import Service, citizen_id, key, mobile, person_line, plate, real_name, row
 from tests.api.drivers import bind_body, papers
+from tests.api.driving import DRIVE
 
 Headers = dict[str, str]
 API = "/api/v1"
@@ -74,6 +76,7 @@ async def test_the_answers_of_an_ordinary_day_are_as_described(service: Service)
     await reader.call("GET", f"{API}/openapi.json")
     await reader.call("POST", "/dev/clock", body={"advance_s": 1})
     await reader.call("DELETE", f"{API}/sessions/current", driver)
+    await operate(reader)
     everything = {told["operationId"] for path in reader.document["paths"].values() for told in path.values()}
     left_out = {name for name in everything if name.endswith("_live")} | {"post_telemetry"}
     assert everything - reader.seen == left_out
@@ -134,3 +137,11 @@ async def register(reader: Reader) -> None:
     newcomer = await reader.sign_in(kind="one_click", phone_code=f"sandbox:{mobile(13)}")
     body = {"real_name": real_name(13), "citizen_id": citizen_id(13), "phone_code": f"sandbox:{mobile(13)}"}
     await reader.call("POST", f"{API}/registration", newcomer, body)
+
+
+async def operate(reader: Reader) -> None:
+    """A simulator drives, and the operators see it."""
+    await reader.service.restart_with(ops_key=OPS_KEY)
+    headers = {"X-Ops-Key": OPS_KEY}
+    await reader.call("PUT", f"{API}/ops/drive", headers, DRIVE)
+    assert (await reader.call("GET", "/health", headers))["drive"] == DRIVE

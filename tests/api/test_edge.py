@@ -12,6 +12,7 @@ from aiohttp import web
 
 import domain.errors
 from api.problems import HTTP_KINDS, INTERNAL, KINDS, kind_of, response_to
+from api.proxies import Proxies, networks
 from domain.errors import DomainError, InvalidInput
 from tests.api.conftest import Service, problem
 
@@ -126,7 +127,7 @@ async def test_only_what_our_own_proxies_say_of_an_address_is_believed(
     service: Service, caplog: pytest.LogCaptureFixture, proxies: int, forwarded: str, masked: str
 ) -> None:
     caplog.set_level(logging.INFO)
-    await service.restart_with(proxies=proxies)
+    await service.restart_with(proxies=Proxies(proxies, networks("127.0.0.0/8")))
     await service.client.get("/healthz", headers={"X-Forwarded-For": forwarded})
     assert f" ms {masked} " in caplog.text
 

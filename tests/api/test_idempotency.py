@@ -16,6 +16,7 @@ from aiohttp.test_utils import TestClient, TestServer
 from actors.people import KEY_LIFETIME_S
 from api.app import Door, Guard
 from api.calls import Auth, Call, Route
+from api.connections import ConnectionLimits
 from api.edge import CallFigures, Edge
 from api.idempotency import KIND, Idempotency
 from api.identity import Sandbox
@@ -90,7 +91,7 @@ def shop_app(service: Service, shop: Shop) -> web.Application:
         services.registry_revision,
         terms_version=services.terms.version,
     )
-    door = Door(Guard(services, sessions), Idempotency(services.store, services.clock.now))
+    door = Door(Guard(services, sessions), Idempotency(services.store, services.clock.now), ConnectionLimits())
     app = web.Application(middlewares=[Edge(CallFigures()).around])
     for path, auth in (("/shop", Auth.SESSION), ("/other", Auth.SESSION), ("/market", Auth.NOTHING)):
         route = Route("POST", path, shop.sell, "", auth=auth, body=Order, answer=Sold, status=201, idempotent=True)

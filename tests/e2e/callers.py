@@ -93,6 +93,7 @@ class Answer(NamedTuple):
 
     status: int
     body: bytes
+    retry_after: str | None = None
 
     def holds(self, form: type[T]) -> T:
         assert 200 <= self.status < 300, (self.status, self.body)
@@ -107,7 +108,7 @@ def call(
     try:
         connection.request(method, path, body, dict(headers or {}))
         response = connection.getresponse()
-        return Answer(response.status, response.read())
+        return Answer(response.status, response.read(), response.getheader("Retry-After"))
     finally:
         connection.close()
 

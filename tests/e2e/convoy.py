@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from random import Random
 from typing import Final
 
@@ -32,11 +34,16 @@ class Knowledge:
     sent_emergencies: set[int] = field(default_factory=set)
     acknowledged_emergencies: set[int] = field(default_factory=set)
 
+    def true_answers(self, report_at: Callable[[int], Report]) -> list[tuple[int, tuple[int, int]] | None]:
+        """What may be told as the last fix: the newest acknowledged, or what was sent after it."""
+        reports = map(report_at, range(max(self.acknowledged, 0), self.sent + 1))
+        return [*([None] if self.acknowledged < 0 else []), *((each.fixed_at, each.place_e6) for each in reports)]
+
 
 class Convoy:
     """Trucks that drive in threads of their own; each report comes a second of its own clock after the one before."""
 
-    def __init__(self, trucks: int) -> None:
+    def __init__(self, trucks: int, *, chance: Random | None = None) -> None:
         self.knowledge = [Knowledge() for _ in range(trucks)]
         self.acknowledged = 0
         self._since = int(time.time()) - 300
@@ -44,18 +51,22 @@ class Convoy:
         self._counting = threading.Lock()
         self._kill_at = 0
         self._service: Process | None = None
-        self._chance = Random(20)
+        self._chance = chance or Random(20)
 
     def true_answers(self, index: int) -> list[tuple[int, tuple[int, int]] | None]:
-        """What may be told as the last fix: the newest acknowledged, or what was sent after it."""
-        known = self.knowledge[index]
-        reports = [self._report(index, second) for second in range(max(known.acknowledged, 0), known.sent + 1)]
-        return [*([None] if known.acknowledged < 0 else []), *((each.fixed_at, each.place_e6) for each in reports)]
+        """See ``Knowledge.true_answers``, of this truck."""
+        return self.knowledge[index].true_answers(partial(self._report, index))
 
     def drives_until_killed(self, serving: Serving) -> None:
         """The kill comes right after an acknowledgement, before anything else happens; after which one is chance."""
         self._service = serving.process
         self._kill_at = self.acknowledged + self._chance.randint(10, MOST_ACKNOWLEDGEMENTS)
+        self.drives(serving)
+        assert self.acknowledged >= self._kill_at, "hardly anything was acknowledged"
+        serving.process.is_killed()
+
+    def drives(self, serving: Serving) -> None:
+        """Until the service is gone."""
         threads = [
             threading.Thread(target=self._drives, args=(index, serving.jt808)) for index in range(len(self.knowledge))
         ]
@@ -63,8 +74,6 @@ class Convoy:
             thread.start()
         for thread in threads:
             thread.join(PATIENCE_S)
-        assert self.acknowledged >= self._kill_at, "hardly anything was acknowledged"
-        serving.process.is_killed()
 
     def _drives(self, index: int, jt808: str) -> None:
         known = self.knowledge[index]

@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Final, NamedTuple
@@ -70,6 +70,10 @@ class Process:
         return self._err.read_text("utf-8")
 
     @property
+    def pid(self) -> int:
+        return self._popen.pid
+
+    @property
     def is_over(self) -> bool:
         return self._popen.poll() is not None
 
@@ -126,20 +130,27 @@ class Yard:
     def store_name(self) -> str:
         return f"sqlite:{self.store}"
 
-    def starts(self, *arguments: str, **environment: str) -> Process:
-        command = [sys.executable, str(RUN), *arguments]
+    def starts(self, *arguments: str, below: Sequence[str] = (), **environment: str) -> Process:
+        """``below`` is a command that runs ours with less than we have: fewer rights, fewer descriptors."""
+        command = [*below, sys.executable, str(RUN), *arguments]
         process = Process(command, self.folder, str(len(self._processes)), _environment(environment))
         self._processes.append(process)
         return process
 
-    def runs(self, *arguments: str, **environment: str) -> Ended:
-        return self.starts(*arguments, **environment).ends()
+    def runs(self, *arguments: str, below: Sequence[str] = (), **environment: str) -> Ended:
+        return self.starts(*arguments, below=below, **environment).ends()
 
     def serves(
-        self, *options: str, http: str = ANY_PORT, jt808: str = ANY_PORT, store: str | None = None, **environment: str
+        self,
+        *options: str,
+        http: str = ANY_PORT,
+        jt808: str = ANY_PORT,
+        store: str | None = None,
+        below: Sequence[str] = (),
+        **environment: str,
     ) -> Serving:
         where = ("--http", http, "--jt808", jt808, "--store", store or self.store_name)
-        process = self.starts("serve", *where, *options, **environment)
+        process = self.starts("serve", *where, *options, below=below, **environment)
         assert until(lambda: process.is_over or process.out.endswith("\n")), "it never got ready"
         assert process.out.startswith("ready "), process.err
         ready = dict(part.split("=", 1) for part in process.out.split()[1:])

@@ -93,6 +93,21 @@ class Truck:
         """The answer's result."""
         return self._asks(self._terminal.says(ids.LOCATION, here.as_body()))
 
+    def sends(self, here: Report) -> int:
+        """Waits for nothing; the report's serial, for ``hears_of``."""
+        self._socket.sendall(self._terminal.says(ids.LOCATION, here.as_body()))
+        return (self._terminal.serial - 1) & 0xFFFF
+
+    def hears_of(self, serial: int, *, within_s: float) -> bool:
+        """Whether it is acknowledged in time."""
+        self._socket.settimeout(within_s)
+        try:
+            return self._answer_to(serial) == ids.RESULT_OK
+        except TimeoutError:
+            return False
+        finally:
+            self._socket.settimeout(TIMEOUT_S)
+
     def reports_in_a_batch(self, *places: Report) -> int:
         """The answer's result."""
         body = encode_batch([here.as_body() for here in places], type=BATCH_NORMAL)
@@ -101,6 +116,9 @@ class Truck:
     def _asks(self, frame: bytes) -> int:
         serial = (self._terminal.serial - 1) & 0xFFFF
         self._socket.sendall(frame)
+        return self._answer_to(serial)
+
+    def _answer_to(self, serial: int) -> int:
         while True:
             reply = Reply.decode(self._hears(ids.PLATFORM_REPLY).body)
             if reply.ack_serial == serial:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import signal
-import subprocess
 import sys
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
@@ -21,8 +20,7 @@ from persistence.redis_layout import FORMAT
 from persistence.redis_writer import MAX_JOBS_QUEUED
 from persistence.store import Checkpoint, IndexEntry, Put, Store, StoreConflict, StoreFormatError, StoreUnavailable
 from tests.persistence.cut_wire import CutWire
-from tests.programs import needs
-from tests.redis_server import DURABLE, RedisServer, free_port
+from tests.redis_server import RedisServer
 
 ROOT = Path(__file__).parents[2]
 ANSWER_S = 1.0
@@ -330,49 +328,6 @@ async def test_a_redis_that_is_too_old_is_refused() -> None:
         port = old.sockets[0].getsockname()[1]
         with pytest.raises(StoreUnavailable, match=r"6\.2\.14.*7\.0 or newer"):
             await opens(f"redis://127.0.0.1:{port}")
-
-
-async def test_a_password_is_asked_for_and_never_told(server: RedisServer) -> None:
-    server.says("CONFIG", "SET", "requirepass", "sesame street")
-    for wrong in ("", ":sesame@", "somebody:sesame@"):
-        with pytest.raises(StoreUnavailable, match="refuses this user") as refusal:
-            await opens(f"redis://{wrong}127.0.0.1:{server.port}/2")
-        assert "sesame" not in str(refusal.value)
-    store = await opened(f"redis://:sesame%20street@127.0.0.1:{server.port}/2")
-    assert store.name == f"redis://127.0.0.1:{server.port}/2"
-    await store.append(b"x")
-    await store.close()
-
-
-@pytest.fixture
-def certificate(tmp_path: Path) -> tuple[Path, Path]:
-    """Of localhost, by itself; and its key."""
-    needs("openssl")
-    certificate, key = tmp_path / "certificate.pem", tmp_path / "key.pem"
-    made = ("-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2")
-    names = ("-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost")
-    command = ["openssl", "req", *made, *names, "-out", str(certificate), "-keyout", str(key)]
-    subprocess.run(command, check=True, capture_output=True)
-    return certificate, key
-
-
-async def test_tls_is_spoken_with_whom_the_certificate_names_only(
-    certificate: tuple[Path, Path], tmp_path: Path
-) -> None:
-    port = free_port()
-    options = ("--tls-port", str(port), "--tls-auth-clients", "no")
-    files = ("--tls-cert-file", str(certificate[0]), "--tls-key-file", str(certificate[1]))
-    server = RedisServer(tmp_path / "redis", *DURABLE, *options, *files)
-    try:
-        store = await opened(f"rediss://localhost:{port}?ca={certificate[0]}")
-        assert store.name == f"rediss://localhost:{port}/0"
-        await store.append(b"x")
-        await store.close()
-        for refused in (f"rediss://localhost:{port}", f"rediss://127.0.0.1:{port}?ca={certificate[0]}"):
-            with pytest.raises(StoreUnavailable, match=r"(?i)certificate"):
-                await opens(refused)
-    finally:
-        server.kill()
 
 
 async def test_nobody_there_is_told_at_once() -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import resource
 import signal
 import sqlite3
@@ -129,18 +128,6 @@ async def test_a_file_where_a_folder_should_be_is_told(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("x")
     with pytest.raises(StoreUnavailable, match="choose another"):
         await SqliteStore.open(tmp_path / "file" / "store.db")
-
-
-@pytest.fixture
-def read_only_folder(tmp_path: Path) -> Path:
-    tmp_path.chmod(0o500)
-    return tmp_path
-
-
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
-async def test_a_read_only_folder_is_told(read_only_folder: Path) -> None:
-    with pytest.raises(StoreUnavailable):
-        await SqliteStore.open(read_only_folder / "store.db")
 
 
 async def test_a_newer_format_is_refused_and_left_alone(path: Path) -> None:

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable
 
 import pytest
 from playwright.sync_api import Locator, Page, expect
 
+from tests.api.driving import DRIVE
+from tests.e2e.callers import call
 from tests.web.conftest import Phones
 from tests.web.rig import EMERGENCY, OPS_KEY, Server, Truck
 
+SHOWN_MS = 25_000
+"""A drive is gone 15 s after its last report, and the picture comes every 2 s."""
 PICTURE = "() => [...document.querySelectorAll('.uplot canvas')].map(canvas => canvas.toDataURL()).join()"
 
 
@@ -89,6 +94,38 @@ def test_a_silent_service_is_told_and_its_return_needs_no_reload(room: Page, ser
     truck.report()
     expect(figure(room, "online")).to_have_text("1")
     assert room.evaluate("window.isTheSamePage") is True
+
+
+def tell_drive(server: Server) -> None:
+    headers = {"Content-Type": "application/json", "X-Ops-Key": OPS_KEY}
+    answer = call(server.http, "PUT", "/api/v1/ops/drive", body=json.dumps(DRIVE).encode(), headers=headers)
+    assert answer.status == 204, answer
+
+
+def test_a_simulator_s_drive_is_shown_while_it_reports(room: Page, phone: Phones, server: Server) -> None:
+    expect(status(room)).to_contain_text("正常")
+    panel = room.get_by_role("region", name="模拟场景")
+    expect(panel).to_have_count(0)
+    tell_drive(server)
+    for text in (
+        "dirty",
+        "种子 7",
+        "60 倍速",
+        "198 / 200",
+        "12,345 / 12,350",
+        "重复 617",
+        "something new 1",
+        "连接被拒 2",
+    ):
+        expect(panel).to_contain_text(text)
+    assert room.evaluate("[...document.querySelectorAll('.chart')].every(each => each.clientHeight > 100)")
+    small = phone(english=True)
+    small.goto("/ops")
+    small.get_by_label("Key").fill(OPS_KEY)
+    small.get_by_role("button", name="Enter").click()
+    expect(small.get_by_role("region", name="Scenario")).to_contain_text("bad checksums 240")
+    assert small.evaluate("document.documentElement.scrollWidth") <= 390
+    expect(panel).to_have_count(0, timeout=SHOWN_MS)
 
 
 def test_the_room_is_dark_until_somebody_wants_it_light_and_fits_a_phone(phone: Phones) -> None:

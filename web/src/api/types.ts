@@ -99,6 +99,11 @@ export interface OwnedMap { items: MapVehicle[]; clusters: MapCluster[]; vehicle
 export type ServiceStatus = "ok" | "degraded" | "failing";
 export interface ClockView { now: Instant; speed: number; virtual: boolean }
 export interface DeadLetter { at: Instant; actor: string; message: string; reason: string }
+/** What a simulator says of its own drive. */
+export interface Drive {
+  scenario: string; title: string; seed: number; vehicles: number; speedup: number; online: number; sent: number; acked: number;
+  resent: number; reconnects: number; stored: number; refused: number; misbehaved: Record<string, number>; errors: Record<string, number>; elapsed_s: number;
+}
 export interface Health {
   status: ServiceStatus; version: string; uptime_s: number; clock: ClockView;
   identity_provider: { name: string; notice: string };
@@ -116,6 +121,7 @@ export interface Health {
     online_rate: number | null; valid_fix_rate: number | null; track_completeness: number | null; drift_rate: number | null;
     outcomes: Record<string, number>; corrected_clocks: number; implausible_alarm_words: number; speeding_at_standstill: number; alerts_begun: number;
   };
+  drive: Drive | null;
 }
 /** Positions in 1e-5 degrees (WGS-84). Vehicles: id, longitude, latitude, course, online, alert. Clusters: longitude, latitude, vehicles, online, alerts. */
 export interface FleetPicture {

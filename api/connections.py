@@ -1,0 +1,189 @@
+"""Which connections may there be over HTTP, and how long may each take? What guards the sockets, before any call is read."""
+
+from __future__ import annotations
+
+import logging
+import socket
+import time
+from asyncio import BaseTransport, TimerHandle, Transport
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import Any, Final
+
+from aiohttp import web
+
+from api.attempts import network_of
+from api.edge import HEADERS
+from api.problems import HTTP_KINDS, INTERNAL, KINDS, response_as
+from domain.errors import Busy
+
+log = logging.getLogger(__name__)
+
+RETRY_AFTER_S: Final = 30
+TOLD_EVERY_S: Final = 60.0
+"""A flood makes one line of the log in so long."""
+_NOBODY: Final = ("", 0)
+
+
+@dataclass(frozen=True, slots=True)
+class ConnectionLimits:
+    """Seconds are real ones, whatever clock the rules run on."""
+
+    connections: int = 30_000
+    """In all, live streams included."""
+    connections_of_address: int = 2_000
+    """An IPv6 customer is one address. Does not count for our own proxies, through which everybody comes."""
+    head_s: float = 20.0
+    """From the connection to the end of its first request's head."""
+    body_s: float = 30.0
+    """So long may a request's body take."""
+    idle_s: float = 75.0
+    """From an answer to the end of the next head; longer than proxies keep their connections."""
+    stalled_s: float = 60.0
+    """So long may a client take nothing of what we send."""
+
+
+class Connections:
+    """Counts those that are open and those that found no room."""
+
+    def __init__(self, limits: ConnectionLimits, *, is_proxy: Callable[[str], bool]) -> None:
+        self.limits = limits
+        self.open = 0
+        self.refused = {"too_many": 0, "too_many_of_address": 0}
+        self.no_head = 0
+        """Those that never asked anything, and were hung up on."""
+        self._is_proxy = is_proxy
+        self._of_address: Counter[str] = Counter()
+        self._told_at = -TOLD_EVERY_S
+
+    def admit(self, address: str) -> str | None:
+        """Takes a place, to be given up by ``leave`` with what is returned; None when there is none."""
+        network = "" if self._is_proxy(address) else network_of(address)
+        if self.open >= self.limits.connections:
+            self._refuse("too_many")
+            return None
+        if network and self._of_address[network] >= self.limits.connections_of_address:
+            self._refuse("too_many_of_address")
+            return None
+        self.open += 1
+        if network:
+            self._of_address[network] += 1
+        return network
+
+    def leave(self, network: str) -> None:
+        self.open -= 1
+        if network:
+            self._of_address[network] -= 1
+            if not self._of_address[network]:
+                del self._of_address[network]
+
+    def _refuse(self, kind: str) -> None:
+        self.refused[kind] += 1
+        now = time.monotonic()
+        if now - self._told_at >= TOLD_EVERY_S:
+            self._told_at = now
+            log.warning("connections are refused: %s; so far %s", kind, self.refused)
+
+
+CONNECTIONS: Final = web.AppKey("connections", Connections)
+
+
+class GuardedRunner(web.AppRunner):
+    """Serves an application behind the limits of its ``CONNECTIONS``."""
+
+    async def _make_server(self) -> web.Server:
+        made = await super()._make_server()
+        return _Server(made.request_handler, self.app[CONNECTIONS], request_factory=made.request_factory)
+
+
+class _Server(web.Server):
+    def __init__(self, handler: Any, connections: Connections, *, request_factory: Any) -> None:
+        super().__init__(handler, request_factory=request_factory)
+        self._guard = connections
+
+    def __call__(self) -> web.RequestHandler:
+        idle_s = self._guard.limits.idle_s
+        return _Connection(self, self._guard, loop=self._loop, keepalive_timeout=idle_s, access_log=None)
+
+
+class _Connection(web.RequestHandler):
+    """aiohttp's, which hangs up on who is idle for too long, also in the midst of a later head; and what that leaves open."""
+
+    __slots__ = ("_connections", "_head_timer", "_network")
+
+    def __init__(self, server: web.Server, connections: Connections, **settings: Any) -> None:
+        super().__init__(server, **settings)
+        self._connections = connections
+        self._network: str | None = None
+        self._head_timer: TimerHandle | None = None
+
+    def connection_made(self, transport: BaseTransport) -> None:
+        """Lets it in, or says that there is no room."""
+        assert isinstance(transport, Transport)
+        limits = self._connections.limits
+        self._network = self._connections.admit((transport.get_extra_info("peername") or _NOBODY)[0])
+        if self._network is None:
+            self.force_close()
+            transport.write(_FULL)
+            transport.close()
+            return
+        _let_stall(transport.get_extra_info("socket"), limits.stalled_s)
+        super().connection_made(transport)
+        self._head_timer = self._loop.call_later(limits.head_s, self._expect_head)
+
+    def _expect_head(self) -> None:
+        if not self._request_count:
+            self._connections.no_head += 1
+            self.force_close()
+
+    def connection_lost(self, exc: BaseException | None) -> None:
+        """It has ended."""
+        if self._head_timer is not None:
+            self._head_timer.cancel()
+        if self._network is not None:
+            self._connections.leave(self._network)
+            self._network = None
+        super().connection_lost(exc)
+
+    def handle_error(
+        self, request: web.BaseRequest, status: int = 500, exc: BaseException | None = None, message: str | None = None
+    ) -> web.StreamResponse:
+        """What was no HTTP, or a failure outside of all handlers.
+
+        ``message`` and ``exc`` repeat what was sent, a token perhaps: neither answer nor log does.
+        """
+        if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+            log.error("a connection failed: %s", type(exc).__name__)
+        if request.writer.output_size > 0:
+            raise ConnectionError("the answer has begun")
+        response = response_as(HTTP_KINDS.get(status, INTERNAL))
+        response.headers.update(HEADERS)
+        response.force_close()
+        return response
+
+
+def _let_stall(connection: socket.socket | None, seconds: float) -> None:
+    """The kernel ends a connection whose other end takes nothing, or is gone, for so long."""
+    if connection is not None and hasattr(socket, "TCP_USER_TIMEOUT"):
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, int(seconds * 1000))
+
+
+def _full() -> bytes:
+    """The whole answer to a connection that finds no room, made once."""
+    response = response_as(KINDS[Busy])
+    body = response.body
+    assert isinstance(body, bytes)
+    headers = {
+        **HEADERS,
+        "Content-Type": response.headers["Content-Type"],
+        "Content-Length": str(len(body)),
+        "Retry-After": str(RETRY_AFTER_S),
+        "Connection": "close",
+    }
+    lines = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
+    return f"HTTP/1.1 503 Service Unavailable\r\n{lines}\r\n".encode("ascii") + body
+
+
+_FULL: Final = _full()

@@ -1,0 +1,93 @@
+"""What do operators see of a drive while it goes on?"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, suppress
+from typing import Final
+
+import msgspec
+
+from sim.counts import Counts
+from sim.owners import Service, ServiceError
+from sim.scenarios import Scenario
+
+PERIOD_S: Final = 2.0
+"""Real seconds between two reports."""
+PATIENCE_S: Final = 2.0
+"""For the service's answer."""
+MAX_KINDS: Final = 20
+MAX_KIND_CHARS: Final = 60
+"""The service takes no more of either."""
+
+
+class DriveReport(msgspec.Struct, frozen=True):
+    """The figures of a drive, as ``PUT /api/v1/ops/drive`` takes them."""
+
+    scenario: str
+    title: str
+    seed: int
+    vehicles: int
+    speedup: float
+    online: int
+    sent: int
+    acked: int
+    resent: int
+    reconnects: int
+    stored: int
+    refused: int
+    misbehaved: dict[str, int]
+    errors: dict[str, int]
+    elapsed_s: float
+
+
+def report_of(
+    scenario: Scenario, counts: Counts, *, seed: int, vehicles: int, speedup: float, elapsed_s: float
+) -> DriveReport:
+    """The figures as they are now."""
+    return DriveReport(
+        scenario=scenario.name,
+        title=scenario.title,
+        seed=seed,
+        vehicles=vehicles,
+        speedup=speedup,
+        online=counts.online,
+        sent=counts.sent,
+        acked=counts.acked,
+        resent=counts.resent,
+        reconnects=counts.reconnects,
+        stored=counts.stored,
+        refused=counts.refused,
+        misbehaved=_most(counts.misbehaved),
+        errors=_most(counts.errors),
+        elapsed_s=round(elapsed_s, 1),
+    )
+
+
+def _most(counter: Counter[str]) -> dict[str, int]:
+    return {kind[:MAX_KIND_CHARS]: count for kind, count in counter.most_common(MAX_KINDS)}
+
+
+@asynccontextmanager
+async def operators_told(service: Service, report: Callable[[], DriveReport]) -> AsyncIterator[None]:
+    """Tells them how the drive goes, as long as the block lasts; without their key, nothing."""
+    if not service.has_ops_key:
+        yield
+        return
+    telling = asyncio.create_task(_keep_telling(service, report))
+    try:
+        yield
+    finally:
+        telling.cancel()
+        await asyncio.gather(telling, return_exceptions=True)
+
+
+async def _keep_telling(service: Service, report: Callable[[], DriveReport]) -> None:
+    """A service that is away, too slow, older than this call or says no is told again later: no drive waits for its watchers."""
+    while True:
+        with suppress(ServiceError, TimeoutError):
+            async with asyncio.timeout(PATIENCE_S):
+                await service.tell_drive(msgspec.to_builtins(report()))
+        await asyncio.sleep(PERIOD_S)
