@@ -1,0 +1,8 @@
+"""What is attacked here? The same service over real HTTP as in the API's tests, and the processes of the end-to-end ones."""
+
+from __future__ import annotations
+
+from tests.api.conftest import service
+from tests.e2e.conftest import empty_yard, imported_store, yard
+
+__all__ = ["empty_yard", "imported_store", "service", "yard"]

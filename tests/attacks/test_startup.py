@@ -1,0 +1,71 @@
+"""Is a setting that would open a hole refused at the start, with a sentence that names it?"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import fields
+from pathlib import Path
+
+import pytest
+
+import limits
+from settings import PLAIN_NAMES, PREFIX, Settings, SettingsError, from_environment
+from tests.e2e.processes import Yard
+
+ROOT = Path(__file__).parents[2]
+WRONG = {
+    "half of WeChat": ({"WECHAT_APPID": "wx0123456789abcdef"}, "WECHAT_SECRET"),
+    "the other half": ({"WECHAT_SECRET": "a-secret-of-mine"}, "WECHAT_APPID"),
+    "no address": ({"SHOUWANG_PUBLIC_URL": "shouwang.example"}, "SHOUWANG_PUBLIC_URL"),
+    "another scheme": ({"SHOUWANG_PUBLIC_URL": "javascript://x"}, "SHOUWANG_PUBLIC_URL"),
+    "no host": ({"SHOUWANG_PUBLIC_URL": "https:///x"}, "SHOUWANG_PUBLIC_URL"),
+    "a fragment": ({"SHOUWANG_PUBLIC_URL": "https://x.cn/#a"}, "SHOUWANG_PUBLIC_URL"),
+    "a query": ({"SHOUWANG_PUBLIC_URL": "https://x.cn/?a"}, "SHOUWANG_PUBLIC_URL"),
+    "somebody's name": ({"SHOUWANG_PUBLIC_URL": "https://me:pw@x.cn"}, "SHOUWANG_PUBLIC_URL"),
+    "a blank": ({"SHOUWANG_PUBLIC_URL": "https://x.cn y"}, "SHOUWANG_PUBLIC_URL"),
+    "a line break": ({"SHOUWANG_PUBLIC_URL": "https://x.cn\n"}, "SHOUWANG_PUBLIC_URL"),
+    "no number": ({"SHOUWANG_HTTP_HEAD_S": "soon"}, "SHOUWANG_HTTP_HEAD_S"),
+    "less than nothing": ({"SHOUWANG_HTTP_CONNECTIONS": "-1"}, "SHOUWANG_HTTP_CONNECTIONS"),
+    "no number at all": ({"SHOUWANG_HTTP_IDLE_S": "nan"}, "SHOUWANG_HTTP_IDLE_S"),
+    "no network": ({"SHOUWANG_PROXY_NETWORKS": "10.0.0.0/8,nginx"}, "SHOUWANG_PROXY_NETWORKS"),
+}
+
+
+@pytest.mark.parametrize("name", WRONG)
+def test_it_is_refused_by_name(name: str) -> None:
+    environment, said = WRONG[name]
+    with pytest.raises(SettingsError, match=said) as refused:
+        limits.proxies(from_environment(environment))
+    assert "a-secret-of-mine" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    "address", ["https://x.cn", "http://10.0.0.1:8080", "https://x.cn/shouwang/", "http://[::1]:80", ""]
+)
+def test_an_address_that_links_can_begin_with_is_taken(address: str) -> None:
+    assert from_environment({"SHOUWANG_PUBLIC_URL": address}).public_url == address
+
+
+@pytest.mark.e2e
+@pytest.mark.parametrize("name", ["half of WeChat", "no network"])
+def test_the_process_ends_with_that_sentence(empty_yard: Yard, name: str) -> None:
+    environment, said = WRONG[name]
+    ended = empty_yard.runs("serve", "--http", "127.0.0.1:0", "--store", empty_yard.store_name, **environment)
+    assert ended.status == 2
+    assert "Traceback" not in ended.said
+    assert said in ended.err.splitlines()[-1]
+    assert not ended.out
+
+
+def test_every_setting_that_limits_stands_in_the_table() -> None:
+    """docs/limits.md tells each with its default."""
+    table = (ROOT / "docs" / "limits.md").read_text("utf-8")
+    told = dict(re.findall(r"^\| `(\w+)` \| ([^|]+?) \|", table, re.MULTILINE))
+    settings = Settings()
+    for knob in fields(Settings):
+        name = knob.name.upper() if knob.name.upper() in PLAIN_NAMES else PREFIX + knob.name.upper()
+        default = getattr(settings, knob.name)
+        if isinstance(default, int | float):
+            assert name in told, f"{name} is missing"
+            assert float(told[name].replace(",", "")) == default, name
+    assert set(told) <= {PREFIX + knob.name.upper() for knob in fields(Settings)}
