@@ -1,0 +1,7 @@
+"""What stands ready for every test that breaks something: a store with a fleet, and a place to run processes."""
+
+from __future__ import annotations
+
+from tests.e2e.conftest import empty_yard, imported_store, yard
+
+__all__ = ["empty_yard", "imported_store", "yard"]
