@@ -40,7 +40,7 @@ NOBODY: Final[Caller] = (None, "")
 def make_app(services: Services) -> web.Application:
     """The whole HTTP side; its small background tasks start and end with the application."""
     figures = CallFigures()
-    vitals = Vitals(services.ingest_stats)
+    vitals = Vitals(services.ingest_stats, services.store_stats)
     store, clock, registry, revision = services.store, services.clock, services.registry, services.registry_revision
     people = People(store, clock, registry, revision)
     sessions = Sessions(store, clock, registry, people, revision, terms_version=services.terms.version)

@@ -3,10 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from itertools import accumulate
 
 from aiohttp import web
 from prometheus_client import CollectorRegistry, generate_latest
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric, SummaryMetricFamily
+from prometheus_client.core import (
+    CounterMetricFamily,
+    GaugeMetricFamily,
+    HistogramMetricFamily,
+    Metric,
+    SummaryMetricFamily,
+)
 from prometheus_client.registry import Collector
 
 from actors.vehicle import KIND
@@ -15,7 +22,7 @@ from api.connections import Connections
 from api.edge import CallFigures
 from api.ops import OpsDesk
 from api.ports import Services
-from api.vitals import Vitals
+from api.vitals import LAG_BOUNDS_S, Vitals
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
@@ -89,7 +96,18 @@ class Figures(Collector):
         yield _gauge("timer_lateness_seconds", "Lateness of the last timer, on the system's clock.", agenda.lateness_s)
         yield _gauge("event_loop_lag_seconds", "How late the loop came round.", self._vitals.loop_lag_s)
         yield _gauge("event_loop_lag_worst_seconds", "The worst of the last 60 s.", self._vitals.worst_loop_lag_s)
+        yield self._loop_delays()
         yield _gauge("uptime_seconds", "Since the start.", self._vitals.uptime_s)
+
+    def _loop_delays(self) -> Metric:
+        vitals = self._vitals
+        bounds = [*map(str, LAG_BOUNDS_S), "+Inf"]
+        return HistogramMetricFamily(
+            "shouwang_event_loop_delay_seconds",
+            "How late the loop came round, looked at ten times a second.",
+            buckets=list(zip(bounds, accumulate(vitals.lags), strict=True)),
+            sum_value=vitals.lag_sum_s,
+        )
 
     def _store(self) -> Iterator[Metric]:
         stats = self._services.store_stats()

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+from bisect import bisect_left
 from collections import deque
 from collections.abc import Callable
 from time import monotonic
 from typing import Final, NamedTuple
 
-from api.ports import IngestFigures
+from api.ports import IngestFigures, StoreFigures
 
 TICK_S: Final = 0.1
 WINDOW_S: Final = 60.0
 FAILING_S: Final = 10.0
-"""So long after the last refused write the store counts as failing."""
+"""So long after the last refused write or read the store counts as failing."""
+LOOK_S: Final = 1.0
+"""Between two looks at the store's own figures, which cost more."""
+LAG_BOUNDS_S: Final = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0)
 
 
 class _Sample(NamedTuple):
@@ -24,15 +28,19 @@ class _Sample(NamedTuple):
 class Vitals:
     """Samples in real time; ``note`` is one sample."""
 
-    def __init__(self, stats: Callable[[], IngestFigures]) -> None:
+    def __init__(self, stats: Callable[[], IngestFigures], store: Callable[[], StoreFigures]) -> None:
         self.started_at = monotonic()
         self.loop_lag_s = 0.0
         """How late the loop came round at the last tick."""
+        self.lags = [0] * (len(LAG_BOUNDS_S) + 1)
+        """How many ticks were late by up to each bound, and by more; since the start."""
+        self.lag_sum_s = 0.0
         self._stats = stats
+        self._store = store
         self._lags: deque[float] = deque(maxlen=int(WINDOW_S / TICK_S))
         self._samples: deque[_Sample] = deque(maxlen=int(WINDOW_S / TICK_S) + 1)
-        self._failures = 0
-        self._failed_at = float("-inf")
+        self._failures = self._store_failures = 0
+        self._looked_at = self._failed_at = float("-inf")
 
     @property
     def worst_loop_lag_s(self) -> float:
@@ -56,10 +64,21 @@ class Vitals:
         """``at`` is monotonic seconds."""
         stats = self._stats()
         self.loop_lag_s = lag_s
+        self.lag_sum_s += lag_s
+        self.lags[bisect_left(LAG_BOUNDS_S, lag_s)] += 1
         self._lags.append(lag_s)
         self._samples.append(_Sample(at, stats.fixes))
         if stats.failed_batches > self._failures:
             self._failures, self._failed_at = stats.failed_batches, at
+        if at - self._looked_at >= LOOK_S:
+            self._look_at_store(at)
+
+    def _look_at_store(self, at: float) -> None:
+        """A full disk may refuse commands while no telemetry comes."""
+        self._looked_at = at
+        failures = self._store().failures
+        if failures > self._store_failures:
+            self._store_failures, self._failed_at = failures, at
 
     def fixes_per_s(self, window_s: float) -> float:
         """Over the last ``window_s`` (at most 60), or since the start when that is less."""
@@ -72,5 +91,5 @@ class Vitals:
 
     @property
     def store_refuses(self) -> bool:
-        """Fixes could not be stored a moment ago."""
+        """It failed a moment ago."""
         return bool(self._samples) and self._samples[-1].at - self._failed_at < FAILING_S

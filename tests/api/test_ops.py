@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 
 from actors.supervisor import DeadLetter
-from api.vitals import Vitals
+from api.vitals import LAG_BOUNDS_S, Vitals
 from gateway.ingest import IngestStats
+from persistence.stats import StoreStats
 from tests.api.conftest import START, Service, phone, plate, problem, row
 
 OPS = {"X-Ops-Key": "ops-key"}
@@ -120,6 +121,7 @@ async def test_metrics_are_prometheus_text(service: Service) -> None:
     assert posted in lines
     assert 'shouwang_http_request_seconds_count{method="",route="unmatched",status="404"} 1.0' in lines
     assert any(line.startswith("shouwang_event_loop_lag_seconds ") for line in lines)
+    assert any(line.startswith('shouwang_event_loop_delay_seconds_bucket{le="0.05"} ') for line in lines)
 
 
 # -- the virtual clock ------------------------------------------------------------------------------------------------
@@ -149,9 +151,13 @@ async def test_a_real_clock_has_no_such_path(service: Service) -> None:
 # -- vitals -----------------------------------------------------------------------------------------------------------
 
 
+def no_store(failures: int = 0) -> StoreStats:
+    return StoreStats(0, 0, failures, 0, 0.0, 0.0, 0.0)
+
+
 def test_rates_are_those_of_their_windows() -> None:
     stats = IngestStats()
-    vitals = Vitals(lambda: stats)
+    vitals = Vitals(lambda: stats, no_store)
     assert vitals.fixes_per_s(10.0) == 0.0
     for second in range(61):
         stats.fixes = second * 10 if second <= 50 else 500 + (second - 50) * 100
@@ -162,7 +168,7 @@ def test_rates_are_those_of_their_windows() -> None:
 
 def test_a_store_that_refused_a_write_is_remembered_for_ten_seconds() -> None:
     stats = IngestStats()
-    vitals = Vitals(lambda: stats)
+    vitals = Vitals(lambda: stats, no_store)
     vitals.note(0.0, lag_s=0.0)
     stats.failed_batches = 1
     vitals.note(1.0, lag_s=0.0)
@@ -171,8 +177,30 @@ def test_a_store_that_refused_a_write_is_remembered_for_ten_seconds() -> None:
     assert not vitals.store_refuses
 
 
+def test_a_store_that_fails_only_commands_is_noticed_too() -> None:
+    failures = 0
+    vitals = Vitals(IngestStats, lambda: no_store(failures))
+    vitals.note(0.0, lag_s=0.0)
+    failures = 1
+    vitals.note(0.5, lag_s=0.0)
+    assert not vitals.store_refuses
+    vitals.note(1.0, lag_s=0.0)
+    assert vitals.store_refuses
+    vitals.note(11.0, lag_s=0.0)
+    assert not vitals.store_refuses
+
+
+def test_every_delay_of_the_loop_is_counted_under_its_bound() -> None:
+    vitals = Vitals(IngestStats, no_store)
+    for tick, lag_s in enumerate((0.0, 0.05, 0.051, 5.0)):
+        vitals.note(float(tick), lag_s=lag_s)
+    counted = dict(zip((*LAG_BOUNDS_S, float("inf")), vitals.lags, strict=True))
+    assert {bound: count for bound, count in counted.items() if count} == {0.001: 1, 0.05: 1, 0.1: 1, float("inf"): 1}
+    assert vitals.lag_sum_s == pytest.approx(5.101)
+
+
 def test_the_worst_lag_stays_in_sight_for_a_minute() -> None:
-    vitals = Vitals(IngestStats)
+    vitals = Vitals(IngestStats, no_store)
     vitals.note(0.0, lag_s=0.5)
     for tick in range(1, 100):
         vitals.note(tick / 10, lag_s=0.001)
@@ -193,7 +221,7 @@ async def test_the_loop_is_measured_while_the_application_runs() -> None:
             measured.set()
         return IngestStats()
 
-    measuring = asyncio.create_task(Vitals(stats).run())
+    measuring = asyncio.create_task(Vitals(stats, no_store).run())
     await measured.wait()
     assert not measuring.done()
     measuring.cancel()
