@@ -14,8 +14,6 @@ from tests.e2e.callers import call
 from tests.web.conftest import Phones
 from tests.web.rig import EMERGENCY, OPS_KEY, Server, Truck
 
-SHOWN_MS = 25_000
-"""A drive is gone 15 s after its last report, and the picture comes every 2 s."""
 PICTURE = "() => [...document.querySelectorAll('.uplot canvas')].map(canvas => canvas.toDataURL()).join()"
 
 
@@ -125,7 +123,6 @@ def test_a_simulator_s_drive_is_shown_while_it_reports(room: Page, phone: Phones
     small.get_by_role("button", name="Enter").click()
     expect(small.get_by_role("region", name="Scenario")).to_contain_text("bad checksums 240")
     assert small.evaluate("document.documentElement.scrollWidth") <= 390
-    expect(panel).to_have_count(0, timeout=SHOWN_MS)
 
 
 def test_the_room_is_dark_until_somebody_wants_it_light_and_fits_a_phone(phone: Phones) -> None:
