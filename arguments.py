@@ -9,6 +9,10 @@ from pathlib import Path
 from settings import Settings, SettingsError, address, without_password
 
 
+class UsageError(Exception):
+    """What was asked for can't be done; the message says what to do instead."""
+
+
 def parser(settings: Settings) -> argparse.ArgumentParser:
     """The commands; defaults are the settings, which the environment may have changed."""
     top = argparse.ArgumentParser(

@@ -13,6 +13,7 @@ from pathlib import Path
 from secrets import token_urlsafe
 from typing import Final
 
+from arguments import UsageError
 from settings import Settings, address, environment_of_process
 from sim.household import Household, make_household
 from sim.main import SimOptions, run_sim
@@ -25,7 +26,7 @@ STORE: Final = f"sqlite:{FOLDER}/demo.db"
 LOG: Final = FOLDER / "demo-service.log"
 
 
-class DemoFailed(Exception):
+class DemoFailed(UsageError):
     """A part of the demo did not start; the message is what it said."""
 
 

@@ -45,8 +45,7 @@ from api.passwords import Passwords
 from api.ports import Services
 from api.terms import read_terms
 from api.wechat import WeChat
-from arguments import parser
-from demo import DemoFailed, demo, sim_options
+from arguments import UsageError, parser
 from domain.fix import Batch, Fix
 from domain.places import Places
 from domain.profile import DEFAULT_PROFILE
@@ -61,7 +60,6 @@ from persistence.registry import Registry
 from persistence.store import Store, StoreError, StoreUnavailable
 from process import LinesBehind, allow_many_sockets, log_to_stderr, relieve_garbage_collector
 from settings import Settings, SettingsError, address, from_environment
-from sim.main import run_sim
 from stores import COMMANDS, import_facts, open_store
 
 log = logging.getLogger("shouwang")
@@ -70,10 +68,6 @@ ACCESS_LOG: Final = logging.getLogger("api.access")
 VERSION: Final = "0.1.0"
 DIRECTORY_POLL_S: Final = 1.0
 GEOGRAPHY: Final = Path(__file__).parent / "geography"
-
-
-class UsageError(Exception):
-    """What was asked for can't be done; the message says what to do instead."""
 
 
 # -- serve ----------------------------------------------------------------------------------------------------------
@@ -436,6 +430,9 @@ def main(argv: Sequence[str] | None = None) -> int:
             case "export" | "backup" | "restore":
                 print(asyncio.run(COMMANDS[args.command](args.store, args.file)))
             case "sim":
+                from demo import sim_options
+                from sim.main import run_sim
+
                 return asyncio.run(run_sim(sim_options(settings, args)))
             case "torture":
                 from torture.main import Options, cores, torture
@@ -444,9 +441,11 @@ def main(argv: Sequence[str] | None = None) -> int:
                 jobs = args.jobs or cores()
                 return torture(Service, Options(args.seed, runs, args.minutes or 0.0, jobs, args.steps, args.mutants))
             case _:
+                from demo import demo
+
                 return asyncio.run(demo(settings, args, program=Path(__file__)))
         return 0
-    except (UsageError, DemoFailed, SettingsError, StoreError) as error:
+    except (UsageError, SettingsError, StoreError) as error:
         logging.shutdown()  # What was logged comes first: this is the last word.
         print(f"run.py: {error}", file=sys.stderr)
         return 2

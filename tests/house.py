@@ -37,7 +37,7 @@ WALLS: Final[Mapping[str, frozenset[str]]] = {
     "arguments": frozenset({"settings"}),
     "limits": frozenset({"settings", "api", "gateway.jt808.limits"}),
     "stores": frozenset({"persistence", "settings"}),
-    "demo": frozenset({"settings", "sim", "api.terms"}),
+    "demo": frozenset({"arguments", "settings", "sim", "api.terms"}),
 }
 """Room → what of ours it may import besides itself. ``run``, ``bench``, ``fuzz``, ``torture`` and ``tests`` may import any room; none, ``run``."""
 

@@ -15,6 +15,7 @@ import pytest
 import pytest_asyncio
 from aiohttp import ClientResponse
 
+from api.drive import DriveReport
 from tests.api.callers import CALLERS, furnished, known_id, stranger
 from tests.api.conftest import (
     START,
@@ -48,6 +49,7 @@ NO_IDS_IN_BODIES: Final = {
     "plate_color",
     "duration",
     "transport_cert_no",
+    *DriveReport.__struct_fields__,
 }
 """The same for bodies, and ``Reached.bodies``. (Papers and secrets are what R11 and R61 are about.)"""
 LEFT_OUT: Final = {

@@ -20,7 +20,7 @@ pytestmark = pytest.mark.e2e
 OWNER = business(SEED, 0)
 WHO = identity(SEED, 0)
 KEY = "feed-key-of-this-test"
-KILLS = 15
+KILLS = 6
 PACES = (("5", "30"), ("5", "0.05"), ("40", "30"))
 """How long a fix waits for company, in ms, and the seconds between two checkpoints."""
 
