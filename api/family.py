@@ -8,7 +8,7 @@ from typing import Final
 import msgspec
 from aiohttp import web
 
-from actors.people import BY_HOLDER, BY_VIEWER, DELEGATION, PERSON, SHARE
+from actors.people import BINDING, BY_HOLDER, BY_VIEWER, DELEGATION, PERSON, SHARE, check_repeat
 from actors.person import BindDelegated
 from actors.vehicle import VehicleView
 from api.accounts import natural_of, registered_of
@@ -155,13 +155,28 @@ class FamilyDesk:
         account, binding_id = natural_of(call.account), made_by(call.command_id)
         delegation = await self._held(call.http.match_info["id"], account.ids)
         proof = parsed_papers(call.body)
-        if not is_live(delegation, self._services.clock.now()) and delegation.binding_id != binding_id:
-            raise DelegationEnded
+        if not is_live(delegation, self._services.clock.now()):
+            return self._view(await self._bound_by(delegation, binding_id))
         async with self._gates.bind_data(account.id):
             vehicle = await self._services.registry.vehicle(delegation.vehicle_id)
             claimed = claim(vehicle, transport_cert_no=proof.transport_cert_no, vin=proof.vin)
         command = BindDelegated(delegation.id, binding_id, claimed, account.ids, call.doer)
         binding: Binding = await self._services.supervisor.ask(PERSON, delegation.driver_id, command)
+        return self._view(binding)
+
+    async def _bound_by(self, delegation: Delegation, binding_id: str) -> Binding:
+        """What this very command made when it was sent before, whatever the papers say by now.
+
+        Raises ``DelegationEnded`` where it was another, ``KeyForgotten`` where it was too long ago.
+        """
+        if delegation.binding_id != binding_id:
+            raise DelegationEnded
+        document = (await self._services.store.get(BINDING, (binding_id,)))[binding_id]
+        binding = decode(document.record, Binding)
+        check_repeat(made_at=binding.bound_at, now=self._services.clock.now())
+        return binding
+
+    def _view(self, binding: Binding) -> BindingView:
         return binding_view(binding, None, shares_live=0, place_of=self._services.place_of)
 
     async def _held(self, text: str, ids: Sequence[str]) -> Delegation:

@@ -34,6 +34,13 @@ FOUND = {
         "82:race:53463:34333:22780,96:bind:813:63912:38833,97:owner_unbind:56806:23092:26930,"
         "98:storm:51068:19148:38765,108:race:10321:14380:55715,113:edge:33712:18218:5564",
     ),
+    "what a key made more than 24 hours ago is not looked for among papers that changed since": (
+        51890,
+        "16:bind:36478:2619:55128,37:delegate:7169:26137:8604,42:delegate:17420:14928:60636,43:open:36477:54569:10665,"
+        "47:bind_for:32720:13052:50248,48:bind:53936:34308:64621,51:papers:47960:51238:46809,"
+        "59:bind_for:19260:10324:50634,61:edge:4883:36401:10616,62:churn:29288:20659:19608,"
+        "64:repeat:57569:8816:27195,68:churn:36133:25729:55923,69:repeat:32394:39301:12790",
+    ),
     "two batches of one truck overtake each other": (
         10032,
         "12:feed:12830:47312:7996,34:overload:37764:57387:39286",
