@@ -12,6 +12,7 @@ import msgspec
 from aiohttp import web
 
 from actors.people import SHARE
+from actors.shard import Actors
 from actors.share_link import ViewShare
 from actors.vehicle import KIND as VEHICLE
 from actors.vehicle import Look, VehicleView
@@ -68,7 +69,7 @@ class LiveDesk:
     def __init__(self, services: Services, sessions: Sessions) -> None:
         self._services = services
         self._sessions = sessions
-        self._supervisor = services.supervisor
+        self._supervisor: Actors = services.supervisor
         self._clock = services.clock
         self._limits = services.stream_limits
         self._history = AlertHistory(services.store)

@@ -11,7 +11,7 @@ from typing import Final
 from bench.figures import Figure, as_json, received, show
 from bench.processes import ROOT, python
 
-BENCHMARKS: Final = ("runtime", "gateway", "feed", "family", "live")
+BENCHMARKS: Final = ("runtime", "gateway", "feed", "family", "live", "seam")
 
 
 def measured(name: str) -> list[Figure]:

@@ -1,0 +1,217 @@
+"""What may cross to actors in another process, and as which bytes? All they take, answer, refuse and announce.
+
+Each is a plain value with its type's name before it, as MessagePack; what an answer is, its question says. Both ends
+are the same program, so there are no versions: what is kept longer than a process lives is ``persistence.records``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from inspect import Parameter, signature
+from types import FunctionType, GenericAlias
+from typing import Any, Final, get_type_hints
+
+import msgspec
+from pykka import ActorDeadError
+
+from actors.business import UnbindAsOwner
+from actors.document_actor import WAKE, Wake
+from actors.person import (
+    Bind,
+    BindDelegated,
+    CancelShares,
+    CreateShare,
+    Delegate,
+    LookAtDriver,
+    OpenDelegation,
+    PreviewDelegation,
+    Unbind,
+    WithdrawDelegation,
+)
+from actors.runtime import ActorFailed, MailboxFull
+from actors.share_link import (
+    CreateLink,
+    Discard,
+    EndShare,
+    LookAtShare,
+    OpenLink,
+    Preview,
+    PreviewLink,
+    ShareOver,
+    ViewShare,
+)
+from actors.supervisor import Unanswered
+from actors.vehicle import Look, RegistryChanged, Report, VehicleView
+from actors.vehicle_shares import GrantShare, ReleaseShare
+from actors.vehicle_watch import AlertChanged, Moved, PresenceChanged
+from domain import errors
+from domain.delegation import Delegation
+from domain.driver import Binding, Driver
+from domain.fix import Batch
+from domain.quality import Outcome
+from domain.share import Share
+from persistence.store import StoreConflict, StoreError, StoreFormatError, StoreUnavailable
+
+ANSWERS: Final[Mapping[type, Any]] = {
+    Batch: list[Outcome],
+    Report: None,
+    Look: VehicleView,
+    RegistryChanged: None,
+    GrantShare: bool,
+    ReleaseShare: bool,
+    Bind: Binding,
+    Unbind: Binding,
+    UnbindAsOwner: Binding,
+    CreateShare: Share,
+    CancelShares: int,
+    Delegate: Delegation,
+    WithdrawDelegation: None,
+    PreviewDelegation: Preview,
+    OpenDelegation: Delegation,
+    BindDelegated: Binding,
+    LookAtDriver: Driver,
+    CreateLink: None,
+    Discard: None,
+    PreviewLink: Preview,
+    OpenLink: Share,
+    ViewShare: Share,
+    EndShare: None,
+    LookAtShare: Share,
+    Wake: None,
+}
+"""What is sent, and what it is answered with; besides that each may be answered with None: the key means nothing."""
+
+EVENTS: Final = (Moved, PresenceChanged, AlertChanged, ShareOver)
+
+REFUSALS: Final[tuple[type[Exception], ...]] = (
+    *(kind for kind in vars(errors).values() if isinstance(kind, type) and issubclass(kind, errors.DomainError)),
+    StoreError,
+    StoreUnavailable,
+    StoreConflict,
+    StoreFormatError,
+    Unanswered,
+    ActorFailed,
+    ActorDeadError,
+    MailboxFull,
+)
+"""What an ask may raise. A subclass that is not among them crosses as its nearest parent, a bug as ``ActorFailed``."""
+
+
+class Uncrossable(Exception):
+    """The value is of a kind that does not cross, or the bytes are no such value."""
+
+
+def _without_fields(value: object) -> None:
+    """``Wake`` is a bare class: nothing but its name crosses."""
+    if not isinstance(value, Wake):
+        raise TypeError(f"a {type(value).__name__} is no plain value")
+
+
+def _woken(kind: type, value: object) -> Wake:
+    return WAKE
+
+
+_ENCODER: Final = msgspec.msgpack.Encoder(enc_hook=_without_fields)
+_NAMED: Final = msgspec.msgpack.Decoder(tuple[str, msgspec.Raw])
+
+
+class _Kinds:
+    """Values of several types, told apart by their types' names."""
+
+    def __init__(self, kinds: Iterable[type]) -> None:
+        self._decoders: dict[str, msgspec.msgpack.Decoder[Any]] = {
+            kind.__name__: msgspec.msgpack.Decoder(kind, dec_hook=_woken) for kind in kinds
+        }
+
+    def encode(self, value: object) -> bytes:
+        name = type(value).__name__
+        if name not in self._decoders:
+            raise Uncrossable(f"{name} stands in no table of actors.wire")
+        return _ENCODER.encode((name, value))
+
+    def decode(self, encoded: bytes) -> Any:
+        try:
+            name, body = _NAMED.decode(encoded)
+            return self._decoders[name].decode(body)
+        except (msgspec.MsgspecError, KeyError) as error:
+            raise Uncrossable(str(error)) from error
+
+
+_MESSAGES: Final = _Kinds(ANSWERS)
+_EVENTS: Final = _Kinds(EVENTS)
+_ANSWERS: Final = {
+    message: msgspec.msgpack.Decoder(answer if answer is None else answer | None) for message, answer in ANSWERS.items()
+}
+
+encode_message = _MESSAGES.encode
+decode_message = _MESSAGES.decode
+encode_event = _EVENTS.encode
+decode_event = _EVENTS.decode
+encode_answer = _ENCODER.encode
+
+
+def decode_answer(message: object, encoded: bytes) -> Any:
+    """What was answered to ``message``. Raises ``Uncrossable``."""
+    try:
+        return _ANSWERS[type(message)].decode(encoded)
+    except msgspec.MsgspecError as error:
+        raise Uncrossable(f"no answer to {type(message).__name__}: {error}") from error
+
+
+class _Refusal:
+    """One kind of refusal: its facts are what its constructor takes; one without a constructor has a text at most."""
+
+    def __init__(self, kind: type[Exception]) -> None:
+        self._kind = kind
+        made_by = kind.__init__
+        self._parameters: list[Parameter] | None = None
+        facts: Any = tuple[str, ...]
+        if isinstance(made_by, FunctionType):
+            self._parameters = list(signature(made_by).parameters.values())[1:]
+            hints = get_type_hints(made_by)
+            facts = GenericAlias(tuple, tuple(_type_of(each, hints[each.name]) for each in self._parameters))
+        self._decoder = msgspec.msgpack.Decoder(facts)
+
+    def facts(self, refusal: Exception) -> tuple[object, ...]:
+        if self._parameters is None:
+            return tuple(map(str, refusal.args))
+        return tuple(getattr(refusal, each.name) for each in self._parameters)
+
+    def again(self, encoded: msgspec.Raw) -> Exception:
+        facts = self._decoder.decode(encoded)
+        if self._parameters is None:
+            return self._kind(*facts)
+        places: list[object] = []
+        names: dict[str, object] = {}
+        for parameter, fact in zip(self._parameters, facts, strict=True):
+            if parameter.kind is Parameter.VAR_POSITIONAL:
+                places += fact
+            elif parameter.kind is Parameter.KEYWORD_ONLY:
+                names[parameter.name] = fact
+            else:
+                places.append(fact)
+        return self._kind(*places, **names)
+
+
+def _type_of(parameter: Parameter, hint: Any) -> Any:
+    return GenericAlias(tuple, (hint, ...)) if parameter.kind is Parameter.VAR_POSITIONAL else hint
+
+
+_REFUSALS: Final = {kind.__name__: _Refusal(kind) for kind in REFUSALS}
+
+
+def encode_refusal(error: Exception) -> bytes:
+    """Its type and its facts; of a bug nothing but that there was one: what it says may be for nobody's eyes."""
+    kind = next((each for each in type(error).__mro__ if each in REFUSALS), None)
+    if kind is None:
+        return encode_refusal(ActorFailed("failed"))
+    return _ENCODER.encode((kind.__name__, _REFUSALS[kind.__name__].facts(error)))
+
+
+def decode_refusal(encoded: bytes) -> Exception:
+    """An exception to raise. Raises ``Uncrossable``."""
+    try:
+        name, facts = _NAMED.decode(encoded)
+        return _REFUSALS[name].again(facts)
+    except (msgspec.MsgspecError, KeyError) as error:
+        raise Uncrossable(str(error)) from error
