@@ -31,12 +31,15 @@ class Network:
         self.chance = Random(0)
         self.slowest_s = 0.002
         self._listening: dict[int, Server] = {}
+        self._servers: list[Server] = []
+        """Also those that listen no more, and still have connections."""
         self._next_port = FIRST_PORT
 
     def listen(self, factory: Callable[[], asyncio.BaseProtocol], host: str | None, port: int) -> Server:
         if not port:
             port, self._next_port = self._next_port, self._next_port + 1
         server = self._listening[port] = Server(self, factory, host or "", port)
+        self._servers.append(server)
         return server
 
     def leave(self, port: int) -> None:
@@ -51,7 +54,8 @@ class Network:
 
     def reset(self) -> None:
         """The machine behind all ports is gone."""
-        servers, self._listening = list(self._listening.values()), {}
+        servers, self._servers = self._servers, []
+        self._listening.clear()
         for server in servers:
             server.vanish()
 
