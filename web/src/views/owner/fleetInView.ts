@@ -35,3 +35,18 @@ export function extentOf(view: OwnedMap): Extent | null {
   const grow = (at: number, pick: (a: number, b: number) => number): number => places.map((place) => place[at]!).reduce((a, b) => pick(a, b));
   return [grow(0, Math.min), grow(1, Math.min), grow(0, Math.max), grow(1, Math.max)];
 }
+
+/**
+ * A box that surely holds all that was told of `box`. A cluster tells only its middle, so its vehicles may stand a cell away;
+ * told of again within this smaller box, they are known more closely.
+ */
+export function roomyBox(view: OwnedMap, box: string): string {
+  const [west, south, east, north] = box.split(",").map(Number) as [number, number, number, number];
+  const [lon, lat] = [(east - west) / COLUMNS, (north - south) / COLUMNS];
+  const places = [...view.items, ...view.clusters].map(({ wgs84 }) => wgs84);
+  const [lons, lats] = [places.map(([each]) => each), places.map(([, each]) => each)];
+  const least = (values: number[]): number => values.reduce((a, b) => Math.min(a, b));
+  const most = (values: number[]): number => values.reduce((a, b) => Math.max(a, b));
+  const held = [Math.max(west, least(lons) - lon), Math.max(south, least(lats) - lat), Math.min(east, most(lons) + lon), Math.min(north, most(lats) + lat)];
+  return held.map((degrees) => degrees.toFixed(6)).join(",");
+}
