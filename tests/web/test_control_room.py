@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Callable
 
 import pytest
 from playwright.sync_api import Locator, Page, expect
 
-from tests.api.driving import DRIVE
-from tests.e2e.callers import call
 from tests.web.conftest import Phones
 from tests.web.rig import EMERGENCY, OPS_KEY, Server, Truck
 
@@ -94,17 +91,11 @@ def test_a_silent_service_is_told_and_its_return_needs_no_reload(room: Page, ser
     assert room.evaluate("window.isTheSamePage") is True
 
 
-def tell_drive(server: Server) -> None:
-    headers = {"Content-Type": "application/json", "X-Ops-Key": OPS_KEY}
-    answer = call(server.http, "PUT", "/api/v1/ops/drive", body=json.dumps(DRIVE).encode(), headers=headers)
-    assert answer.status == 204, answer
-
-
 def test_a_simulator_s_drive_is_shown_while_it_reports(room: Page, phone: Phones, server: Server) -> None:
     expect(status(room)).to_contain_text("正常")
     panel = room.get_by_role("region", name="模拟场景")
     expect(panel).to_have_count(0)
-    tell_drive(server)
+    server.hears_of_a_drive()
     for text in (
         "dirty",
         "种子 7",
