@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import socket
 import time
-from asyncio import BaseTransport, TimerHandle, Transport
+from asyncio import BaseTransport, Protocol, TimerHandle, Transport
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -90,6 +90,39 @@ class Connections:
 CONNECTIONS: Final = web.AppKey("connections", Connections)
 
 
+class Line(Protocol):
+    """A connection whose answer goes on for long, and which needs none of aiohttp's kilobytes meanwhile.
+
+    Counts until it is lost. What begins one hands it over with ``hand_over``.
+    """
+
+    __slots__ = ("_connections", "_network", "transport")
+
+    def take_over(self, transport: Transport, connections: Connections, network: str) -> None:
+        """From now on the transport tells this protocol; whatever waits in it is still to be sent."""
+        self.transport = transport
+        self._connections = connections
+        self._network = network
+        transport.set_protocol(self)
+        transport.resume_reading()  # Or nobody would hear that the client goes.
+        if transport.get_write_buffer_size():
+            self.pause_writing()
+
+    def connection_lost(self, _: BaseException | None) -> None:
+        """It has ended."""
+        self._connections.leave(self._network)
+
+
+def hand_over(request: web.Request, line: Line) -> bool:
+    """For a handler that has sent its answer's head: the rest is ``line``'s, and the handler just returns.
+
+    False when the client has gone, or said more than its request: then nothing was handed over.
+    """
+    connection = request.protocol
+    assert isinstance(connection, _Connection)
+    return connection.hand_over(line)
+
+
 class GuardedRunner(web.AppRunner):
     """Serves an application behind the limits of its ``CONNECTIONS``."""
 
@@ -137,6 +170,16 @@ class _Connection(web.RequestHandler):
         if not self._request_count:
             self._connections.no_head += 1
             self.force_close()
+
+    def hand_over(self, line: Line) -> bool:
+        """aiohttp takes it for lost, and lets go of it when the handler returns."""
+        transport, network = self.transport, self._network
+        if transport is None or network is None or self._messages:
+            return False
+        self.transport = self._network = None
+        line.take_over(transport, self._connections, network)
+        self.connection_lost(None)
+        return True
 
     def connection_lost(self, exc: BaseException | None) -> None:
         """It has ended."""

@@ -8,17 +8,17 @@ from dataclasses import dataclass
 from typing import Final, Protocol
 
 import msgspec
-from aiohttp import web
+from aiohttp import HttpVersion11, web
 
+from api.connections import hand_over
 from api.edge import HEADERS, ID_OF_REQUEST
+from api.event_line import FAREWELL_S, EventLine, Reader
 from api.polled import REQUEST_ID
 
 CONTENT_TYPE: Final = "text/event-stream"
 HEARTBEAT: Final = b":\n\n"
 RETRY: Final = b"retry: 3000\n\n"
 """Milliseconds after which a client that was cut off comes again."""
-FAREWELL_S: Final = 5.0
-"""Real seconds that the last bytes may take."""
 SEND_BUFFER_BYTES: Final = 16 * 1024
 """Of the system's socket buffer: what waits there is old when it arrives."""
 
@@ -91,6 +91,13 @@ class EventStream:
             raise Gone from None
         finally:
             self._is_sending = False
+
+    def hand_over(self, reader: Reader) -> EventLine:
+        """The rest goes the way of a line, which keeps nothing of the call. Raises ``Gone``."""
+        line = EventLine(reader, is_chunked=self._request.version >= HttpVersion11, stalled_s=self._stalled_s)
+        if not hand_over(self._request, line):
+            raise Gone
+        return line
 
     async def close(self) -> None:
         """Ends it as agreed; a client that does not take even that is cut."""

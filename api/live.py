@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+from collections import deque
 from collections.abc import AsyncIterator, Sequence
-from contextlib import suppress
 from dataclasses import replace
+from time import perf_counter
 from typing import Final
 
 import msgspec
@@ -35,6 +36,8 @@ from persistence.store import StoreError
 FULL_RETRY_S: Final = 30.0
 COME_LATER: Final = b"retry: 60000\n\n"
 """To the stream that a newer one of the same account takes the place of: or the two would take turns for ever."""
+SLICE_S: Final = 0.002
+"""So long may one turn of the loop tell; when thousands of trucks move at once, sockets and timers get theirs in between."""
 MISSED_AT_ONCE: Final = 16
 MAX_MISSED: Final = 500
 """The newest alerts among which a resume looks for what was missed; older ones stand in the list of alerts."""
@@ -77,7 +80,15 @@ class LiveDesk:
         self._open = 0
         self._streams: dict[str, list[LiveStream]] = {}
         """By account, the oldest first."""
+        self._due: deque[LiveStream] = deque()
+        """Have something to tell, each once."""
+        self._is_telling = False
+        self._beaten: list[LiveStream] = []
+        self._checking: set[asyncio.Task[None]] = set()
+        self._told: tuple[Moved | None, int, bytes] = None, 0, b""
+        """The position that was told last, at which second of our clock, and how: its other viewers are told the same."""
         self._is_closed = False
+        self._all_left: asyncio.Future[None] | None = None
         sessions.on_end = self.session_ended
 
     def add_to(self, app: web.Application) -> None:
@@ -86,8 +97,12 @@ class LiveDesk:
         async def beat(_: web.Application) -> AsyncIterator[None]:
             beating = asyncio.create_task(self._heart.run())
             yield
-            beating.cancel()
-            await asyncio.gather(beating, return_exceptions=True)
+            for task in (running := [beating, *self._checking]):
+                task.cancel()
+            await asyncio.gather(*running, return_exceptions=True)
+            if self._open:  # No longer than a farewell takes.
+                self._all_left = asyncio.get_running_loop().create_future()
+                await self._all_left
 
         async def close(_: web.Application) -> None:
             self._is_closed = True
@@ -110,12 +125,13 @@ class LiveDesk:
         15 seconds.
         """
         account, share_id = natural_of(call.account), checked_id(call.http.match_info["id"])
-        stream = LiveStream(share_id, token=call.token, session_key=session_key(call.token))
-        self._admit(stream, account)
+        stream = LiveStream(self, share_id, account_id=account.id, session_key=session_key(call.token))
+        self._admit(stream)
         try:
-            return await self._serve(stream, account, call.http)
-        finally:
-            self._leave(stream, account)
+            return await self._open_for(stream, account, call.http)
+        except BaseException:
+            self.leave(stream)
+            raise
 
     def session_ended(self, account_id: str, key: str) -> None:
         """Somebody signed out: what that session watches is closed."""
@@ -125,56 +141,86 @@ class LiveDesk:
 
     # -- who may -------------------------------------------------------------------------------------------------------
 
-    def _admit(self, stream: LiveStream, account: NaturalAccount) -> None:
+    def _admit(self, stream: LiveStream) -> None:
         if self._is_closed or self._open >= self._limits.streams:
             raise Busy(retry_after_s=FULL_RETRY_S)
         self._open += 1
-        streams = self._streams.setdefault(account.id, [])
+        streams = self._streams.setdefault(stream.account_id, [])
         streams.append(stream)
         if len(streams) > self._limits.streams_of_account:
             streams.pop(0).end(None, come_later=True)
 
-    def _leave(self, stream: LiveStream, account: NaturalAccount) -> None:
+    def leave(self, stream: LiveStream) -> None:
+        """Nobody listens, and it hears nothing any more."""
         self._open -= 1
-        streams = self._streams.get(account.id, [])
+        streams = self._streams.get(stream.account_id, [])
         if stream in streams:
             streams.remove(stream)
         if not streams:
-            self._streams.pop(account.id, None)
+            self._streams.pop(stream.account_id, None)
+        self._heart.remove(stream, stream.heart_part)
         self._supervisor.unwatch(SHARE, stream.share_id, stream.hear)
         if stream.share is not None:
             self._supervisor.unwatch(VEHICLE, stream.share.vehicle_id, stream.hear)
+        if self._all_left is not None and not self._open:
+            self._all_left.set_result(None)
+
+    def beat(self, stream: LiveStream) -> None:
+        """Of streams whose beats fall together, one task checks the sessions."""
+        if self._is_over(stream) or stream.line is None:
+            return
+        if not stream.line.is_blocked:
+            stream.line.send(HEARTBEAT)
+        if not stream.is_being_checked:
+            stream.is_being_checked = True
+            self._beaten.append(stream)
+            if len(self._beaten) == 1:
+                checking = asyncio.create_task(self._check_beaten())
+                self._checking.add(checking)
+                checking.add_done_callback(self._checking.discard)
+
+    async def _check_beaten(self) -> None:
+        beaten, self._beaten = self._beaten, []
+        for stream in beaten:
+            if stream.over is None and stream.line is not None:
+                await self._still_may(stream)
+            stream.is_being_checked = False
 
     async def _still_may(self, stream: LiveStream) -> None:
         """Whether the session goes on; then somebody watches (R63). A failure of ours ends nothing (R33)."""
         try:
-            await self._sessions.find(stream.token)
+            await self._sessions.find_by_key(stream.session_key)
             self._services.watch_log.note(stream.share_id, self._clock.now())
         except Unauthenticated:
             stream.end(None)
         except (StoreError, Busy):
             pass
 
-    # -- serving -------------------------------------------------------------------------------------------------------
+    # -- opening -------------------------------------------------------------------------------------------------------
 
-    async def _serve(self, stream: LiveStream, account: NaturalAccount, request: web.Request) -> web.StreamResponse:
-        share = await self._begin(stream, account, request.headers.get("Last-Event-ID"))
+    async def _open_for(self, stream: LiveStream, account: NaturalAccount, request: web.Request) -> web.StreamResponse:
+        """Sends the head; from then on the stream needs no handler."""
+        await self._begin(stream, account, request.headers.get("Last-Event-ID"))
         if stream.over is not None:
             raise ShareEnded if stream.over.reason else Busy
-        events = stream.events = EventStream(request, stalled_s=self._limits.stalled_s)
-        with suppress(Gone):
-            try:
-                await events.open()
-                stream.heart_part = self._heart.add(stream)
-                await self._tell(stream, share, events)
-            except BaseException:
-                events.cut()
-                raise
-            finally:
-                self._heart.remove(stream, stream.heart_part)
+        events = EventStream(request, stalled_s=self._limits.stalled_s)
+        try:
+            await events.open()
+            stream.line = events.hand_over(stream)
+        except Gone:
+            events.cut()
+            self.leave(stream)
+            return events.response
+        except BaseException:
+            events.cut()
+            raise
+        stream.heart_part = self._heart.add(stream)
+        if stream.over is not None:
+            self.take_leave(stream)
+        self.tell_soon(stream)
         return events.response
 
-    async def _begin(self, stream: LiveStream, account: NaturalAccount, last_event_id: str | None) -> Share:
+    async def _begin(self, stream: LiveStream, account: NaturalAccount, last_event_id: str | None) -> None:
         """Watches first and asks then: so no end and no change falls in between. Raises ``NotFound`` or ``ShareEnded``."""
         supervisor = self._supervisor
         await supervisor.watch(SHARE, stream.share_id, stream.hear)
@@ -189,38 +235,68 @@ class LiveDesk:
             stream.missed = delivered.missed(alert for alert in alerts if concerns(alert, share.created_at))
         stream.delivered = delivered or Delivered.of(told)
         stream.opening = self._first(stream, view)
-        return share
 
     async def _newest(self, share: Share, view: VehicleView | None) -> Sequence[Alert]:
         return await self._history.newest(share.vehicle_id, view, limit=MAX_MISSED, since=share.created_at)
 
-    async def _tell(self, stream: LiveStream, share: Share, events: EventStream) -> None:
-        """Until the share, the session or the client has gone. Raises ``Gone``."""
-        while not self._is_over(stream, share):
-            if stream.is_beating:
-                stream.is_beating = False
-                await self._still_may(stream)
-                if not self._is_over(stream, share):
-                    await events.send(HEARTBEAT)
-            elif chunk := stream.take_opening() or self._missed(stream) or self._news(stream, share):
-                await events.send(chunk)
-                chunk = b""  # Thousands wait here.
-            else:
-                await stream.wait()
-        await self._take_leave(stream, share, events)
+    # -- telling -------------------------------------------------------------------------------------------------------
 
-    def _is_over(self, stream: LiveStream, share: Share) -> bool:
-        if stream.over is None and self._clock.now() >= share.expires_at:
+    def tell_soon(self, stream: LiveStream) -> None:
+        """In its turn, and as soon as its client takes anything."""
+        if stream.line is None or stream.line.is_blocked or stream.is_due:
+            return
+        stream.is_due = True
+        self._due.append(stream)
+        if not self._is_telling:
+            self._is_telling = True
+            asyncio.get_running_loop().call_soon(self._tell_due)
+
+    def _tell_due(self) -> None:
+        due, until = self._due, perf_counter() + SLICE_S
+        try:
+            while due:
+                self._tell(due.popleft())
+                if perf_counter() >= until:
+                    break
+        finally:  # Whatever fails, the others are told.
+            self._is_telling = bool(due)
+            if due:
+                asyncio.get_running_loop().call_soon(self._tell_due)
+
+    def _tell(self, stream: LiveStream) -> None:
+        """All that the client takes now."""
+        stream.is_due, line = False, stream.line
+        if line is None:
+            return
+        try:
+            while not (line.is_blocked or self._is_over(stream)):
+                chunk = stream.take_opening() or self._missed(stream) or self._news(stream)
+                if not chunk:
+                    break
+                line.send(chunk)
+        except BaseException:
+            line.cut()
+            raise
+
+    def _is_over(self, stream: LiveStream) -> bool:
+        share = stream.share
+        if stream.over is None and share is not None and self._clock.now() >= share.expires_at:
             stream.end("expired")  # The clock decides, whether or not anybody was woken.
         return stream.over is not None
 
-    async def _take_leave(self, stream: LiveStream, share: Share, events: EventStream) -> None:
-        over = stream.over
-        if over is not None and over.reason is not None:
-            await events.send(event("ended", Ended(share.id, over.reason)))
-        elif over is not None and over.come_later:
-            await events.send(COME_LATER)
-        await events.close()
+    def take_leave(self, stream: LiveStream) -> None:
+        """In the same turn in which it ends (R33)."""
+        over, line = stream.over, stream.line
+        if over is None or line is None:
+            return
+        if line.is_blocked:
+            line.cut()
+            return
+        if over.reason is not None:
+            line.send(event("ended", Ended(stream.share_id, over.reason)))
+        elif over.come_later:
+            line.send(COME_LATER)
+        line.close()
 
     # -- what is told --------------------------------------------------------------------------------------------------
 
@@ -235,24 +311,37 @@ class LiveDesk:
 
     def _missed(self, stream: LiveStream) -> bytes:
         """Of what happened while the client was away, the next few."""
+        if not stream.missed:
+            return b""
         alerts, stream.missed = stream.missed[:MISSED_AT_ONCE], stream.missed[MISSED_AT_ONCE:]
         return b"".join([self._alert(stream, alert) for alert in alerts])
 
-    def _news(self, stream: LiveStream, share: Share) -> bytes:
+    def _news(self, stream: LiveStream) -> bytes:
         """What the client does not know yet; taken from the stream."""
         moved, presence, alerts = stream.moved, stream.presence, stream.alerts
         stream.moved = stream.presence = None
-        stream.alerts = {}
         chunk = b""
         if moved is not None and moved.fixed_at > stream.fixed_at:
             stream.fixed_at = moved.fixed_at
-            chunk = event("position", self._position(replace(moved, at=self._clock.now())))
+            chunk = self._moved(moved)
         if presence is not None and presence.online != stream.online:
             stream.online = presence.online
             seen = last_fix(replace(presence, at=self._clock.now()), self._services.place_of)
             chunk += event("presence", Presence(presence.online, seen))
-        news = [alert for alert in alerts.values() if concerns(alert, share.created_at)]
-        return chunk + b"".join([self._alert(stream, alert) for alert in stream.delivered.missed(news)])
+        if alerts and stream.share is not None:
+            stream.alerts = {}
+            news = [alert for alert in alerts.values() if concerns(alert, stream.share.created_at)]
+            chunk += b"".join([self._alert(stream, alert) for alert in stream.delivered.missed(news)])
+        return chunk
+
+    def _moved(self, moved: Moved) -> bytes:
+        """Encoded once for all who are told it in the same second: they come one after the other."""
+        now = self._clock.now()
+        told, second, chunk = self._told
+        if told is not moved or second != int(now):
+            chunk = event("position", self._position(replace(moved, at=now)))
+            self._told = moved, int(now), chunk
+        return chunk
 
     def _position(self, seen: VehicleView | Moved) -> Position:
         fix = last_fix(seen, self._services.place_of)

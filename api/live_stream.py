@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Protocol
 
 from actors.share_link import ShareOver
 from actors.vehicle_watch import AlertChanged, Moved, PresenceChanged
-from api.event_stream import EventStream
+from api.event_line import EventLine
 from api.live_resume import Delivered
 from domain.alerts import Alert
 from domain.share import EndReason, Share
@@ -27,17 +26,39 @@ class Over:
     """Not at once."""
 
 
+class Teller(Protocol):
+    """Who sends what the streams have. Nothing here may raise or wait."""
+
+    def tell_soon(self, stream: LiveStream) -> None:
+        """There is something new."""
+        ...
+
+    def beat(self, stream: LiveStream) -> None:
+        """It is time for a sign of life."""
+        ...
+
+    def take_leave(self, stream: LiveStream) -> None:
+        """It is over, and its client has to be told now."""
+        ...
+
+    def leave(self, stream: LiveStream) -> None:
+        """Its client has gone."""
+        ...
+
+
 class LiveStream:
-    """Hears the announcements of one share and its vehicle; whoever sends waits, and takes what is there."""
+    """Hears the announcements of one share and its vehicle, and holds them until they are told."""
 
     __slots__ = (
-        "_waiting",
+        "_teller",
+        "account_id",
         "alerts",
         "delivered",
-        "events",
         "fixed_at",
         "heart_part",
-        "is_beating",
+        "is_being_checked",
+        "is_due",
+        "line",
         "missed",
         "moved",
         "online",
@@ -47,17 +68,21 @@ class LiveStream:
         "session_key",
         "share",
         "share_id",
-        "token",
     )
 
-    def __init__(self, share_id: str, *, token: str, session_key: str) -> None:
+    def __init__(self, teller: Teller, share_id: str, *, account_id: str, session_key: str) -> None:
+        self._teller = teller
         self.share_id = share_id
-        self.token = token
+        self.account_id = account_id
         self.session_key = session_key
         self.share: Share | None = None
-        self.events: EventStream | None = None
+        self.line: EventLine | None = None
+        """While there is a client that hears."""
         self.heart_part = 0
-        self.is_beating = False
+        self.is_being_checked = False
+        """Whether its session goes on."""
+        self.is_due = False
+        """Waits for its turn to tell."""
         self.over: Over | None = None
         self.moved: Moved | None = None
         self.presence: PresenceChanged | None = None
@@ -71,7 +96,6 @@ class LiveStream:
         """Of the position that was told last."""
         self.online = False
         """As it was told last."""
-        self._waiting: asyncio.Future[None] | None = None
 
     # -- heard; nothing here may raise or wait -------------------------------------------------------------------------
 
@@ -93,12 +117,11 @@ class LiveStream:
                 self.end(reason)
             case _:
                 pass  # Of a newer version of this program.
-        self._wake()
+        self._teller.tell_soon(self)
 
     def beat(self) -> None:
         """It is time for a sign of life."""
-        self.is_beating = True
-        self._wake()
+        self._teller.beat(self)
 
     def end(self, reason: EndReason | None, *, come_later: bool = False) -> None:
         """From now on nothing of the vehicle goes out; what a slow reader has not taken yet is taken back."""
@@ -106,10 +129,20 @@ class LiveStream:
             return
         self.over = Over(reason, come_later)
         self.moved = self.presence = None
-        self.alerts, self.missed = {}, []
-        if self.events is not None:
-            self.events.cut_if_sending()
-        self._wake()
+        self.alerts, self.missed, self.opening = {}, [], b""
+        if self.line is not None:
+            self._teller.take_leave(self)
+
+    # -- its line ------------------------------------------------------------------------------------------------------
+
+    def go_on(self) -> None:
+        """The client takes more."""
+        self._teller.tell_soon(self)
+
+    def lost(self) -> None:
+        """The client has gone."""
+        self.line = None
+        self._teller.leave(self)
 
     # -- told ----------------------------------------------------------------------------------------------------------
 
@@ -117,14 +150,3 @@ class LiveStream:
         """Once."""
         opening, self.opening = self.opening, b""
         return opening
-
-    async def wait(self) -> None:
-        """Returns when there is something to do."""
-        if self.over is None and not (self.is_beating or self.moved or self.presence or self.alerts):
-            self._waiting = asyncio.get_running_loop().create_future()
-            await self._waiting
-
-    def _wake(self) -> None:
-        waiting, self._waiting = self._waiting, None
-        if waiting is not None and not waiting.done():
-            waiting.set_result(None)

@@ -100,7 +100,10 @@ class Sessions:
         """The account behind a token. Raises ``Unauthenticated``, also once the statement has changed, or ``StoreUnavailable``."""
         if len(token) != TOKEN_CHARS or not token.isascii():
             raise Unauthenticated
-        key = session_key(token)
+        return await self.find_by_key(session_key(token))
+
+    async def find_by_key(self, key: str) -> Account:
+        """As ``find``, for whoever keeps no token."""
         session = self._cache.get(key) or await self._load(key)
         if session is None or session.expires_at <= self._clock.now() or session.terms_version != self._terms_version:
             self._cache.pop(key, None)

@@ -185,11 +185,12 @@ async def listen(options: argparse.Namespace) -> None:
     address = host, int(port)
     with open(options.shares, encoding="utf-8") as file:  # noqa: ASYNC230 - before anything else runs
         shares: list[Any] = json.load(file)
-    crowd, feed = Crowd(), await Feed.open(address)
+    crowd, feed = Crowd(), None
     await crowd.open(address, shares, each=options.each)
     print("go", flush=True)
     number = options.first_round
     while line := await asyncio.to_thread(sys.stdin.readline):
+        feed = feed or await Feed.open(address)  # Not before: who asks nothing for long is hung up on.
         rows = rows_of(len(shares), number, begins_at=options.begins_at)
         heard = await crowd.hear(rows, feed=feed, seconds=float(line))
         print(json.dumps(asdict(heard) | {"lost": crowd.lost}), flush=True)

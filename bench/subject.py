@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Final
 
@@ -19,7 +19,7 @@ _LETTERS: Final = "ABCDEFGHJKLMNPQRSTUVWXYZ"
 class Service(Server):
     """``run.py serve`` on a new store that holds ``registry``."""
 
-    def __init__(self, store: Path, registry: Iterable[str]) -> None:
+    def __init__(self, store: Path, registry: Iterable[str], settings: Mapping[str, str] | None = None) -> None:
         lines = store.with_suffix(".jsonl")
         with lines.open("w", encoding="utf-8") as file:
             file.writelines(f"{line}\n" for line in registry)
@@ -27,7 +27,7 @@ class Service(Server):
         subprocess.run(python("run.py", "import", str(lines), *place), cwd=ROOT, stdout=subprocess.DEVNULL, check=True)
         ports = ("--http", "127.0.0.1:0", "--jt808", "127.0.0.1:0")
         environment = {"FEED_KEY": FEED_KEY, "PATH": os.defpath, "SHOUWANG_HTTP_CONNECTIONS_PER_ADDRESS": "100000"}
-        super().__init__(python("run.py", "serve", *ports, *place), environment=environment)
+        super().__init__(python("run.py", "serve", *ports, *place), environment=environment | dict(settings or {}))
 
 
 def vehicle_line(number: int, phone: str) -> str:
