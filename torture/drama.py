@@ -324,6 +324,7 @@ class Drama:
             if checks.is_quiet(self):
                 break
             await self.pass_time(SETTLING_S)
+        await self.household.settle()
         await checks.at_rest(self)
         self._is_disturbed = False
         self.possible.is_settled = True

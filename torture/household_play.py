@@ -68,6 +68,7 @@ class HouseholdPlay:
         self._guests: dict[str, Guest] = {}
         self._numbers = count()
         self._has_registered = False
+        self._is_guest_in_doubt = False
 
     # -- sessions ----------------------------------------------------------------------------------------------------
 
@@ -382,10 +383,20 @@ class HouseholdPlay:
         answer = await self.call_as("guest0", Request("POST", "/api/v1/registration", who | code))
         if answer.tells_nothing:
             self.drama.must_answer(answer)
+            self._is_guest_in_doubt = True
         elif not answer.is_good or not answer.body["registered"]:
             raise Violation(f"R2: a registration is refused: {answer.status} {answer.code}")
         else:
             self.drama.note_account("guest0", answer.body["id"])
+
+    async def settle(self) -> None:
+        """Whoever registered without an answer may have another account by now."""
+        if self._is_guest_in_doubt:
+            answer = await self.call_as("guest0", Request("GET", "/api/v1/me"))
+            self.drama.must_answer(answer)
+            if answer.is_good:
+                self.drama.note_account("guest0", answer.body["id"])
+                self._is_guest_in_doubt = False
 
     # -- live streams ------------------------------------------------------------------------------------------------
 

@@ -93,7 +93,7 @@ def run_seed(make: MakeService, seed: int, steps: Sequence[Step] | None = None) 
     try:
         with repeatable(seed, loop.time), unfinished_goes_quietly():
             loop.run(drama.play(steps))
-    except (Violation, Deadlock, NeverEnds, DidNotStart, TimeoutError) as error:
+    except (Violation, Deadlock, NeverEnds, DidNotStart, TimeoutError, LookupError, AssertionError) as error:
         broken = f"{type(error).__name__}: {error}"
     finally:
         logging.getLogger().removeHandler(bugs)

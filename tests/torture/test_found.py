@@ -48,6 +48,10 @@ FOUND = {
         "58:crash:31740:31594:40305,59:open:15226:28898:26227,60:wait:39920:53600:62101,61:race:18403:58877:37897,"
         "63:restart:32305:486:25619",
     ),
+    "a guest whose registration got no answer may have another account": (
+        53722,
+        "13:delegate:2705:35396:46476,16:storm:11803:25341:62685,19:register:39034:11341:49365,33:open:60263:14250:21647",
+    ),
     "two batches of one truck overtake each other": (
         10032,
         "12:feed:12830:47312:7996,34:overload:37764:57387:39286",
