@@ -177,7 +177,6 @@ class Service:
             self.fleet,
             folded=lambda: self.ingest.folded,
             between_batches=self.ingest.between_batches,
-            forget=self.router.forget,
             cycle_s=self.settings.checkpoint_s,
             retention_s=self.settings.retention_days * 86_400,
         )
@@ -289,17 +288,10 @@ class Service:
 
     async def _take_in(self, changes: Changes) -> None:
         """A terminal that moves takes nothing along: all it told of its old vehicle is checkpointed there before."""
-        moving = self.directory.moving(changes)
-
-        def switch() -> None:
-            self.directory.take_in(changes)
-            for terminal in moving:
-                self.router.forget(terminal)
-
-        if moving:
-            await self.checkpointer.write_all_and(switch)
+        if self.directory.moving(changes):
+            await self.checkpointer.write_all_and(partial(self.directory.take_in, changes))
         else:
-            switch()
+            self.directory.take_in(changes)
         for vehicle in changes.vehicles:
             self._tell_limit(vehicle)
 
@@ -360,6 +352,7 @@ async def serve(settings: Settings, args: Namespace, log_lines: LinesBehind) -> 
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stopping.set)
+    relieve_garbage_collector()  # Recovery makes millions of objects that stay.
     async with Service(
         settings,
         virtual_from=args.virtual_clock,

@@ -71,16 +71,13 @@ class Checkpointer:
         *,
         folded: Callable[[], int],
         between_batches: asyncio.Lock,
-        forget: Callable[[str], None] = lambda terminal: None,
         cycle_s: float = 30.0,
         retention_s: float = 7 * 86_400.0,
     ) -> None:
         """``folded`` tells the newest log number that is wholly with the actors, ``between_batches`` keeps it so.
 
-        ``forget`` hears of the terminals whose vehicles were let go. ``cycle_s`` is real seconds, ``retention_s`` the
-        system clock's.
+        ``cycle_s`` is real seconds, ``retention_s`` the system clock's.
         """
-        self._forget = forget
         self._store = store
         self._supervisor = supervisor
         self._fleet = fleet
@@ -171,9 +168,7 @@ class Checkpointer:
                 await asyncio.sleep(0)
             if actor.dirty or actor.saving or actor.online:
                 continue
-            newest = actor.vehicle.newest
-            if self._supervisor.passivate(KIND, actor.key, actor) and newest is not None:
-                self._forget(newest.terminal)
+            self._supervisor.passivate(KIND, actor.key, actor)
 
     async def trim(self) -> None:
         """Forgets log entries that are older than the retention and that no recovery would need."""

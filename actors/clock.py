@@ -51,6 +51,9 @@ class Agenda:
     def __init__(self) -> None:
         self._times: list[float] = []
         self._targets: dict[float, list[Wakeable]] = {}
+        self._due: list[Wakeable] = []
+        """Of the time that has come, those not woken yet, the next one last: a million may be due in one second."""
+        self._due_at = 0.0
         self.pending = 0
         self.fired = 0
         self.lateness_s = 0.0
@@ -67,23 +70,23 @@ class Agenda:
         self.pending += 1
 
     def next_at(self) -> float | None:
+        if self._due:
+            return self._due_at
         return self._times[0] if self._times else None
 
     def fire(self, now: float) -> int:
         """Wakes up to ``SLICE`` targets of the earliest time, if that has come; returns how many."""
-        if not self._times or self._times[0] > now:
-            return 0
-        at = self._times[0]
-        targets = self._targets[at]
-        due, rest = targets[:SLICE], targets[SLICE:]
-        if rest:
-            self._targets[at] = rest
-        else:
-            heapq.heappop(self._times)
-            del self._targets[at]
+        if not self._due:
+            if not self._times or self._times[0] > now:
+                return 0
+            self._due_at = heapq.heappop(self._times)
+            self._due = self._targets.pop(self._due_at)
+            self._due.reverse()
+        due = self._due[: -SLICE - 1 : -1]
+        del self._due[-SLICE:]
         self.pending -= len(due)
         self.fired += len(due)
-        self.lateness_s = now - at
+        self.lateness_s = now - self._due_at
         self.worst_lateness_s = max(self.worst_lateness_s, self.lateness_s)
         for target in due:
             try:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hmac
 from base64 import b32encode
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from hashlib import sha256
 from typing import Final, Protocol
 
@@ -44,6 +44,9 @@ class Directory:
         self._source = source
         self._secret = secret
         self._vehicles: dict[str, str] = {}
+        self.vehicle_of: Callable[[str], str | None] = self._vehicles.get
+        """The vehicle's id, None for a terminal that no vehicle has; the dict's own method, since every fix asks."""
+        self.knows: Callable[[str], bool] = self._vehicles.__contains__
         self._without_auth: set[str] = set()
         self._cursor = "0"
 
@@ -96,13 +99,6 @@ class Directory:
             self._without_auth.discard(terminal)
         else:
             self._without_auth.add(terminal)
-
-    def vehicle_of(self, terminal: str) -> str | None:
-        """The vehicle's id, None for a terminal that no vehicle has."""
-        return self._vehicles.get(terminal)
-
-    def knows(self, terminal: str) -> bool:
-        return terminal in self._vehicles
 
     def needs_auth(self, terminal: str) -> bool:
         return terminal not in self._without_auth

@@ -12,6 +12,7 @@ from actors.vehicle import KIND, VehicleActor
 from actors.vehicle_state import LOG_PAGE, VehicleKind, refold
 from domain.fix import Fix
 from domain.registry import PARTITIONS, partition_of
+from domain.vehicle import shared
 from persistence.records import decode_batch
 from persistence.store import Store
 
@@ -61,8 +62,7 @@ class Recovery:
         """Raises ``StoreError`` when the store can't be read."""
         self._kind.replaying = True
         watermarks = await self._store.watermarks()
-        for partition in range(PARTITIONS):
-            await self._wake_hot(partition)
+        await self._wake_hot()
         after = last_number = min((watermarks.get(partition, 0) for partition in range(PARTITIONS)), default=0)
         entries = fixes = 0
         while page := await self._store.read_log(after=last_number, limit=LOG_PAGE):
@@ -71,28 +71,44 @@ class Recovery:
             last_number = page[-1][0]
             entries += len(page)
         self._kind.replaying = False
-        await self._apply_limits()
+        self._apply_limits()
         last_number = max(after, last_number, max(watermarks.values(), default=0))
         return Recovered(len(self._supervisor.actors(KIND)), entries, fixes, last_number)
 
-    async def _wake_hot(self, partition: int) -> None:
-        """Vehicles last announced online: those that are not any more count as offline from the start."""
+    async def _wake_hot(self) -> None:
+        """The store reads a partition while the vehicles of the one before are made."""
+        reading = asyncio.create_task(self._hot(0))
+        try:
+            for partition in range(PARTITIONS):
+                hot, limits = await reading
+                if partition + 1 < PARTITIONS:
+                    reading = asyncio.create_task(self._hot(partition + 1))
+                await self._wake(hot, limits)
+        finally:
+            reading.cancel()
+
+    async def _hot(self, partition: int) -> tuple[Sequence[tuple[str, bytes]], Mapping[str, int]]:
+        """The states of the vehicles last announced online, and the speed limits of those that are registered."""
         hot = await self._store.hot_states(partition)
-        limits = await self._limits_of([key for key, _ in hot]) if hot else {}
-        for key, record in hot:
+        return hot, await self._limits_of([key for key, _ in hot]) if hot else {}
+
+    async def _wake(self, hot: Sequence[tuple[str, bytes]], limits: Mapping[str, int]) -> None:
+        """Those that are not online any more count as offline from the start."""
+        for number, (key, record) in enumerate(hot, 1):
             if key in limits:
                 actor = self._kind.actor(key, record, limits[key], online=True)
-                self._supervisor.adopt(KIND, key, actor)
+                self._supervisor.adopt(KIND, actor.key, actor)
+            if number % PAUSE_EVERY == 0:
+                await asyncio.sleep(0)
 
-    async def _apply_limits(self) -> None:
+    def _apply_limits(self) -> None:
         """The log is read with the speed limits of then; from now on the registry's hold."""
         living = self._supervisor.actors(KIND)
-        keys = list(living)
-        for start in range(0, len(keys), PAUSE_EVERY):
-            for key, limit_kmh in (await self._limits_of(keys[start : start + PAUSE_EVERY])).items():
-                actor = living.get(key)
-                if isinstance(actor, VehicleActor):
-                    actor.vehicle.limit_dkmh = limit_kmh * 10
+        for key, limit_kmh in self._kind.changed_limits.items():
+            actor = living.get(key)
+            if isinstance(actor, VehicleActor):
+                actor.vehicle.limit_dkmh = shared(limit_kmh * 10)
+        self._kind.changed_limits.clear()
 
     async def _refold(self, number: int, entry: bytes, watermarks: Mapping[int, int]) -> int:
         received_at, fixes = decode_batch(entry)

@@ -14,7 +14,7 @@ from domain.fix import Fix
 from domain.profile import Profile
 from domain.quality import Outcome, Quality
 from domain.registry import PARTITIONS, partition_of
-from domain.vehicle import DrivingToday, Vehicle, accept, alerts_of, driving_today, is_online
+from domain.vehicle import DrivingToday, Vehicle, accept, alerts_of, driving_today, is_online, shared
 
 KIND: Final = "vehicle"
 NEVER: Final = float("inf")
@@ -97,7 +97,7 @@ class VehicleActor(Actor):
         self.saving = False
         self.caught_up = 0
         """Up to this log number everything was read from the log; what the mailbox still has of it came twice."""
-        self.armed_for = NEVER
+        self.armed_for: float = NEVER
         self.watch: VehicleWatch | None = None
         if online:
             self._arrive()
@@ -149,7 +149,7 @@ class VehicleActor(Actor):
             case Look():
                 return self.view()
             case RegistryChanged():
-                self.vehicle.limit_dkmh = message.limit_kmh * 10
+                self.vehicle.limit_dkmh = shared(message.limit_kmh * 10)
             case GrantShare():
                 return self.fleet.shares.grant(self.key, message.share, now=self.fleet.clock.now())
             case ReleaseShare():
@@ -246,9 +246,9 @@ class VehicleActor(Actor):
 
     def _arm_passivation(self) -> None:
         """In whole seconds, so that many share one place on the agenda."""
-        self._arm(float(int(self.fleet.clock.now() + self.fleet.passivate_after_s) + 1))
+        self._arm(int(self.fleet.clock.now() + self.fleet.passivate_after_s) + 1)
 
-    def _arm(self, at: float) -> None:
+    def _arm(self, at: int) -> None:
         if at < self.armed_for:
-            self.armed_for = at
+            self.armed_for = shared(at)
             self.fleet.clock.wake(self, at)

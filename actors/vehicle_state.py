@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from actors.runtime import Actor, Dispatcher
 from actors.vehicle import KIND, Fleet, VehicleActor
@@ -13,7 +13,7 @@ from domain.alerts import Alert
 from domain.fix import Fix
 from domain.registry import partition_of
 from domain.terminal_clock import TerminalClock
-from domain.vehicle import Suspect, Vehicle
+from domain.vehicle import Suspect, Vehicle, shared
 from persistence.records import decode, decode_batch, encode
 from persistence.store import IndexEntry, Put, Store, StoreFormatError
 
@@ -26,7 +26,7 @@ LOAD_PAGE: Final = 250
 
 
 class VehicleRecord(NamedTuple):
-    """What the store keeps of a vehicle, version 1; unsaved alerts go beside it."""
+    """What the store keeps of a vehicle, version 1; unsaved alerts go beside it. Up to ``suspect`` as in ``Vehicle``."""
 
     newest: Fix | None
     fixed_at: int
@@ -82,14 +82,17 @@ def to_record(vehicle: Vehicle) -> bytes:
 
 def from_record(key: str, record: bytes | None, limit_kmh: int) -> Vehicle:
     """The vehicle as it was checkpointed; a blank one without a record. Raises ``StoreFormatError``."""
-    vehicle = Vehicle(key, limit_kmh * 10)
     if record is None:
-        return vehicle
-    fields = decode(record, VehicleRecord)._asdict()
-    backfilled = fields.pop("backfilled")
+        return Vehicle(key, shared(limit_kmh * 10))
+    fields: tuple[Any, ...] = decode(record, VehicleRecord)
+    *state, backfilled, applied, limit_dkmh = fields  # The rest is in the vehicle's own order: a start makes millions.
+    vehicle = Vehicle(key, shared(limit_dkmh), *state)
     vehicle.backfilled = dict.fromkeys(backfilled) if backfilled else None
-    for name, value in fields.items():
-        setattr(vehicle, name, value)
+    vehicle.applied, vehicle.day, vehicle.received_at = (
+        shared(applied),
+        shared(vehicle.day),
+        shared(vehicle.received_at),
+    )
     return vehicle
 
 
@@ -114,6 +117,8 @@ class VehicleKind:
         """``limits_of`` tells the speed limits (km/h) of those of these vehicles that are registered."""
         self.replaying = False
         """While the log's tail is read, speed limits stay as they were then; afterwards the registry's hold."""
+        self.changed_limits: dict[str, int] = {}
+        """The registry's (km/h), of the vehicles that came to life meanwhile with another."""
         self._store = store
         self._dispatcher = dispatcher
         self._fleet = fleet
@@ -123,10 +128,12 @@ class VehicleKind:
     async def load(self, keys: Sequence[str]) -> Mapping[str, Actor]:
         actors: dict[str, Actor] = {}
         for start in range(0, len(keys), LOAD_PAGE):  # Each page is a turn of the event loop: milliseconds.
-            limits = await self._limits_of(keys[start : start + LOAD_PAGE])
+            page = keys[start : start + LOAD_PAGE]
+            limits = await self._limits_of(page)
             records = await self._store.states(list(limits))
-            for key, limit_kmh in limits.items():
-                actors[key] = self.actor(key, records.get(key), limit_kmh)
+            for key in page:  # As it was asked for: the directory's own string, and not one more for each vehicle.
+                if key in limits:
+                    actors[key] = self.actor(key, records.get(key), limits[key])
         return actors
 
     async def reload(self, key: str) -> Actor:
@@ -146,7 +153,7 @@ class VehicleKind:
                         refold(actor, fix, received_at, number)
             after = page[-1][0]
         actor.caught_up = after
-        vehicle.limit_dkmh = limit_kmh * 10
+        vehicle.limit_dkmh = shared(limit_kmh * 10)
         return actor
 
     def actor(self, key: str, record: bytes | None, limit_kmh: int, *, online: bool = False) -> VehicleActor:
@@ -161,8 +168,12 @@ class VehicleKind:
             actor = VehicleActor(self._dispatcher, self._fleet, Vehicle(key))
             actor.suspend()
             return actor
+        if vehicle.newest is not None and (known := self._vehicle_of(vehicle.newest.terminal)) == key:
+            vehicle.key = known or key  # The directory's own string, and not one more for each vehicle.
         if not self.replaying:
-            vehicle.limit_dkmh = limit_kmh * 10
+            vehicle.limit_dkmh = shared(limit_kmh * 10)
+        elif vehicle.limit_dkmh != limit_kmh * 10:
+            self.changed_limits[vehicle.key] = limit_kmh
         return VehicleActor(self._dispatcher, self._fleet, vehicle, online=online)
 
 

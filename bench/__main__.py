@@ -1,4 +1,4 @@
-"""Which figures are wanted, and where do they go? ``python -m bench [--only NAME] [--json FILE]``"""
+"""Which figures are wanted, and where do they go? ``python -m bench [--only NAME] [--large] [--json FILE]``"""
 
 from __future__ import annotations
 
@@ -11,12 +11,16 @@ from typing import Final
 from bench.figures import Figure, as_json, received, show
 from bench.processes import ROOT, python
 
-BENCHMARKS: Final = ("runtime", "gateway", "feed", "family", "live", "seam")
+BENCHMARKS: Final = ("runtime", "gateway", "feed", "vehicles", "family", "live", "seam")
+WITH_LARGE_SIZES: Final = frozenset({"vehicles"})
 
 
-def measured(name: str) -> list[Figure]:
+def measured(name: str, *, large: bool) -> list[Figure]:
     """Runs one benchmark in a process of its own; raises ``CalledProcessError`` when it fails."""
-    with subprocess.Popen(python("-m", f"bench.{name}"), cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
+    options = ("--large",) if large and name in WITH_LARGE_SIZES else ()
+    with subprocess.Popen(
+        python("-m", f"bench.{name}", *options), cwd=ROOT, stdout=subprocess.PIPE, text=True
+    ) as process:
         assert process.stdout is not None
         figures = received(process.stdout)
     if process.returncode:
@@ -27,6 +31,9 @@ def measured(name: str) -> list[Figure]:
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m bench", description="Each figure beside its baseline, in one run.")
     parser.add_argument("--only", metavar="NAME", choices=BENCHMARKS, action="append", help=" | ".join(BENCHMARKS))
+    parser.add_argument(
+        "--large", action="store_true", help="go on to millions of vehicles, where a part has such sizes"
+    )
     parser.add_argument("--json", metavar="FILE", type=Path, help="write the figures there, too")
     options = parser.parse_args()
     figures: list[Figure] = []
@@ -34,7 +41,7 @@ def main() -> int:
     for name in options.only or BENCHMARKS:
         print(f"{name} ...", file=sys.stderr, flush=True)
         try:
-            figures += measured(name)
+            figures += measured(name, large=options.large)
         except subprocess.CalledProcessError as error:
             failed.append(f"{name} failed: {error}")
     show(figures)

@@ -17,14 +17,18 @@ _LETTERS: Final = "ABCDEFGHJKLMNPQRSTUVWXYZ"
 
 
 class Service(Server):
-    """``run.py serve`` on a new store that holds ``registry``."""
+    """``run.py serve`` on a new store that holds ``registry``, or on one that is there."""
 
-    def __init__(self, store: Path, registry: Iterable[str], settings: Mapping[str, str] | None = None) -> None:
-        lines = store.with_suffix(".jsonl")
-        with lines.open("w", encoding="utf-8") as file:
-            file.writelines(f"{line}\n" for line in registry)
+    def __init__(
+        self, store: Path, registry: Iterable[str] | None = None, settings: Mapping[str, str] | None = None
+    ) -> None:
         place = ("--store", f"sqlite:{store}")
-        subprocess.run(python("run.py", "import", str(lines), *place), cwd=ROOT, stdout=subprocess.DEVNULL, check=True)
+        if registry is not None:
+            lines = store.with_suffix(".jsonl")
+            with lines.open("w", encoding="utf-8") as file:
+                file.writelines(f"{line}\n" for line in registry)
+            command = python("run.py", "import", str(lines), *place)
+            subprocess.run(command, cwd=ROOT, stdout=subprocess.DEVNULL, check=True)
         ports = ("--http", "127.0.0.1:0", "--jt808", "127.0.0.1:0")
         environment = {"FEED_KEY": FEED_KEY, "PATH": os.defpath, "SHOUWANG_HTTP_CONNECTIONS_PER_ADDRESS": "100000"}
         super().__init__(python("run.py", "serve", *ports, *place), environment=environment | dict(settings or {}))

@@ -7,7 +7,8 @@ house, and ``accept`` first computes everything that could throw and then assign
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Final, NamedTuple
+from functools import lru_cache
+from typing import Final, NamedTuple, TypeVar
 
 from domain import alarm_bits as bits
 from domain.alerts import TERMINAL_KINDS, Alert, Source, alert_id, conditions, is_plausible
@@ -25,6 +26,14 @@ TIME_ZONE_S: Final = 8 * 3600
 TIME_ZONE_TOLERANCE_S: Final = 300
 MAX_LON_E6: Final = 180_000_000
 MAX_LAT_E6: Final = 90_000_000
+
+Number = TypeVar("Number", int, float)
+
+
+@lru_cache(maxsize=4_096, typed=True)
+def shared(number: Number) -> Number:
+    """The same object for the same number, where many vehicles hold it long (a day, a limit): it would weigh on each."""
+    return number
 
 
 @dataclass(slots=True)
@@ -283,7 +292,7 @@ def _was_parked(newest: Fix, fix: Fix, moved_m: float, profile: Profile) -> bool
 
 
 def _begin_day(vehicle: Vehicle, day: int) -> None:
-    vehicle.day = day
+    vehicle.day = shared(day)
     vehicle.day_distance_m = 0.0
     vehicle.day_driving_s = vehicle.day_longest_s = 0
     vehicle.day_alerts = 0

@@ -1,0 +1,181 @@
+"""What does one more fix cost, and what does a vehicle weigh, when so many are active? The feed's whole way, but HTTP.
+
+Decoding, the durable log (SQLite), routing and rules in one process, by its processor time, all threads together.
+``python -m bench.vehicle_fold VEHICLES ROUNDS [null]`` prints JSON; ``null`` keeps each terminal's newest fix in a
+dict instead of having vehicles.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import json
+import sys
+import time
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Final
+
+import msgpack
+
+from actors.checkpoints import Checkpointer
+from actors.clock import RealClock
+from actors.runtime import Dispatcher
+from actors.supervisor import Supervisor
+from actors.telemetry import Router
+from actors.vehicle import KIND, Fleet
+from actors.vehicle_shares import VehicleShares
+from actors.vehicle_state import VehicleKind
+from bench.load import phone
+from bench.processes import resident_bytes
+from domain.fix import STATUS_ACC_ON, STATUS_POSITIONED, Batch, Fix
+from domain.identifiers import PlateColor
+from domain.profile import DEFAULT_PROFILE
+from domain.quality import Outcome
+from domain.registry import vehicle_id
+from gateway.feed import Feed
+from gateway.ingest import Ingest
+from persistence.records import encode_batch
+from persistence.sqlite import SqliteStore
+from persistence.store import Store
+from process import relieve_garbage_collector
+
+ROWS: Final = 10_000
+CALLS: Final = 4
+"""Under way at a time, as from the senders of ``bench.feed_load``."""
+BEGINS_AGO_S: Final = 430
+ENDS_AHEAD_S: Final = 250
+"""Between these a clock looks right."""
+STEP_E6: Final = 200
+"""Millionths of a degree of longitude a second: some 70 km/h."""
+
+
+@dataclass(frozen=True, slots=True)
+class Folded:
+    """What came of it."""
+
+    fixes: int
+    cpu_s: float
+    bytes_each: float
+    checkpoint_us: float
+    """Processor time of writing one vehicle's state."""
+
+    @property
+    def fixes_a_core_second(self) -> float:
+        return self.fixes / self.cpu_s
+
+
+def vehicle_key(number: int) -> str:
+    """As long as real ones, and as hard to foresee."""
+    return vehicle_id(str(number), PlateColor.YELLOW)
+
+
+def fix_of(vehicle: int, fixed_at: int, driven_s: int) -> Fix:
+    """A truck at its own height, speed and course: as a rule no two have the same."""
+    lon_e6, lat_e6 = 105_000_000 + driven_s * STEP_E6, 30_000_000 + vehicle
+    altitude_m, speed_dkmh, course_deg = vehicle * 7 % 1500, 600 + (vehicle + fixed_at) % 200, vehicle * 13 % 360
+    status = STATUS_ACC_ON | STATUS_POSITIONED
+    return Fix(phone(vehicle), fixed_at, lon_e6, lat_e6, altitude_m, speed_dkmh, course_deg, 0, status, 0)
+
+
+class VehiclesUnderTest:
+    """A service's way from the feed to the vehicles, put together as ``run.py`` does."""
+
+    def __init__(self, store: Store, terminals: Mapping[str, str]) -> None:
+        clock, dispatcher = RealClock(time.time), Dispatcher()
+        self.fleet = Fleet(clock, DEFAULT_PROFILE, VehicleShares(store))
+        kind = VehicleKind(store, dispatcher, self.fleet, limits_of=limits_of, vehicle_of=terminals.get)
+        self.supervisor = Supervisor(dispatcher, clock, {KIND: kind})
+        self.router = Router(self.supervisor, self.fleet, terminals.get)
+        self.store = store
+
+    async def save(self, folded: int) -> None:
+        checkpointer = Checkpointer(
+            self.store, self.supervisor, self.fleet, folded=lambda: folded, between_batches=asyncio.Lock()
+        )
+        await checkpointer.write_all()
+
+
+async def limits_of(keys: Sequence[str]) -> Mapping[str, int]:
+    """The registry's answer: strings of its own, as a store reads them."""
+    return {key.encode().decode(): 100 for key in keys}
+
+
+class NewestFixes:
+    """What could not be done with less."""
+
+    def __init__(self) -> None:
+        self._newest: dict[str, Fix] = {}
+
+    async def route(self, batch: Batch) -> list[Outcome]:
+        for fix in batch.fixes:
+            self._newest[fix.terminal] = fix
+        return [Outcome.NEWEST] * len(batch.fixes)
+
+
+def calls(vehicles: int, driven_s: int, *, began_at: int) -> Iterator[list[bytes]]:
+    """One fix of each vehicle, as bodies that are posted at the same time."""
+    bodies = []
+    for first in range(0, vehicles, ROWS):
+        numbers = range(first, min(first + ROWS, vehicles))
+        fixed_at = max(began_at + driven_s, int(time.time()) - BEGINS_AGO_S)
+        bodies.append(msgpack.packb([fix_of(number, fixed_at, fixed_at - began_at) for number in numbers]))
+        if len(bodies) == CALLS:
+            yield bodies
+            bodies = []
+    if bodies:
+        yield bodies
+
+
+async def drive(feed: Feed, vehicles: int, rounds: int) -> float:
+    """Posts a first fix of each, then ``rounds`` more; the processor time (s) of those."""
+    began_at, spent_s = int(time.time()) - BEGINS_AGO_S, 0.0
+    interval_s = (BEGINS_AGO_S + ENDS_AHEAD_S) // (rounds + 1)
+    for number in range(rounds + 1):
+        for bodies in calls(vehicles, number * interval_s, began_at=began_at):
+            before_s = time.process_time()
+            answers = await asyncio.gather(*map(feed.take, bodies))
+            if number:
+                spent_s += time.process_time() - before_s
+            if any(answer.stale or answer.rejected for answer in answers):
+                raise RuntimeError("not all was accepted")
+    return spent_s
+
+
+async def fold(vehicles: int, rounds: int, *, null: bool) -> Folded:
+    terminals = {phone(number): vehicle_key(number) for number in range(vehicles)}
+    with TemporaryDirectory(prefix="bench-") as folder:
+        store = await SqliteStore.open(Path(folder, "bench.db"))
+        subject = VehiclesUnderTest(store, terminals)
+        relieve_garbage_collector()
+        before = resident_bytes()
+        ingest = _ingest(store, NewestFixes().route if null else subject.router.route)
+        cpu_s = await drive(Feed(ingest, terminals.__contains__), vehicles, rounds)
+        gc.collect()
+        weight = (resident_bytes() - before) / vehicles
+        began_s = time.process_time()
+        await subject.save(ingest.folded)
+        checkpoint_us = (time.process_time() - began_s) / vehicles * 1e6
+        await ingest.stop()
+        await store.close()
+    return Folded(vehicles * rounds, cpu_s, weight, checkpoint_us)
+
+
+def _ingest(store: Store, route: Callable[[Batch], Awaitable[list[Outcome]]]) -> Ingest:
+    async def append(received_at: float, fixes: Sequence[Fix]) -> int:
+        return await store.append(encode_batch(received_at, fixes))
+
+    ingest = Ingest(append=append, route=route, now=time.time)
+    ingest.start()
+    return ingest
+
+
+def main() -> None:
+    vehicles, rounds = map(int, sys.argv[1:3])
+    print(json.dumps(asdict(asyncio.run(fold(vehicles, rounds, null="null" in sys.argv[3:])))))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,126 @@
+"""How long is a start with so many vehicles that were online at the end? ``run.py serve`` on their store, until ready.
+
+``python -m bench.vehicle_recovery VEHICLES`` prints JSON. The store is written directly, since an import takes minutes.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+import time
+from dataclasses import asdict, dataclass
+from datetime import date
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Final
+
+from actors.vehicle_state import to_record
+from bench.load import phone
+from bench.processes import cpu_s, resident_bytes
+from bench.subject import OWNER, Service, plate, vin
+from bench.vehicle_fold import fix_of
+from domain.identifiers import PlateColor
+from domain.profile import DEFAULT_PROFILE
+from domain.quality import Quality
+from domain.registry import PARTITIONS, RegisteredVehicle, partition_of
+from domain.vehicle import Vehicle, accept
+from persistence.registry import registry_keys
+from persistence.registry_documents import VEHICLE, Ref, claims_of, put_claim, put_registrant
+from persistence.sqlite import SqliteStore
+from persistence.store import Checkpoint, Put
+
+A_COMMIT: Final = 5_000
+DRIVEN_S: Final = 270
+
+
+@dataclass(frozen=True, slots=True)
+class Recovered:
+    """From the process's start to its readiness."""
+
+    wall_s: float
+    cpu_s: float
+    bytes_each: float
+    store_read_s: float
+    """Wall time of only reading the same states and terminals out of the store: the baseline."""
+
+
+def registered(number: int) -> RegisteredVehicle:
+    valid = date(2035, 12, 31)
+    color, certificate = PlateColor.YELLOW, f"{110_000_000_000 + number}"
+    return RegisteredVehicle(
+        plate(number), color, vin(number), certificate, valid, valid, OWNER, phone(number), needs_auth=False
+    )
+
+
+def state(number: int, key: str, now: int) -> bytes:
+    """Of a vehicle that has driven since some minutes and reports still."""
+    vehicle, quality = Vehicle(key), Quality()
+    for driven_s in (0, DRIVEN_S):
+        fixed_at = now - DRIVEN_S + driven_s
+        accept(vehicle, fix_of(number, fixed_at, driven_s), float(fixed_at), DEFAULT_PROFILE, quality)
+    vehicle.applied = 1
+    return to_record(vehicle)
+
+
+async def prepare(store: SqliteStore, vehicles: int) -> None:
+    """What an import and a clean end leave behind."""
+    keyed = await registry_keys(store)
+    keys = []
+    for first in range(0, vehicles, A_COMMIT):
+        writes: list[Put] = []
+        for number in range(first, min(first + A_COMMIT, vehicles)):
+            vehicle = registered(number)
+            keys.append(vehicle.id)
+            writes.append(put_registrant(Ref(VEHICLE, vehicle.id), vehicle, revision=1))
+            writes += [put_claim(ref, claim) for ref, claim in claims_of(vehicle, keyed).items()]
+        await store.commit(writes)
+    await _checkpoint(store, keys)
+
+
+async def _checkpoint(store: SqliteStore, keys: list[str]) -> None:
+    partitions: list[list[int]] = [[] for _ in range(PARTITIONS)]
+    for number, key in enumerate(keys):
+        partitions[partition_of(key)].append(number)
+    now = int(time.time())
+    for partition, numbers in enumerate(partitions):
+        states = [(keys[number], state(number, keys[number], now), True) for number in numbers]
+        await store.checkpoint(Checkpoint(partition, 1, states))
+
+
+async def read(path: Path) -> float:
+    """How long the store alone takes for what a start must have of it."""
+    store = await SqliteStore.open(path)
+    began_s = time.perf_counter()
+    for partition in range(PARTITIONS):
+        await store.hot_states(partition)
+    await store.index_values("registry.terminal", "without_auth")
+    took_s = time.perf_counter() - began_s
+    await store.close()
+    return took_s
+
+
+async def _prepared(path: Path, vehicles: int) -> None:
+    store = await SqliteStore.open(path)
+    await prepare(store, vehicles)
+    await store.close()
+
+
+def recover(vehicles: int) -> Recovered:
+    with TemporaryDirectory(prefix="bench-") as folder:
+        path = Path(folder, "bench.db")
+        asyncio.run(_prepared(path, vehicles))
+        baseline_s = asyncio.run(read(path))
+        began_s = time.perf_counter()
+        with Service(path) as service:
+            return Recovered(
+                time.perf_counter() - began_s, cpu_s(service.pid), resident_bytes(service.pid) / vehicles, baseline_s
+            )
+
+
+def main() -> None:
+    print(json.dumps(asdict(recover(int(sys.argv[1])))))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,97 @@
+"""What do thousands to millions of vehicles cost: a fix, a place in memory, a timer, a start? Each size in its own process.
+
+``--large`` goes to four million; that needs 8 GB of memory and half an hour.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from typing import Final
+
+from bench.figures import Figure, emit
+from bench.processes import ROOT, python
+
+FLEETS: Final = {10_000: 30, 100_000: 4}
+"""Vehicles → fixes of each that are measured, after a first that brings it to life."""
+LARGE_FLEETS: Final = {**FLEETS, 1_000_000: 2, 4_000_000: 2}
+TIMERS: Final = {False: 100_000, True: 1_000_000}
+RECOVERED: Final = {False: 20_000, True: 1_000_000}
+SILENT_WITHIN_S: Final = 30
+"""A fleet that falls silent does so within an interval of its reports."""
+
+Measured = dict[str, float]
+
+
+def _measured(module: str, *arguments: object) -> Measured:
+    command = python("-m", module, *map(str, arguments))
+    run = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, text=True, check=True)
+    measured: Measured = json.loads(run.stdout)
+    return measured
+
+
+def folds(vehicles: int, rounds: int, *, aims: bool) -> list[Figure]:
+    """With the aims of issue 6 for the largest fleet: of few vehicles, what all share weighs on each."""
+    ours = _measured("bench.vehicle_fold", vehicles, rounds)
+    null = _measured("bench.vehicle_fold", vehicles, rounds, "null")
+    rate, weight = ours["fixes"] / ours["cpu_s"], ours["bytes_each"]
+    name = f"{vehicles:,} vehicles active, a fix without HTTP"
+    return [
+        Figure(
+            name,
+            "fixes/core-s",
+            rate,
+            null["fixes"] / null["cpu_s"],
+            "a dict of newest fixes",
+            "≥ 130,000" if aims else "",
+            rate >= 130_000 if aims else None,
+        ),
+        Figure(
+            "  one of them",
+            "bytes",
+            weight,
+            null["bytes_each"],
+            "a dict of newest fixes",
+            "≤ 1,024" if aims else "",
+            weight <= 1_024 if aims else None,
+        ),
+        Figure("  one checkpointed", "µs", ours["checkpoint_us"]),
+    ]
+
+
+def timers(vehicles: int, within_s: int, *, aims: bool) -> list[Figure]:
+    late = _measured("bench.vehicle_timers", vehicles, within_s)
+    name = f"{vehicles:,} fall silent within {within_s} s: announced late, p99"
+    met = late["p99_s"] <= 1 if aims else None
+    return [
+        Figure(name, "s", late["p99_s"], aim="≤ 1" if aims else "", met=met),
+        Figure("  the longest that other work waited", "s", late["stall_s"]),
+        Figure("  one announced", "µs", late["cpu_us"]),
+    ]
+
+
+def recovery(vehicles: int, *, aims: bool) -> list[Figure]:
+    ours = _measured("bench.vehicle_recovery", vehicles)
+    met = ours["wall_s"] <= 30 if aims else None
+    name = f"start with {vehicles:,} vehicles online, to ready"
+    aim = "≤ 30" if aims else ""
+    return [
+        Figure(name, "s", ours["wall_s"], ours["store_read_s"], "reading the same of SQLite", aim, met),
+        Figure("  processor time", "s", ours["cpu_s"]),
+        Figure("  the whole service, a vehicle", "bytes", ours["bytes_each"]),
+    ]
+
+
+def main() -> None:
+    large = "--large" in sys.argv[1:]
+    fleets = LARGE_FLEETS if large else FLEETS
+    for vehicles, rounds in fleets.items():
+        emit(folds(vehicles, rounds, aims=vehicles == max(LARGE_FLEETS)))
+    emit(timers(TIMERS[large], SILENT_WITHIN_S, aims=large))
+    emit(timers(TIMERS[large], 1, aims=False))
+    emit(recovery(RECOVERED[large], aims=large))
+
+
+if __name__ == "__main__":
+    main()
