@@ -30,7 +30,7 @@ from persistence.registry_documents import VEHICLE, Ref, claims_of, put_claim, p
 from persistence.sqlite import SqliteStore
 from persistence.store import Checkpoint, Put
 
-A_COMMIT: Final = 5_000
+A_COMMIT: Final = 50_000
 DRIVEN_S: Final = 270
 
 
