@@ -7,7 +7,7 @@ STAMP  := .venv/installed
 .DEFAULT_GOAL := help
 TOOLS  := redis-server chromium
 # Without a Chinese font, Chromium shows boxes.
-PACKAGES_OF_chromium := chromium fonts-noto-cjk
+PACKAGES_OF_chromium := chromium chromium-headless-shell fonts-noto-cjk
 
 .PHONY: help setup tools web run test check screenshots format torture crash fuzz bench bench-full lock clean
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 import sys
 import time
 from datetime import timedelta
@@ -16,7 +15,7 @@ from playwright.sync_api import Browser, Error, Page, sync_playwright
 from domain.certificates import china_date
 from tests.api.conftest import PUBLIC_URL, vehicle_line
 from tests.e2e.processes import Yard
-from tests.web.conftest import CHROMIUM, PATIENCE_MS, Phones
+from tests.web.conftest import PATIENCE_MS, Phones, chromium
 from tests.web.rig import SPEEDING, VEHICLES, Server, registry_lines
 from tests.web.scenes import STEP_S, STEPS, Scene, Story, all_scenes
 
@@ -37,9 +36,7 @@ def main() -> None:
     failed = 0
     with TemporaryDirectory() as folder, sync_playwright() as playwright:
         yard = Yard(Path(folder))
-        browser = playwright.chromium.launch(
-            executable_path=shutil.which(CHROMIUM), args=["--no-sandbox", "--disable-gpu"]
-        )
+        browser = playwright.chromium.launch(executable_path=chromium(), args=["--no-sandbox", "--disable-gpu"])
         try:
             story = _story(yard)
             for scene in all_scenes():
