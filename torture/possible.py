@@ -80,12 +80,7 @@ class Possibilities:
         """Commands that were under way together were answered so. Raises ``Violation``."""
         if not heard:
             return
-        explained = [
-            each
-            for possible in self.worlds
-            for before in self.unfold(possible, now)
-            for each in self._explain(before, tuple(heard), now)
-        ]
+        explained = [each for possible in self.worlds for each in self._explain(possible, tuple(heard), now)]
         if not explained:
             if not self.is_settled and any(answer.code in SPURIOUS for _, answer in heard):
                 return
@@ -106,13 +101,16 @@ class Possibilities:
                         yield from self.unfold(Possible(_begun(judged.after, floating), left), now)
 
     def _explain(self, possible: Possible, heard: tuple[Heard, ...], now: float) -> Iterator[Possible]:
+        """In every order; what floats may have been done before each of them."""
         if not heard:
             yield possible
-        for number, (op, answer) in enumerate(heard):
-            judged = judge(possible.world, op, now, self.registry)
-            if _fits(judged, op, answer):
-                others = heard[:number] + heard[number + 1 :]
-                yield from self._explain(Possible(judged.after, possible.floating), others, now)
+            return
+        for before in self.unfold(possible, now):
+            for number, (op, answer) in enumerate(heard):
+                judged = judge(before.world, op, now, self.registry)
+                if _fits(judged, op, answer):
+                    others = heard[:number] + heard[number + 1 :]
+                    yield from self._explain(Possible(judged.after, before.floating), others, now)
 
     def _complaint(self, heard: Sequence[Heard], now: float) -> str:
         lines = []

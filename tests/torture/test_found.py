@@ -52,6 +52,10 @@ FOUND = {
         53722,
         "13:delegate:2705:35396:46476,16:storm:11803:25341:62685,19:register:39034:11341:49365,33:open:60263:14250:21647",
     ),
+    "of three at once, one that got no answer may have been done between the others": (
+        60398,
+        "10:churn:26126:19084:10075,13:share:60933:6651:9462,25:storm:41017:353:20545,27:race:43859:9264:22390",
+    ),
     "two batches of one truck overtake each other": (
         10032,
         "12:feed:12830:47312:7996,34:overload:37764:57387:39286",
