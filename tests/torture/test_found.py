@@ -56,6 +56,12 @@ FOUND = {
         60398,
         "10:churn:26126:19084:10075,13:share:60933:6651:9462,25:storm:41017:353:20545,27:race:43859:9264:22390",
     ),
+    "an opening that was decided in time may be written after the share's end": (
+        70000,
+        "0:bind:0:0:1,2:bind:2:2:1,6:race:34813:50727:2461,12:sign_out:2496:2215:9353,15:edge:45010:39556:28422,"
+        "16:share:8804:19015:2287,17:open:26266:958:18641,18:stale:31559:17748:57016,19:sign_out:23951:40860:46640,"
+        "20:storm:52244:10223:14034,21:cancel_all:35474:36320:22544,22:race:40036:38680:32193",
+    ),
     "two batches of one truck overtake each other": (
         10032,
         "12:feed:12830:47312:7996,34:overload:37764:57387:39286",
