@@ -78,12 +78,12 @@ class Possibilities:
 
     def hear(self, heard: Sequence[Heard], now: float) -> None:
         """Commands that were under way together were answered so. Raises ``Violation``."""
+        if not self.is_settled:  # Such a refusal proves nothing then.
+            heard = [each for each in heard if each[1].code not in SPURIOUS]
         if not heard:
             return
         explained = [each for possible in self.worlds for each in self._explain(possible, tuple(heard), now)]
         if not explained:
-            if not self.is_settled and any(answer.code in SPURIOUS for _, answer in heard):
-                return
             raise Violation(self._complaint(heard, now))
         if any(answer.is_good and op.kind not in LOOKS for op, answer in heard):
             self.worlds = _distinct(explained)
