@@ -18,6 +18,8 @@ from torture.watch import Violation
 if TYPE_CHECKING:
     from torture.drama import Drama
 
+MONTHS_DIFFER_S: Final = 3 * 86_400
+"""The durations that can be chosen differ by more."""
 _NUMBERS: Final = {vehicle_key(number): number for number in range(VEHICLES)}
 
 
@@ -104,7 +106,10 @@ def _same(drama: Drama, name: str, ours: Any, theirs: Any, names: dict[str, str]
             return same and same_times and ours.by == theirs.by
         case Shared(), Shared():
             same = (names.get(ours.binding), ours.driver, ours.viewer) == (theirs.binding, theirs.driver, theirs.viewer)
-            same_times = not is_exact or (ours.made_at, ours.ends_at) == (theirs.made_at, theirs.ends_at)
+            if is_exact:
+                same_times = (ours.made_at, ours.ends_at) == (theirs.made_at, theirs.ends_at)
+            else:
+                same_times = abs((ours.ends_at - ours.made_at) - (theirs.ends_at - theirs.made_at)) <= MONTHS_DIFFER_S
             return same and same_times and _same_end(ours, theirs, now, is_exact=is_exact)
         case Asked(), Asked():
             same = (ours.driver, ours.vehicle, ours.holder) == (theirs.driver, theirs.vehicle, theirs.holder)
