@@ -179,20 +179,27 @@ class HouseholdPlay:
         if not answer.is_good or not op.makes:
             return
         ids, told = self.names.ids, answer.body["id"]
-        known = ids.setdefault(op.makes, told)
-        if known != told:
-            self._correct_guess(op, known, told)
+        guess = next((name for name in self.names.guessed if ids[name] == told and name != op.makes), None)
+        if guess is not None:
+            self._correct_guess(op.makes, guess)
+        elif ids.setdefault(op.makes, told) != told:
+            raise Violation(f"{op.kind} sent again has made another thing")
         self.names.guessed.discard(op.makes)
         if "token" in answer.body:
             self.names.tokens[op.makes] = answer.body["token"]
 
-    def _correct_guess(self, op: Op, known: str, told: str) -> None:
+    def _correct_guess(self, name: str, guess: str) -> None:
+        """Of two commands without an answer that make the same, the other one was taken for done, or each for the other."""
         ids, guessed = self.names.ids, self.names.guessed
-        other = next((name for name in guessed if ids[name] == told), None)
-        if op.makes not in guessed or other is None:
-            raise Violation(f"{op.kind} sent again has made another thing")
-        ids[op.makes], ids[other] = told, known
-        self.drama.possible.exchange(op.makes, other)
+        if name in ids and name not in guessed:
+            raise Violation(f"{name}, sent again, has made another thing")
+        right, wrong = ids.pop(guess), ids.pop(name, None)
+        ids[name] = right
+        if wrong is None:
+            guessed.discard(guess)
+        else:
+            ids[guess] = wrong
+        self.drama.possible.exchange(name, guess)
 
     def _new(self, kind: str) -> str:
         return f"{kind}{next(self._numbers)}"

@@ -26,10 +26,11 @@ Heard = tuple[Op, Answer]
 
 @dataclass(frozen=True, slots=True)
 class Floating:
-    """A command without an answer, and when it was sent."""
+    """A command without an answer, when it was sent, and what the registry said then."""
 
     op: Op
     at: float
+    registry: Registry
 
 
 @dataclass(slots=True)
@@ -54,11 +55,15 @@ class Possibilities:
         return self.worlds[0].world
 
     def exchange(self, one: str, other: str) -> None:
-        """These two were taken for each other."""
+        """These two were taken for each other; ``one`` may have been taken for not done."""
         for world in {id(each.world): each.world for each in self.worlds}.values():
             _exchange(world.bindings, one, other)
             _exchange(world.shares, one, other)
             _exchange(world.delegations, one, other)
+            world.shares = {
+                name: replace(each, binding={one: other, other: one}.get(each.binding, each.binding))
+                for name, each in world.shares.items()
+            }
 
     @property
     def likeliest_floats(self) -> bool:
@@ -74,7 +79,7 @@ class Possibilities:
         """It floats from now on."""
         self.is_settled = False
         for each in self.worlds:
-            each.floating = (*each.floating, Floating(op, now))
+            each.floating = (*each.floating, Floating(op, now, self.registry))
 
     def hear(self, heard: Sequence[Heard], now: float) -> None:
         """Commands that were under way together were answered so. Raises ``Violation``."""
@@ -94,7 +99,8 @@ class Possibilities:
         for number, floating in enumerate(possible.floating):
             left = (*possible.floating[:number], *possible.floating[number + 1 :])
             for at in {floating.at, now}:
-                judged = judge(possible.world, floating.op, at, self.registry)
+                # It names the papers that it was sent with: with others it would have been refused.
+                judged = judge(possible.world, floating.op, at, floating.registry)
                 if not judged.refusals:
                     yield from self.unfold(Possible(judged.after, left), now)
                     if at != floating.at and floating.op.makes in judged.after.shares:
@@ -139,8 +145,12 @@ def _begun(world: World, floating: Floating) -> World:
 
 
 def _exchange(things: dict[str, T], one: str, other: str) -> None:
-    if one in things and other in things:
-        things[one], things[other] = things[other], things[one]
+    if other not in things:
+        return
+    theirs = things.pop(other)
+    if one in things:
+        things[other] = things[one]
+    things[one] = theirs
 
 
 def _distinct(worlds: Sequence[Possible]) -> list[Possible]:

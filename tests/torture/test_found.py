@@ -84,6 +84,19 @@ FOUND = {
         10032,
         "12:feed:12830:47312:7996,34:overload:37764:57387:39286",
     ),
+    "a binding that got no answer has the papers that it was asked for with": (
+        204250,
+        "0:bind:0:0:1,7:storm:61927:29078:44730,16:churn:55652:48793:25294,40:papers:17249:21035:61462,"
+        "41:rest:1086:39326:63170,68:rebind:29394:41695:56646",
+    ),
+    "of two equal shares without an answer the other one was taken for done": (
+        204596,
+        "0:bind:0:0:1,1:bind:1:1:1,31:crash:7352:41657:52050,32:register:58811:45109:26361,34:share:2206:25656:45012,"
+        "35:alarm:3222:52505:59953,36:share:20605:55858:26811,37:overload:24508:34025:58298,"
+        "38:alarm:16970:3729:56670,40:storm:63703:35421:26852,44:storm:36388:41198:23497,46:bind:54025:30980:27436,"
+        "47:backfill:34815:26642:55091,51:share:55225:24767:43659,53:share:54339:16328:19676,"
+        "55:repeat:36278:52340:38690",
+    ),
 }
 
 
