@@ -9,7 +9,7 @@ TOOLS  := redis-server chromium
 # Without a Chinese font, Chromium shows boxes.
 PACKAGES_OF_chromium := chromium chromium-headless-shell fonts-noto-cjk
 
-.PHONY: help setup tools web run test check screenshots format torture crash fuzz bench bench-full lock clean
+.PHONY: help setup tools web run test check screenshots format torture crash fuzz bench bench-full soak lock clean
 
 help: ## what can be made
 	@sed -n 's/^\([a-z-]*\):[^#]*## /\1\t/p' Makefile | expand -t 13
@@ -76,6 +76,9 @@ bench: setup ## the figures, each beside its baseline: make bench ARGS="--only r
 
 bench-full: setup ## the same with the large sizes, up to 4 million vehicles: 8 GB of memory, an hour
 	$(BIN)/python -m bench --large $(ARGS)
+
+soak: setup ## an hour of everything at once, and what it came to: make soak ARGS="--minutes 10"
+	$(BIN)/python -m bench.soak $(ARGS)
 
 COMPILE := CUSTOM_COMPILE_COMMAND="make lock" $(BIN)/pip-compile --quiet --upgrade --generate-hashes --strip-extras --allow-unsafe \
 	--no-emit-index-url --no-emit-trusted-host --no-emit-find-links --annotation-style=line

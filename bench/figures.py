@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from typing import Final
 
 from rich.console import Console
 from rich.table import Table
+
+WORSE: Final = 0.8
+"""A figure that is this much of what it was is shown in red: less is within what these machines blur."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +33,16 @@ class Figure:
     def ratio(self) -> float | None:
         return self.ours / self.baseline if self.baseline else None
 
+    def compared(self, before: Figure) -> float | None:
+        """How good it is beside ``before``, 1 being the same: by the ratios, since those do not move with the machine.
+
+        Bytes are compared as they are. None where there is nothing that would tell.
+        """
+        now, then = (self.ours, before.ours) if self.unit == "bytes" else (self.ratio, before.ratio)
+        if not now or not then or self.unit != before.unit:
+            return None
+        return now / then if self.unit.endswith("/s") else then / now
+
 
 def emit(figures: Iterable[Figure]) -> None:
     """Hands the figures over: one JSON line each on standard output."""
@@ -47,27 +61,51 @@ def received(lines: Iterable[str]) -> list[Figure]:
     return figures
 
 
-def as_json(figures: Sequence[Figure]) -> str:
-    return json.dumps([{**asdict(figure), "ratio": figure.ratio} for figure in figures], ensure_ascii=False, indent=2)
-
-
-def show(figures: Sequence[Figure]) -> None:
-    """The table for people."""
-    table = Table(title="make bench", title_justify="left")
-    for heading in ("figure", "ours", "baseline", "ratio", "unit", "beside", "aim"):
-        table.add_column(heading, justify="right" if heading in ("ours", "baseline", "ratio") else "left")
+def named(figures: Iterable[Figure]) -> Iterator[tuple[str, Figure]]:
+    """Each with a name of its own: an indented row belongs to the one above it."""
+    path: list[str] = []
     for figure in figures:
-        colour = "" if figure.met is None else "[green]" if figure.met else "[red]"
+        depth = (len(figure.name) - len(figure.name.lstrip())) // 2
+        path[depth:] = [figure.name.strip()]
+        yield " › ".join(path), figure
+
+
+def as_json(figures: Mapping[str, Figure], machine: Mapping[str, object]) -> str:
+    rows = {name: {**asdict(figure), "ratio": figure.ratio} for name, figure in figures.items()}
+    return json.dumps({"machine": machine, "figures": rows}, ensure_ascii=False, indent=2) + "\n"
+
+
+def from_json(text: str) -> dict[str, Figure]:
+    """What ``as_json`` wrote."""
+    rows = json.loads(text)["figures"]
+    return {name: Figure(**{key: value for key, value in row.items() if key != "ratio"}) for name, row in rows.items()}
+
+
+def show(figures: Sequence[Figure], kept: Mapping[str, Figure]) -> None:
+    """The table for people; ``kept``: what was measured before."""
+    table = Table(title="make bench", title_justify="left")
+    right = {"ours", "baseline", "ratio", "was", "now/was"}
+    for heading in ("figure", "ours", "baseline", "ratio", "unit", "beside", "aim", "was", "now/was"):
+        table.add_column(heading, justify="right" if heading in right else "left")
+    for name, figure in named(figures):
+        before = kept.get(name)
+        change = figure.compared(before) if before is not None else None
         table.add_row(
             figure.name,
             _short(figure.ours),
             "" if figure.baseline is None else _short(figure.baseline),
-            "" if figure.ratio is None else f"{figure.ratio:,.{2 if figure.ratio < 10 else 0}f}",
+            _ratio(figure.ratio),
             figure.unit,
             figure.beside,
-            f"{colour}{figure.aim}",
+            f"{'' if figure.met is None else '[green]' if figure.met else '[red]'}{figure.aim}",
+            "" if before is None else _ratio(before.ratio) or _short(before.ours),
+            "" if change is None else f"{'[red]' if change < WORSE else ''}{change:.2f}",
         )
-    Console(width=None if sys.stdout.isatty() else 150).print(table)
+    Console(width=None if sys.stdout.isatty() else 170).print(table)
+
+
+def _ratio(ratio: float | None) -> str:
+    return "" if ratio is None else f"{ratio:,.{2 if ratio < 10 else 0}f}"
 
 
 def _short(value: float) -> str:

@@ -13,6 +13,7 @@ import select
 import socket
 import sys
 import time
+from collections import deque
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from itertools import cycle
@@ -98,11 +99,11 @@ def drive(phones: Sequence[Phone], *, seconds: float, polls: int = 0, rate: floa
     latencies: list[float] = []
     statuses: dict[str, int] = {}
     started = now = time.perf_counter()
-    until, left, due_at, idle = started + seconds, polls or sys.maxsize, started, list(phones)
+    until, left, due_at, idle = started + seconds, polls or sys.maxsize, started, deque(phones)
     asked = 0
     while len(latencies) < asked or (now < until and asked < left):
         while idle and asked < left and now < until and due_at <= now:
-            idle.pop().ask(due_at if rate else now)
+            idle.popleft().ask(due_at if rate else now)
             asked += 1
             due_at = due_at + 1 / rate if rate else now
         wait_s = SILENCE_S if not rate or now >= until else max(0.0, due_at - now)

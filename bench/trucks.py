@@ -7,19 +7,15 @@ import sys
 import time
 from collections.abc import Sequence
 from threading import Event, Thread
-from typing import Final
 
 from bench.load import Terminal, frames_of
 from bench.processes import allow_many_sockets
 
-FRAMES: Final = 100
-"""Of each terminal: more than any benchmark lasts."""
 
-
-def report(terminals: Sequence[Terminal], *, interval_s: float, stop: Event) -> None:
+def report(terminals: Sequence[Terminal], *, frames: int, interval_s: float, stop: Event) -> None:
     """One frame of each every ``interval_s``, evenly spread. Raises ``RuntimeError`` when one is refused."""
     due_at, step_s = time.monotonic(), interval_s / len(terminals)
-    for number in range(FRAMES):
+    for number in range(frames):
         for terminal in terminals:
             due_at += step_s
             if stop.wait(max(0.0, due_at - time.monotonic())):
@@ -34,15 +30,20 @@ def main() -> None:
     parser.add_argument("target", metavar="HOST:PORT")
     parser.add_argument("--trucks", type=int, default=2_000)
     parser.add_argument("--interval", type=int, default=10, metavar="S")
+    parser.add_argument("--frames", type=int, default=100, help="of each terminal: more than the benchmark lasts")
     options = parser.parse_args()
     allow_many_sockets()
     host, _, port = options.target.rpartition(":")
-    begins_at, numbers = int(time.time()), range(FRAMES)
+    begins_at, numbers = int(time.time()), range(options.frames)
     loads = [frames_of(each, numbers, begins_at=begins_at, every_s=options.interval) for each in range(options.trucks)]
     terminals = [Terminal((host, int(port)), frames) for frames in loads]
     print("ready", flush=True)
     stop = Event()
-    reporting = Thread(target=report, args=(terminals,), kwargs={"interval_s": options.interval, "stop": stop})
+    reporting = Thread(
+        target=report,
+        args=(terminals,),
+        kwargs={"frames": options.frames, "interval_s": options.interval, "stop": stop},
+    )
     reporting.start()
     sys.stdin.read()  # Until whoever started us closes it, or is gone.
     stop.set()
