@@ -97,6 +97,11 @@ FOUND = {
         "47:backfill:34815:26642:55091,51:share:55225:24767:43659,53:share:54339:16328:19676,"
         "55:repeat:36278:52340:38690",
     ),
+    "a binding that got no answer and was made anew has the papers of then": (
+        209054,
+        "0:bind:0:0:1,12:unbind:60006:2793:28394,22:storm:48880:33665:22698,40:look_at_truck:25564:4509:6283,"
+        "41:crash:55653:43883:1471,42:rebind:52308:27235:27537,55:papers:55472:31626:21777",
+    ),
 }
 
 
