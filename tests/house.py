@@ -57,6 +57,10 @@ ALLOWED_BLANKET_HANDLERS: Final[Mapping[str, tuple[int, str]]] = {
     "actors/checkpoints.py": (1, "the checkpoints' loop: it must go on, or the log grows for ever"),
     "actors/supervisor.py": (1, "a restart is tried until it succeeds, whatever stands in its way"),
     "gateway/ingest.py": (2, "the one way in for telemetry: whatever a callback or a router throws, it stays open"),
+    "gateway/jt808/poller.py": (
+        1,
+        "the terminals' reading loop: one connection that throws must not silence all others",
+    ),
     "api/edge.py": (1, "the HTTP loop: a bug becomes a 500 without details, and the log has the rest"),
     "torture/loop.py": (1, "what stands for a thread: whatever was called there throws goes to whoever awaits it"),
     "persistence/redis_writer.py": (1, "the writer's loop: who waits for a commit must hear that it failed"),

@@ -6,31 +6,32 @@ import asyncio
 import socket
 from typing import TYPE_CHECKING, Final
 
+from gateway.jt808.poller import Poller
 from gateway.jt808.session import Session
 
 if TYPE_CHECKING:
     from gateway.jt808.server import Gateway
 
 _NOBODY: Final = ("", 0)
-READ_AT_ONCE_BYTES: Final = 16_384
 
 HELD_BY_STORE: Final = 1
 HELD_BY_PEER: Final = 2
 HELD_FOR_GOOD: Final = 4
-
-_buffer: Final = bytearray(READ_AT_ONCE_BYTES)
-"""Every connection reads through it: what has arrived is copied out before the loop turns."""
-_view: Final = memoryview(_buffer)
+HELD_BY_OTHERS: Final = 8
+"""It has said much at once: others come first."""
 
 
-class Connection(asyncio.BufferedProtocol):
+class Connection(asyncio.Protocol):
     """One accepted socket."""
 
-    __slots__ = ("_gateway", "_held", "_transport", "began_at", "heard_at", "ip", "session")
+    __slots__ = ("_descriptor", "_gateway", "_held", "_poller", "_transport", "began_at", "heard_at", "ip", "session")
 
     def __init__(self, gateway: Gateway) -> None:
         self._gateway = gateway
         self._transport: asyncio.Transport | None = None
+        self._poller: Poller | None = None
+        """Reads, as long as that is not left to the transport."""
+        self._descriptor = -1
         self._held = 0
         """For which reasons we don't read."""
         self.ip = ""
@@ -43,30 +44,41 @@ class Connection(asyncio.BufferedProtocol):
         self._transport = transport
         self.ip = (transport.get_extra_info("peername") or _NOBODY)[0]
         transport.set_write_buffer_limits(high=self._gateway.limits.write_buffer_high)
-        if self._gateway.admit(self):
-            self.session = Session(self._gateway.exchange, self)
-            _keep_alive(transport.get_extra_info("socket"))
-        else:
+        if not self._gateway.admit(self):
             transport.abort()
+            return
+        self.session = Session(self._gateway.exchange, self)
+        sock = transport.get_extra_info("socket")
+        _keep_alive(sock)
+        if self._gateway.poller is not None:
+            transport.pause_reading()
+            self._poller, self._descriptor = self._gateway.poller, sock.fileno()
+            self._poller.watch(self._descriptor, self)
 
-    def get_buffer(self, sizehint: int) -> memoryview:
-        """Where the next bytes go."""
-        return _view
-
-    def buffer_updated(self, nbytes: int) -> None:
-        """They are there."""
+    def data_received(self, data: bytes) -> None:
+        """These bytes have come."""
         session = self.session
         if session is None or session.closed:
             return
         exchange = session.exchange
-        exchange.bytes_in += nbytes
+        exchange.bytes_in += len(data)
         self.heard_at = exchange.tick
-        session.receive(bytes(_view[:nbytes]))
+        session.receive(data)
+        if len(data) > exchange.limits.much_at_once_bytes:
+            self.hold(HELD_BY_OTHERS)
+            self._gateway.turns.wait(self)
         if not exchange.ingest.room():
             self._gateway.wait_for_room(self)
 
+    def leave_to_asyncio(self) -> None:
+        """What reading found is no message: the transport finds the same, and ends in its own way."""
+        self._stop_reading()
+        self._poller = None
+        self._read_on()
+
     def connection_lost(self, error: Exception | None) -> None:
         """It has ended."""
+        self._stop_reading()
         self._transport = None
         self._gateway.forget(self)
         if self.session:
@@ -82,8 +94,8 @@ class Connection(asyncio.BufferedProtocol):
 
     def hold(self, reason: int) -> None:
         """Stops reading."""
-        if self._transport and not self._held and not self._transport.is_closing():
-            self._transport.pause_reading()
+        if not self._held:
+            self._stop_reading()
         self._held |= reason
 
     def release(self, reason: int) -> None:
@@ -92,7 +104,25 @@ class Connection(asyncio.BufferedProtocol):
             return
         self._held &= ~reason
         self.heard_at = self._gateway.exchange.tick
-        if self._transport and not self._held and not self._transport.is_closing():
+        if not self._held:
+            self._read_on()
+
+    def have_turn(self) -> None:
+        """The others have been heard."""
+        self.release(HELD_BY_OTHERS)
+
+    def _stop_reading(self) -> None:
+        if self._poller is not None:
+            self._poller.forget(self._descriptor)
+        elif self._transport and not self._transport.is_closing():
+            self._transport.pause_reading()
+
+    def _read_on(self) -> None:
+        if self._transport is None or self._transport.is_closing():
+            return
+        if self._poller is not None:
+            self._poller.watch(self._descriptor, self)
+        else:
             self._transport.resume_reading()
 
     @property
@@ -119,6 +149,7 @@ class Connection(asyncio.BufferedProtocol):
         """As ``Link``; a terminal that takes nothing any more is not waited for."""
         if self._transport is None:
             return
+        self._stop_reading()
         if self.waits_for_peer:
             self._transport.abort()
         else:
@@ -127,6 +158,7 @@ class Connection(asyncio.BufferedProtocol):
     def abort(self) -> None:
         """Ends it at once."""
         if self._transport:
+            self._stop_reading()
             self._transport.abort()
 
 

@@ -33,3 +33,7 @@ class Limits:
     """Commands to one terminal that wait for its answer."""
     write_buffer_high: int = 16_384
     """When so much waits to be sent to a terminal, we stop listening to it."""
+    much_at_once_bytes: int = 2_048
+    """Whoever has more than this to say at once waits until others have been heard."""
+    much_in_flight: int = 1_000
+    """While so many reports are not durable yet, who says much at once is not heard at all."""

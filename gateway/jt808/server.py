@@ -14,8 +14,10 @@ from gateway.jt808.exchange import Exchange
 from gateway.jt808.limits import Limits
 from gateway.jt808.messages import Reply
 from gateway.jt808.parameters import Parameters, encode_parameter_query, encode_parameters
+from gateway.jt808.poller import Poller
 from gateway.jt808.ports import Ingest, Terminals
 from gateway.jt808.session import Session
+from gateway.jt808.turns import Turns
 
 _BACKLOG: Final = 4096
 _ACCEPTED_A_TURN: Final = 1
@@ -71,6 +73,8 @@ class Gateway:
             now=now,
             soon=lambda work: asyncio.get_running_loop().call_soon(work),
         )
+        self.turns = Turns(self.exchange)
+        self.poller: Poller | None = None
         self.connections: dict[Connection, None] = {}
         self._by_ip: Counter[str] = Counter()
         self._waiting_for_room: list[Connection] = []
@@ -85,6 +89,7 @@ class Gateway:
         """Listens; returns the port, which is a free one for 0."""
         loop = asyncio.get_running_loop()
         self.exchange.tick = loop.time()
+        self.poller = Poller.of_running_loop()
         self._server = await loop.create_server(lambda: Connection(self), host, port, backlog=_ACCEPTED_A_TURN)
         self._listen()
         self._sweeper = asyncio.create_task(self._sweep_for_ever(), name="jt808 sweeper")
@@ -117,6 +122,8 @@ class Gateway:
         for connection in list(self.connections):
             connection.abort()
         await self._until(lambda: not self.connections, patience_s)
+        if self.poller is not None:
+            self.poller.close()
         self._server = None
 
     async def _until(self, reached: Callable[[], bool], patience_s: float) -> None:
@@ -147,6 +154,7 @@ class Gateway:
         if connection not in self.connections:
             return
         del self.connections[connection]
+        self.turns.forget(connection)
         self._by_ip[connection.ip] -= 1
         if not self._by_ip[connection.ip]:
             del self._by_ip[connection.ip]

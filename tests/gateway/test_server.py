@@ -5,17 +5,17 @@ from __future__ import annotations
 import asyncio
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
 
 import pytest
 import pytest_asyncio
 
 from gateway.jt808 import message_ids as ids
-from gateway.jt808.connection import READ_AT_ONCE_BYTES
 from gateway.jt808.limits import Limits
 from gateway.jt808.messages import Reply
 from gateway.jt808.parameters import decode_parameter_query, decode_parameters, encode_parameter_answer
+from gateway.jt808.poller import READ_AT_ONCE_BYTES
 from gateway.jt808.server import CommandRefused, Gateway, TerminalNotConnected
 from tests.gateway.neighbours import (
     NOON,
@@ -216,9 +216,28 @@ async def test_a_terminal_that_takes_no_answers_is_not_listened_to() -> None:
             deaf.setblocking(False)
             await loop.sock_connect(deaf, ("127.0.0.1", port))
             while not (held := [each for each in gateway.connections if each.waits_for_peer]):
-                await loop.sock_sendall(deaf, heartbeats)
+                with suppress(BlockingIOError):
+                    deaf.send(heartbeats)
                 await asyncio.sleep(0)
-            assert held[0].unsent_bytes < 4096 + READ_AT_ONCE_BYTES
+            assert held[0].unsent_bytes < 4096 + 2 * READ_AT_ONCE_BYTES
+
+
+async def test_a_terminal_that_floods_us_waits_for_the_others_and_for_the_store(connect: Connect) -> None:
+    shelf = Shelf()
+    async with running(Limits(much_at_once_bytes=256, much_in_flight=1), shelf) as (gateway, port, _):
+        flood, other = await connect(port), await connect(port, OTHER_PHONE)
+        for client in (flood, other):
+            await client.asks(client.terminal.authenticates())
+        flood.writer.write(b"".join(flood.terminal.reports(NOON + second) for second in range(1000)))
+        await shelf.first_fix.wait()
+        for _ in range(20):
+            assert (await other.asks(other.terminal.says(ids.HEARTBEAT))).message_id == ids.PLATFORM_REPLY
+        assert len(shelf.fixes) <= READ_AT_ONCE_BYTES // len(flood.terminal.reports())
+        while gateway.stats().in_flight or len(shelf.fixes) < 1000:
+            shelf.settle()
+            await asyncio.sleep(0)
+        answers = results([await flood.hears() for _ in range(1000)])
+        assert [serial for serial, _, _ in answers] == [1 + number for number in range(1000)]
 
 
 async def test_stopping_acknowledges_what_was_taken_in_and_then_hangs_up(connect: Connect) -> None:
