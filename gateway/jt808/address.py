@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from struct import Struct
 from typing import Final
 
 from gateway.jt808 import message_ids as ids
-from gateway.jt808.frames import FLAG, Frame, check_byte, escape
+from gateway.jt808.frames import ESCAPE_BYTE, FLAG, FLAG_BYTE, Frame, check_byte, escape
 from gateway.jt808.location import BASIC_BYTES
 
-_ids = Struct(">HH").unpack_from
-_pack_tail = Struct(">HHHBBB").pack
+_unpack_head: Final = {size: Struct(f">HH{size}sH").unpack_from for size in (6, 11)}
+"""By the size of what stands between attributes and serial number: the number alone, or with the version before it."""
+_pack_tail = Struct(">HIBB").pack
 _REPLY_BYTES: Final = 5
 _LAYOUT_2019: Final = 0x4000
 
@@ -26,7 +28,7 @@ class Address:
         "_ack_head_check",
         "_number",
         "_overhead",
-        "_serial_at",
+        "_unpack_head",
         "body_at",
         "phone_raw",
         "version",
@@ -39,8 +41,8 @@ class Address:
             self._number, flag = phone_raw, 0
         else:
             self._number, flag = bytes((version,)) + phone_raw, _LAYOUT_2019
-        self._serial_at = 4 + len(self._number)
-        self.body_at = self._serial_at + 2
+        self._unpack_head = _unpack_head[len(self._number)]
+        self.body_at = 4 + len(self._number) + 2
         self._overhead = self.body_at + 1 - flag
         head = ids.PLATFORM_REPLY.to_bytes(2, "big") + (_REPLY_BYTES | flag).to_bytes(2, "big") + self._number
         self._ack_head = FLAG + escape(head)
@@ -60,22 +62,29 @@ class Address:
         size = len(content)
         if size <= self.body_at + BASIC_BYTES:
             return None
-        message_id, attributes = _ids(content)
+        message_id, attributes, number, serial = self._unpack_head(content)
         if (
             message_id == ids.LOCATION
             and attributes == size - self._overhead
-            and content[4 : self._serial_at] == self._number
+            and number == self._number
             and not check_byte(content)
         ):
-            return content[self._serial_at] << 8 | content[self._serial_at + 1]
+            return serial
         return None
 
-    def reply(self, serial: int, *, to: int, result: int = 0) -> bytes:
-        """A whole 0x8001; ``to`` is the message id and the serial it answers, one above the other."""
-        ack_id, ack_serial = to >> 16, to & 0xFFFF
-        mixed = serial ^ ack_serial ^ ack_id
-        check = self._ack_head_check ^ (mixed >> 8) ^ (mixed & 0xFF) ^ result
-        tail = _pack_tail(serial, ack_serial, ack_id, result, check, FLAG[0])
-        if b"\x7d" in tail or tail.find(FLAG) != len(tail) - 1:
-            tail = escape(tail[:-1]) + FLAG
-        return self._ack_head + tail
+    def acknowledgements(self, acks: Sequence[int], *, serial: int) -> bytes:
+        """A 0x8001 with result 0 for each, the first with our ``serial``; an ack is ``ack_of`` what it answers."""
+        frames = []
+        for ack in acks:
+            mixed = serial ^ ack ^ ack >> 16
+            tail = _pack_tail(serial, ack, ids.RESULT_OK, (mixed ^ mixed >> 8) & 0xFF ^ self._ack_head_check)
+            if ESCAPE_BYTE in tail or FLAG_BYTE in tail:
+                tail = escape(tail)
+            frames.append(self._ack_head + tail + FLAG)
+            serial = (serial + 1) & 0xFFFF
+        return frames[0] if len(frames) == 1 else b"".join(frames)
+
+
+def ack_of(message_id: int, serial: int) -> int:
+    """What a 0x8001 repeats of the message that it answers, as one number."""
+    return serial << 16 | message_id

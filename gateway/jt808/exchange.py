@@ -20,12 +20,12 @@ ACKNOWLEDGED_AT_ONCE: Final = 256
 
 
 class Owed(NamedTuple):
-    """An acknowledgement that a terminal gets when its report is durable."""
+    """What a terminal gets when the reports that came with one read are durable."""
 
     session: Session
     address: Address
-    ack: int
-    """Message id and serial, one above the other."""
+    acks: Sequence[int]
+    """See ``ack_of``."""
 
 
 class Exchange:
@@ -75,13 +75,13 @@ class Exchange:
         self.frames = self.acks = self.bytes_in = self.bytes_out = 0
         self.in_flight = self.not_stored = self.takeovers = 0
 
-    def take(self, fix: Fix, owed: Owed) -> None:
-        """Takes in one report; all that come in one turn of the event loop are handed over together."""
+    def take(self, fixes: Sequence[Fix], owed: Owed) -> None:
+        """Takes in reports, one ack each; all that come in one turn of the event loop are handed over together."""
         if not self._fixes:
             self._soon(self.hand_over)
-        self._fixes.append(fix)
+        self._fixes += fixes
         self._owed.append(owed)
-        self.in_flight += 1
+        self.in_flight += len(fixes)
 
     def hand_over(self) -> None:
         """Hands over what was taken in so far, so that whatever is submitted next comes after it."""
@@ -95,21 +95,18 @@ class Exchange:
         if durable:
             self._acknowledge(all_owed, 0)
         else:
-            self.in_flight -= len(all_owed)
-            self.not_stored += len(all_owed)
+            count = sum(len(owed.acks) for owed in all_owed)
+            self.in_flight -= count
+            self.not_stored += count
 
     def _acknowledge(self, all_owed: Sequence[Owed], start: int) -> None:
         """Pays a slice of what is owed, and the rest in the event loop's next turns: every answer is a system call."""
-        some = all_owed[start : start + ACKNOWLEDGED_AT_ONCE]
-        acks: list[int] = []
-        for owed, following in zip(some, (*some[1:], None), strict=True):
-            acks.append(owed.ack)
-            if following is None or following.session is not owed.session or following.address is not owed.address:
-                owed.session.acknowledge(owed.address, acks)
-                acks = []
-        self.in_flight -= len(some)
-        if start + len(some) < len(all_owed):
-            self._soon(partial(self._acknowledge, all_owed, start + len(some)))
+        stop = start + ACKNOWLEDGED_AT_ONCE
+        for session, address, acks in all_owed[start:stop]:
+            session.acknowledge(address, acks)
+            self.in_flight -= len(acks)
+        if stop < len(all_owed):
+            self._soon(partial(self._acknowledge, all_owed, stop))
 
     def seat(self, session: Session, terminal: str) -> None:
         """``terminal`` speaks through ``session`` from now on; whoever did so before is dead, and closed."""

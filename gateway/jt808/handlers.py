@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from domain.fix import FLAG_BACKFILLED, Fix
 from gateway.jt808 import message_ids as ids
+from gateway.jt808.address import ack_of
 from gateway.jt808.frames import Frame
 from gateway.jt808.location import BASIC_BYTES, fix_of
 from gateway.jt808.messages import (
@@ -114,7 +115,7 @@ def _hear_parameters(session: Session, frame: Frame) -> None:
 def _take_report(session: Session, frame: Frame) -> None:
     fixes = _fixes_of(session, frame)
     if fixes:
-        session.submit(fixes, [frame.message_id << 16 | frame.serial])
+        session.submit(fixes, [ack_of(frame.message_id, frame.serial)])
     else:
         session.reply(frame)
 
@@ -185,7 +186,7 @@ def _take_assembled(session: Session, message: Unfinished) -> None:
     frame = _packets(session).finish(message)
     fixes = _fixes_of(session, frame) if frame.message_id in _REPORTS else []
     if fixes:
-        acks = [frame.message_id << 16 | serial for serial in {frame.serial, last_serial}]
+        acks = [ack_of(frame.message_id, serial) for serial in {frame.serial, last_serial}]
         session.submit(fixes, acks, finished)
         return
     session.finished = finished

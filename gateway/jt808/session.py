@@ -11,7 +11,7 @@ from gateway.jt808 import handlers
 from gateway.jt808 import message_ids as ids
 from gateway.jt808.address import Address
 from gateway.jt808.exchange import Exchange, Owed
-from gateway.jt808.frames import Frame, FrameError, FrameReader, decode, encode, unescape
+from gateway.jt808.frames import ESCAPE_BYTE, Frame, FrameError, FrameReader, decode, encode, unescape
 from gateway.jt808.location import fix_of
 from gateway.jt808.messages import Reply
 from gateway.jt808.parameters import Parameters
@@ -88,15 +88,24 @@ class Session:
         if reader.noise != self._noise:
             self._hear_noise(chunk)
         self.exchange.frames += len(pieces)
+        address = self._address
+        fixes: list[Fix] = []
+        acks: list[int] = []
         for piece in pieces:
+            if address is not None:
+                content = unescape(piece) if ESCAPE_BYTE in piece else piece
+                serial = address.serial_of_plain_location(content)
+                if serial is not None:
+                    fixes.append(fix_of(content, self.terminal, 0, self.note, address.body_at, len(content) - 1))
+                    acks.append(serial << 16 | ids.LOCATION)
+                    continue
+            if address is not None and fixes:
+                self.exchange.take(fixes, Owed(self, address, acks))
+                fixes, acks = [], []
+            self._receive_any(piece)
             address = self._address
-            content = unescape(piece) if b"\x7d" in piece else piece
-            serial = address.serial_of_plain_location(content) if address else None
-            if address and serial is not None:
-                fix = fix_of(content, self.terminal, 0, self.note, address.body_at, len(content) - 1)
-                self.exchange.take(fix, Owed(self, address, ids.LOCATION << 16 | serial))
-            else:
-                self._receive_any(piece)
+        if address is not None and fixes:
+            self.exchange.take(fixes, Owed(self, address, acks))
 
     def _hear_noise(self, chunk: bytes) -> None:
         reader = self._reader
@@ -161,7 +170,7 @@ class Session:
     # What goes out
 
     def submit(self, fixes: Sequence[Fix], acks: Sequence[int], finished: Finished | None = None) -> None:
-        """Hands fixes over; ``acks`` (message id and serial, one above the other) are given when they are durable.
+        """Hands fixes over; ``acks`` (see ``ack_of``) are given when they are durable.
 
         ``finished``: the split message that they came in; it is, then.
         """
@@ -184,7 +193,9 @@ class Session:
         """Says 'done' to these, in one go."""
         if not self.closed:
             self.exchange.acks += len(acks)
-            self._write(b"".join([address.reply(self._next_serial(), to=ack) for ack in acks]))
+            serial = self._serial
+            self._serial = (serial + len(acks)) & 0xFFFF
+            self._write(address.acknowledgements(acks, serial=serial))
 
     def reply(self, frame: Frame, result: int = ids.RESULT_OK) -> None:
         """Acknowledges one frame, if it is of those that are answered."""
