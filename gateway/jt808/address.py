@@ -62,6 +62,7 @@ class Address:
         size = len(content)
         if size <= self.body_at + BASIC_BYTES:
             return None
+        serial: int
         message_id, attributes, number, serial = self._unpack_head(content)
         if (
             message_id == ids.LOCATION

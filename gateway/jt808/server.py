@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -22,6 +23,8 @@ from gateway.jt808.turns import Turns
 _BACKLOG: Final = 4096
 _ACCEPTED_A_TURN: Final = 1
 """Where no descriptor is left, asyncio tries again in a second: as many times at once as it may accept in a turn."""
+_ACCEPTED_BESIDE: Final = 31
+"""So we take more ourselves when it has accepted one: after a restart a whole fleet comes, and turns are long then."""
 _SWEPT_AT_ONCE: Final = 1000
 _ANSWER_TIMEOUT_S: Final = 15.0
 _REFUSALS: Final = ("bad_auth_code", "encrypted", "unauthenticated", "unknown_message", "unregistered")
@@ -81,6 +84,9 @@ class Gateway:
         self._refused: Counter[str] = Counter()
         self._connections_total = 0
         self._server: asyncio.Server | None = None
+        self._listeners: list[socket.socket] = []
+        """The server's, once more, to accept from; none where the loop has no descriptors."""
+        self._accepting: set[asyncio.Task[object]] = set()
         self._sweeper: asyncio.Task[None] | None = None
 
     # Life
@@ -90,11 +96,30 @@ class Gateway:
         loop = asyncio.get_running_loop()
         self.exchange.tick = loop.time()
         self.poller = Poller.of_running_loop()
-        self._server = await loop.create_server(lambda: Connection(self), host, port, backlog=_ACCEPTED_A_TURN)
+        self._server = await loop.create_server(self._welcome, host, port, backlog=_ACCEPTED_A_TURN)
         self._listen()
+        if self.poller is not None:
+            self._listeners = [listener.dup() for listener in self._server.sockets]
         self._sweeper = asyncio.create_task(self._sweep_for_ever(), name="jt808 sweeper")
         port_taken: int = self._server.sockets[0].getsockname()[1]
         return port_taken
+
+    def _welcome(self) -> Connection:
+        """Whom asyncio has accepted; where one came, more may wait."""
+        for listener in self._listeners:
+            try:
+                for _ in range(_ACCEPTED_BESIDE):
+                    self._accept(listener.accept()[0])
+            except OSError:
+                continue  # nobody else, or no descriptor left: asyncio knows what to do then
+        return Connection(self)
+
+    def _accept(self, accepted: socket.socket) -> None:
+        loop = asyncio.get_running_loop()
+        accepted.setblocking(False)
+        task = loop.create_task(loop.connect_accepted_socket(lambda: Connection(self), accepted))
+        self._accepting.add(task)
+        task.add_done_callback(self._accepting.discard)
 
     def _listen(self) -> None:
         """asyncio would let no more wait than it accepts in a turn. Again and again: so it does after a lack of descriptors."""
@@ -110,6 +135,8 @@ class Gateway:
         if self._server is None:
             return
         self._server.close()
+        while self._listeners:
+            self._listeners.pop().close()
         if self._sweeper:
             self._sweeper.cancel()
         for connection in self.connections:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager, suppress
+from contextlib import ExitStack, asynccontextmanager, suppress
 from dataclasses import replace
 
 import pytest
@@ -166,6 +166,18 @@ async def test_one_connection_too_many_is_hung_up_on(connect: Connect, limits: L
         assert await (await connect(port)).is_hung_up_on()
         assert gateway.stats().refused == {kind: 1}
         assert results([await first.asks(first.terminal.reports())])[0][2] == OK
+
+
+async def test_a_fleet_that_comes_at_once_is_let_in_within_few_turns() -> None:
+    async with running() as (gateway, port, _):
+        with ExitStack() as fleet:
+            for _terminal in range(200):
+                fleet.enter_context(socket.create_connection(("127.0.0.1", port)))
+            turns = 0
+            while gateway.stats().connections < 200:
+                await asyncio.sleep(0)
+                turns += 1
+            assert turns < 100
 
 
 async def test_a_place_is_free_again_when_its_terminal_has_gone(connect: Connect) -> None:
