@@ -14,7 +14,7 @@ from actors.supervisor import Supervisor
 from actors.vehicle import KIND, Fleet, VehicleActor
 from actors.vehicle_state import alert_document, to_record
 from domain.alerts import Alert
-from domain.registry import PARTITIONS
+from domain.registry import PARTITIONS, partition_of
 from persistence.records import decode_batch
 from persistence.store import Checkpoint, Put, Store, StoreError
 
@@ -33,20 +33,24 @@ class _Capture:
     partition: int
     watermark: int
     states: list[tuple[str, bytes, bool]] = field(default_factory=list)
-    alerts: list[Put] = field(default_factory=list)
-    taken: list[tuple[VehicleActor, dict[str, Alert]]] = field(default_factory=list)
+    taken: list[VehicleActor] = field(default_factory=list)
+    alerts: list[tuple[VehicleActor, dict[str, Alert]]] = field(default_factory=list)
 
     def take(self, actor: VehicleActor) -> None:
         vehicle = actor.vehicle
         self.states.append((vehicle.key, to_record(vehicle), actor.online))
-        self.alerts.extend(alert_document(vehicle.key, alert) for alert in (vehicle.unsaved or {}).values())
-        self.taken.append((actor, dict(vehicle.unsaved or {})))
-        actor.dirty, actor.saving = False, True
+        self.taken.append(actor)
+        if vehicle.unsaved:
+            self.alerts.append((actor, dict(vehicle.unsaved)))
+        actor.dirty = False
+
+    def checkpoint(self) -> Checkpoint:
+        alerts = [alert_document(actor.key, alert) for actor, alerts in self.alerts for alert in alerts.values()]
+        return Checkpoint(self.partition, self.watermark, self.states, alerts)
 
     def saved(self) -> None:
-        """What did not change meanwhile is with the store now."""
-        for actor, alerts in self.taken:
-            actor.saving = False
+        """Alerts that did not change meanwhile are with the store now."""
+        for actor, alerts in self.alerts:
             unsaved = actor.vehicle.unsaved or {}
             for alert_id, alert in alerts.items():
                 if unsaved.get(alert_id) is alert:
@@ -54,8 +58,7 @@ class _Capture:
             actor.vehicle.unsaved = unsaved or None
 
     def give_back(self) -> None:
-        for actor, _ in self.taken:
-            actor.saving = False
+        for actor in self.taken:
             if not actor.dirty:
                 actor.mark_dirty()
 
@@ -86,6 +89,8 @@ class Checkpointer:
         self._cycle_s = cycle_s
         self._retention_s = retention_s
         self._watermarks: dict[int, int] = {}
+        self._writing = [0] * PARTITIONS
+        """How many captures of each partition are on their way to the store."""
 
     async def run(self) -> None:
         """Goes round until cancelled; what fails is tried again in the next round."""
@@ -127,12 +132,14 @@ class Checkpointer:
                 capture, more = self._capture(partition)
             if not capture.taken and capture.watermark <= self._watermarks.get(partition, 0):
                 return
-            checkpoint = Checkpoint(partition, capture.watermark, capture.states, capture.alerts)
+            self._writing[partition] += 1
             try:
-                await self._store.checkpoint(checkpoint)
+                await self._store.checkpoint(capture.checkpoint())
             except BaseException:
                 capture.give_back()
                 raise
+            finally:
+                self._writing[partition] -= 1
             capture.saved()
             self._watermarks[partition] = capture.watermark
 
@@ -143,7 +150,9 @@ class Checkpointer:
         capture = _Capture(partition, self._folded())
         busy = []
         for actor in now:
-            if actor.mailbox_depth or actor.is_suspended:
+            if actor.is_quiet:
+                capture.take(actor)
+            elif actor.mailbox_depth or actor.is_suspended:
                 busy.append(actor)
             elif not actor.is_stopped:
                 capture.take(actor)
@@ -166,7 +175,7 @@ class Checkpointer:
         for number, actor in enumerate(retired):
             if number % MAX_STATES == 0:
                 await asyncio.sleep(0)
-            if actor.dirty or actor.saving or actor.online:
+            if actor.dirty or actor.online or self._writing[partition_of(actor.key)]:
                 continue
             self._supervisor.passivate(KIND, actor.key, actor)
 

@@ -83,7 +83,7 @@ class Fleet:
 class VehicleActor(Actor):
     """One vehicle. Telemetry takes the short way in (``take``); everything else comes through the mailbox."""
 
-    __slots__ = ("armed_for", "caught_up", "dirty", "fleet", "online", "saving", "vehicle", "watch")
+    __slots__ = ("armed_for", "caught_up", "dirty", "fleet", "online", "vehicle", "watch")
 
     mailbox_limit: ClassVar[int] = 256
 
@@ -94,7 +94,6 @@ class VehicleActor(Actor):
         self.vehicle = vehicle
         self.online = False
         self.dirty = False
-        self.saving = False
         self.caught_up = 0
         """Up to this log number everything was read from the log; what the mailbox still has of it came twice."""
         self.armed_for: float = NEVER

@@ -53,8 +53,9 @@ class VehicleRecord(NamedTuple):
 
 
 def to_record(vehicle: Vehicle) -> bytes:
+    """Reads as a ``VehicleRecord``; a bare tuple takes half the time, and a checkpoint writes millions."""
     return encode(
-        VehicleRecord(
+        (
             vehicle.newest,
             vehicle.fixed_at,
             vehicle.received_at,
