@@ -8,6 +8,7 @@ import logging
 from collections.abc import Callable, Coroutine
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
+from operator import attrgetter
 from typing import Final
 
 from actors.supervisor import Supervisor
@@ -16,12 +17,17 @@ from actors.vehicle_state import alert_document, to_record
 from domain.alerts import Alert
 from domain.registry import PARTITIONS, partition_of
 from persistence.records import decode_batch
-from persistence.store import Checkpoint, Put, Store, StoreError
+from persistence.store import Checkpoint, Store, StoreError
 
 log = logging.getLogger(__name__)
 
 MAX_STATES: Final = 500
 """States in one commit; what a larger partition has more follows in the next."""
+_KEY: Final = attrgetter("vehicle.key")
+PAUSE: Final = 4
+"""Times as long as a partition took: so checkpoints have a fifth of the time at most, unless ``LONGEST_CYCLES`` forbids."""
+LONGEST_CYCLES: Final = 4
+"""How many cycles' time one may take on a busy process."""
 WRITTEN_AT_ONCE: Final = 32
 """Partitions, where all are written: a divisor of how many there are."""
 
@@ -79,7 +85,7 @@ class Checkpointer:
     ) -> None:
         """``folded`` tells the newest log number that is wholly with the actors, ``between_batches`` keeps it so.
 
-        ``cycle_s`` is real seconds, ``retention_s`` the system clock's.
+        ``cycle_s`` is real seconds, and longer while much is to be written (``pause_s``); ``retention_s`` the system clock's.
         """
         self._store = store
         self._supervisor = supervisor
@@ -91,16 +97,34 @@ class Checkpointer:
         self._watermarks: dict[int, int] = {}
         self._writing = [0] * PARTITIONS
         """How many captures of each partition are on their way to the store."""
+        self._in_order = [0] * PARTITIONS
+        """How many of each partition's changed vehicles, the first ones, stand in the order of their keys.
+
+        So does the store keep them: what is written at once then lies on few of its pages.
+        """
 
     async def run(self) -> None:
         """Goes round until cancelled; what fails is tried again in the next round."""
+        time = asyncio.get_running_loop().time
         while True:
+            took_s = 0.0
             for partition in range(PARTITIONS):
-                await asyncio.sleep(self._cycle_s / PARTITIONS)
+                await asyncio.sleep(self.pause_s(took_s))
+                began_s = time()
                 await self._try(f"checkpoint of partition {partition}", self.write(partition))
+                took_s = time() - began_s
             await self._try("letting cold vehicles go", self.retire())
             await self._try("forgetting old telemetry", self.trim())
             self._supervisor.forgive()
+
+    def pause_s(self, took_s: float) -> float:
+        """Until the next partition's turn, after one that took so long.
+
+        A busy process writes less often: several reports of a vehicle then share one checkpoint, and the log's tail
+        that the next start must read grows with the cycle.
+        """
+        share_s = self._cycle_s / PARTITIONS
+        return min(max(share_s, took_s * PAUSE), share_s * LONGEST_CYCLES)
 
     async def write_all(self) -> None:
         """Writes every partition now: the clean end of a process. Raises ``StoreUnavailable``.
@@ -146,7 +170,12 @@ class Checkpointer:
     def _capture(self, partition: int) -> tuple[_Capture, bool]:
         """What changed, and whether more is left. Busy vehicles wait for the next round and hold the watermark back."""
         dirty = self._fleet.dirty[partition]
-        now, later = dirty[:MAX_STATES], dirty[MAX_STATES:]
+        if not self._in_order[partition]:
+            dirty.sort(key=_KEY)
+            self._in_order[partition] = len(dirty)
+        take = min(MAX_STATES, self._in_order[partition])
+        now, later = dirty[:take], dirty[take:]
+        self._in_order[partition] -= take
         capture = _Capture(partition, self._folded())
         busy = []
         for actor in now:
