@@ -30,11 +30,12 @@ from actors.checkpoints import Checkpointer
 from actors.clock import RealClock, VirtualClock
 from actors.directory import Changes, Directory
 from actors.household import Household
+from actors.limits_seen import LimitsSeen
 from actors.recovery import Recovery, newest_time
 from actors.runtime import Dispatcher, MailboxFull
 from actors.supervisor import Supervisor
 from actors.telemetry import Router
-from actors.vehicle import KIND, Fleet, RegistryChanged
+from actors.vehicle import KIND, Fleet, RegistryChanged, VehicleActor
 from actors.vehicle_shares import VehicleShares
 from actors.vehicle_state import VehicleKind
 from api.app import make_app, make_runner
@@ -100,7 +101,7 @@ class Service:
         self.http = self.jt808 = ""
         self.is_draining = False
         self._untold: dict[str, RegisteredVehicle] = {}
-        """Vehicles too busy to be told their new speed limit yet."""
+        """Vehicles too busy to be told their new speed limit yet, or about to come to life."""
         self._closing = AsyncExitStack()
 
     async def __aenter__(self) -> Service:
@@ -153,11 +154,12 @@ class Service:
         self.household = Household(self.dispatcher, self.clock, self.store, self.supervisor, owner_of=self._owner_of)
 
     async def _recover(self) -> None:
+        self.limits_seen = LimitsSeen(self.store, self.registry, told=self._limits_told)
         recovery = Recovery(
             self.store,
             self.supervisor,
             self.vehicles,
-            limits_of=self._limits_of,
+            limits_of=await self.limits_seen.limits_of(self._limits_of),
             vehicle_of=self.directory.vehicle_of,
         )
         self.recovered = await recovery.run()
@@ -177,6 +179,7 @@ class Service:
             self.fleet,
             folded=lambda: self.ingest.folded,
             between_batches=self.ingest.between_batches,
+            limits_seen=self.limits_seen,
             cycle_s=self.settings.checkpoint_s,
             retention_s=self.settings.retention_days * 86_400,
         )
@@ -295,12 +298,19 @@ class Service:
         for vehicle in changes.vehicles:
             self._tell_limit(vehicle)
 
+    def _limits_told(self) -> str | None:
+        return None if self._untold else self.directory.revision
+
     def _tell_limit(self, vehicle: RegisteredVehicle) -> None:
         actor = self.supervisor.actors(KIND).get(vehicle.id)
         self._untold.pop(vehicle.id, None)
         try:
-            if actor is not None:
+            if isinstance(actor, VehicleActor):
                 actor.tell(RegistryChanged(vehicle.speed_limit_kmh))
+                if not actor.dirty:
+                    actor.mark_dirty()  # So that no round of checkpoints passes over what it was told.
+            elif self.supervisor.is_loading(KIND, vehicle.id):
+                self._untold[vehicle.id] = vehicle  # It may have been read as it was before.
         except MailboxFull:
             self._untold[vehicle.id] = vehicle
 

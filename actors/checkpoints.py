@@ -9,8 +9,9 @@ from collections.abc import Callable, Coroutine
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from operator import attrgetter
-from typing import Final
+from typing import Final, NamedTuple
 
+from actors.limits_seen import LimitsSeen
 from actors.supervisor import Supervisor
 from actors.vehicle import KIND, Fleet, VehicleActor
 from actors.vehicle_state import alert_document, to_record
@@ -30,6 +31,13 @@ LONGEST_CYCLES: Final = 4
 """How many cycles' time one may take on a busy process."""
 WRITTEN_AT_ONCE: Final = 32
 """Partitions, where all are written: a divisor of how many there are."""
+
+
+class _Round(NamedTuple):
+    """Where things stood when a round over all partitions began."""
+
+    folded: int
+    limits_told: str | None
 
 
 @dataclass(slots=True)
@@ -80,6 +88,7 @@ class Checkpointer:
         *,
         folded: Callable[[], int],
         between_batches: asyncio.Lock,
+        limits_seen: LimitsSeen | None = None,
         cycle_s: float = 30.0,
         retention_s: float = 7 * 86_400.0,
     ) -> None:
@@ -92,6 +101,7 @@ class Checkpointer:
         self._fleet = fleet
         self._folded = folded
         self._between_batches = between_batches
+        self._limits_seen = limits_seen
         self._cycle_s = cycle_s
         self._retention_s = retention_s
         self._watermarks: dict[int, int] = {}
@@ -107,12 +117,13 @@ class Checkpointer:
         """Goes round until cancelled; what fails is tried again in the next round."""
         time = asyncio.get_running_loop().time
         while True:
-            took_s = 0.0
+            began, took_s = self._round_begins(), 0.0
             for partition in range(PARTITIONS):
                 await asyncio.sleep(self.pause_s(took_s))
                 began_s = time()
                 await self._try(f"checkpoint of partition {partition}", self.write(partition))
                 took_s = time() - began_s
+            await self._try("noting the speed limits that were seen", self._round_ends(began))
             await self._try("letting cold vehicles go", self.retire())
             await self._try("forgetting old telemetry", self.trim())
             self._supervisor.forgive()
@@ -131,11 +142,13 @@ class Checkpointer:
 
         Some at once, so that they share commits.
         """
+        began = self._round_begins()
         for first in range(0, PARTITIONS, WRITTEN_AT_ONCE):
             writes = [self.write(partition) for partition in range(first, first + WRITTEN_AT_ONCE)]
             for error in await asyncio.gather(*writes, return_exceptions=True):
                 if error is not None:
                     raise error
+        await self._round_ends(began)
 
     async def write_all_and(self, change: Callable[[], None]) -> None:
         """Writes everything, then makes ``change`` before anything more is folded. Raises ``StoreUnavailable``."""
@@ -148,6 +161,16 @@ class Checkpointer:
     async def write(self, partition: int) -> None:
         """One partition's changes and its watermark; nothing where nothing happened. Raises ``StoreUnavailable``."""
         await self._write(partition, self._between_batches)
+
+    def _round_begins(self) -> _Round:
+        return _Round(self._folded(), self._limits_seen.told() if self._limits_seen else None)
+
+    async def _round_ends(self, began: _Round) -> None:
+        """A vehicle that was busy, or a store that failed, holds back a watermark, and with it the note."""
+        if self._limits_seen is None or began.limits_told is None:
+            return
+        if all(self._watermarks.get(partition, 0) >= began.folded for partition in range(PARTITIONS)):
+            await self._limits_seen.note(began.limits_told)
 
     async def _write(self, partition: int, between_batches: AbstractAsyncContextManager[None]) -> None:
         more = True

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from actors.limits_seen import LimitsOf
 from actors.supervisor import Supervisor
 from actors.vehicle import KIND, VehicleActor
 from actors.vehicle_state import LOG_PAGE, VehicleKind, refold
 from domain.fix import Fix
 from domain.registry import PARTITIONS, partition_of
-from domain.vehicle import shared
 from persistence.records import decode_batch
 from persistence.store import Store
 
@@ -49,9 +49,10 @@ class Recovery:
         supervisor: Supervisor,
         kind: VehicleKind,
         *,
-        limits_of: Callable[[Sequence[str]], Awaitable[Mapping[str, int]]],
+        limits_of: LimitsOf,
         vehicle_of: Callable[[str], str | None],
     ) -> None:
+        """``limits_of`` tells the speed limits (km/h) of those of these vehicles whose states may not know them."""
         self._store = store
         self._supervisor = supervisor
         self._kind = kind
@@ -88,16 +89,15 @@ class Recovery:
             reading.cancel()
 
     async def _hot(self, partition: int) -> tuple[Sequence[tuple[str, bytes]], Mapping[str, int]]:
-        """The states of the vehicles last announced online, and the speed limits of those that are registered."""
+        """The states of the vehicles last announced online, and the speed limits that they may not know."""
         hot = await self._store.hot_states(partition)
         return hot, await self._limits_of([key for key, _ in hot]) if hot else {}
 
     async def _wake(self, hot: Sequence[tuple[str, bytes]], limits: Mapping[str, int]) -> None:
         """Those that are not online any more count as offline from the start."""
         for number, (key, record) in enumerate(hot, 1):
-            if key in limits:
-                actor = self._kind.actor(key, record, limits[key], online=True)
-                self._supervisor.adopt(KIND, actor.key, actor)
+            actor = self._kind.actor(key, record, limits.get(key), online=True)
+            self._supervisor.adopt(KIND, actor.key, actor)
             if number % PAUSE_EVERY == 0:
                 await asyncio.sleep(0)
 
@@ -107,7 +107,7 @@ class Recovery:
         for key, limit_kmh in self._kind.changed_limits.items():
             actor = living.get(key)
             if isinstance(actor, VehicleActor):
-                actor.vehicle.limit_dkmh = shared(limit_kmh * 10)
+                actor.obey(limit_kmh)
         self._kind.changed_limits.clear()
 
     async def _refold(self, number: int, entry: bytes, watermarks: Mapping[int, int]) -> int:

@@ -148,6 +148,10 @@ class Supervisor:
             else:
                 await asyncio.wait({loading[kind, key] for key in missing})
 
+    def is_loading(self, kind: str, key: str) -> bool:
+        """Whether it is being read from the store just now."""
+        return (kind, key) in self._loading
+
     async def _load(self, kind: str, keys: Sequence[str]) -> None:
         done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._loading.update(((kind, key), done) for key in keys)

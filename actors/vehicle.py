@@ -148,7 +148,7 @@ class VehicleActor(Actor):
             case Look():
                 return self.view()
             case RegistryChanged():
-                self.vehicle.limit_dkmh = shared(message.limit_kmh * 10)
+                self.obey(message.limit_kmh)
             case GrantShare():
                 return self.fleet.shares.grant(self.key, message.share, now=self.fleet.clock.now())
             case ReleaseShare():
@@ -201,6 +201,13 @@ class VehicleActor(Actor):
             alerts=alerts_of(vehicle),
             today=driving_today(vehicle, now),
         )
+
+    def obey(self, limit_kmh: int) -> None:
+        """The registry's speed limit holds from now on, and the stored state is to know it."""
+        if self.vehicle.limit_dkmh != limit_kmh * 10:
+            self.vehicle.limit_dkmh = shared(limit_kmh * 10)
+            if not self.dirty:
+                self.mark_dirty()
 
     def mark_dirty(self) -> None:
         self.dirty = True

@@ -81,10 +81,8 @@ def to_record(vehicle: Vehicle) -> bytes:
     )
 
 
-def from_record(key: str, record: bytes | None, limit_kmh: int) -> Vehicle:
-    """The vehicle as it was checkpointed; a blank one without a record. Raises ``StoreFormatError``."""
-    if record is None:
-        return Vehicle(key, shared(limit_kmh * 10))
+def from_record(key: str, record: bytes) -> Vehicle:
+    """The vehicle as it was checkpointed. Raises ``StoreFormatError``."""
     fields: tuple[Any, ...] = decode(record, VehicleRecord)
     *state, backfilled, applied, limit_dkmh = fields  # The rest is in the vehicle's own order: a start makes millions.
     vehicle = Vehicle(key, shared(limit_dkmh), *state)
@@ -141,7 +139,7 @@ class VehicleKind:
         limits = await self._limits_of((key,))
         records = await self._store.states((key,))
         limit_kmh = limits.get(key, self._fleet.profile.speed_limit_kmh)
-        vehicle = from_record(key, records.get(key), limit_kmh)
+        vehicle = self._vehicle(key, records.get(key), limit_kmh)
         actor = VehicleActor(self._dispatcher, self._fleet, vehicle, online=True)
         watermarks = await self._store.watermarks()
         after = max(vehicle.applied, watermarks.get(partition_of(key), 0))
@@ -154,16 +152,17 @@ class VehicleKind:
                         refold(actor, fix, received_at, number)
             after = page[-1][0]
         actor.caught_up = after
-        vehicle.limit_dkmh = shared(limit_kmh * 10)
+        actor.obey(limit_kmh)
         return actor
 
-    def actor(self, key: str, record: bytes | None, limit_kmh: int, *, online: bool = False) -> VehicleActor:
+    def actor(self, key: str, record: bytes | None, limit_kmh: int | None, *, online: bool = False) -> VehicleActor:
         """An actor around a stored state; ``online`` is what was announced last.
 
+        ``limit_kmh`` is the registry's, None: as the state has it.
         One that can't be read is suspended, so that what it has is not overwritten and its neighbours are served.
         """
         try:
-            vehicle = from_record(key, record, limit_kmh)
+            vehicle = self._vehicle(key, record, limit_kmh)
         except StoreFormatError:
             log.exception("%s:%s can't be read and waits", KIND, key)
             actor = VehicleActor(self._dispatcher, self._fleet, Vehicle(key))
@@ -171,11 +170,18 @@ class VehicleKind:
             return actor
         if vehicle.newest is not None and (known := self._vehicle_of(vehicle.newest.terminal)) == key:
             vehicle.key = known or key  # The directory's own string, and not one more for each vehicle.
-        if not self.replaying:
-            vehicle.limit_dkmh = shared(limit_kmh * 10)
-        elif vehicle.limit_dkmh != limit_kmh * 10:
-            self.changed_limits[vehicle.key] = limit_kmh
-        return VehicleActor(self._dispatcher, self._fleet, vehicle, online=online)
+        actor = VehicleActor(self._dispatcher, self._fleet, vehicle, online=online)
+        if limit_kmh is not None and vehicle.limit_dkmh != limit_kmh * 10:
+            if self.replaying:
+                self.changed_limits[vehicle.key] = limit_kmh
+            else:
+                actor.obey(limit_kmh)
+        return actor
+
+    def _vehicle(self, key: str, record: bytes | None, limit_kmh: int | None) -> Vehicle:
+        if record is not None:
+            return from_record(key, record)
+        return Vehicle(key, shared((limit_kmh or self._fleet.profile.speed_limit_kmh) * 10))
 
 
 def refold(actor: VehicleActor, fix: Fix, received_at: float, number: int) -> None:

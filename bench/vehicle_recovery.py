@@ -15,6 +15,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Final
 
+from actors.limits_seen import LimitsSeen
 from actors.vehicle_state import to_record
 from bench.load import phone
 from bench.processes import cpu_s, resident_bytes
@@ -25,7 +26,7 @@ from domain.profile import DEFAULT_PROFILE
 from domain.quality import Quality
 from domain.registry import PARTITIONS, RegisteredVehicle, partition_of
 from domain.vehicle import Vehicle, accept
-from persistence.registry import registry_keys
+from persistence.registry import Registry, registry_keys
 from persistence.registry_documents import VEHICLE, Ref, claims_of, put_claim, put_registrant
 from persistence.sqlite import SqliteStore
 from persistence.store import Checkpoint, Put
@@ -76,6 +77,8 @@ async def prepare(store: SqliteStore, vehicles: int) -> None:
             writes += [put_claim(ref, claim) for ref, claim in claims_of(vehicle, keyed).items()]
         await store.commit(writes)
     await _checkpoint(store, keys)
+    registry = await Registry.open(store)
+    await LimitsSeen(store, registry, told=lambda: None).note(await registry.revision())
 
 
 async def _checkpoint(store: SqliteStore, keys: list[str]) -> None:
