@@ -10,6 +10,7 @@ import subprocess
 import sys
 from typing import Final
 
+from actors.checkpoints import LONGEST_CYCLES
 from bench.figures import Figure, emit
 from bench.processes import ROOT, python
 
@@ -18,6 +19,8 @@ FLEETS: Final = {10_000: 30, 100_000: 4}
 LARGE_FLEETS: Final = {**FLEETS, 1_000_000: 2, 4_000_000: 2}
 TIMERS: Final = {False: 100_000, True: 1_000_000}
 RECOVERED: Final = {False: 20_000, True: 1_000_000}
+REPORTS_A_CHECKPOINT: Final = LONGEST_CYCLES
+"""On a busy process, of vehicles that report once a cycle's time (30 s)."""
 SILENT_WITHIN_S: Final = 30
 """A fleet that falls silent does so within an interval of its reports."""
 
@@ -36,6 +39,7 @@ def folds(vehicles: int, rounds: int, *, aims: bool) -> list[Figure]:
     ours = _measured("bench.vehicle_fold", vehicles, rounds)
     null = _measured("bench.vehicle_fold", vehicles, rounds, "null")
     rate, weight = ours["fixes"] / ours["cpu_s"], ours["bytes_each"]
+    sustained = 1e6 / (1e6 / rate + ours["checkpoint_us"] / REPORTS_A_CHECKPOINT)
     name = f"{vehicles:,} vehicles active, a fix without HTTP"
     return [
         Figure(
@@ -44,8 +48,6 @@ def folds(vehicles: int, rounds: int, *, aims: bool) -> list[Figure]:
             rate,
             null["fixes"] / null["cpu_s"],
             "a dict of newest fixes",
-            "≥ 130,000" if aims else "",
-            rate >= 130_000 if aims else None,
         ),
         Figure(
             "  one of them",
@@ -57,6 +59,15 @@ def folds(vehicles: int, rounds: int, *, aims: bool) -> list[Figure]:
             weight <= 1_024 if aims else None,
         ),
         Figure("  one checkpointed", "µs", ours["checkpoint_us"]),
+        Figure(
+            f"  a fix, and a checkpoint for every {REPORTS_A_CHECKPOINT}",
+            "fixes/core-s",
+            sustained,
+            rate,
+            "without checkpoints",
+            "≥ 130,000" if aims else "",
+            sustained >= 130_000 if aims else None,
+        ),
     ]
 
 
