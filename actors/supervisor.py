@@ -133,6 +133,17 @@ class Supervisor:
         except MailboxFull:
             raise Unanswered(f"{kind} has too much waiting") from None
 
+    def answer_at_once(self, kind: str, key: str, message: object) -> Any:
+        """What an actor that is awake and quiet answers, in the asker's own turn; None where it can't: then ``ask``.
+
+        Only for messages that may as well come twice. Raises the actor's refusal, or ``ActorFailed``.
+        """
+        actor = self._actors[kind].get(key)
+        if actor is None or not actor.is_quiet:
+            return None
+        answer = actor.answer(message)
+        return None if type(answer) is Reply else answer
+
     async def activate(self, kind: str, keys: Sequence[str]) -> None:
         """Brings those of ``keys`` to life that are not; each is loaded once, however many ask at once.
 

@@ -12,6 +12,7 @@ import msgspec
 from aiohttp import web
 
 from api.accounts import Account, driver_of, natural_of, owner_of, registered_of
+from api.at_once import PollsAtOnce
 from api.attempts import Gates
 from api.calls import JSON, NO_COMMAND, ROUTES, Auth, Call, Command, Route, new_command, read_body, read_query
 from api.connections import CONNECTIONS, ConnectionLimits, Connections, GuardedRunner
@@ -24,12 +25,11 @@ from api.pages import PageDesk
 from api.people import People
 from api.ports import Services
 from api.routes import table
-from api.sessions import Sessions
+from api.sessions import Sessions, bearer
+from api.share_view import ShareViews
 from api.vitals import Vitals
-from domain.errors import FeedKeyInvalid, OpsKeyInvalid, Unauthenticated
+from domain.errors import FeedKeyInvalid, OpsKeyInvalid
 from gateway.feed import MAX_BYTES
-
-_BEARER: Final = "Bearer "
 
 Caller = tuple[Account | None, str]
 """Who calls, and with which token."""
@@ -47,15 +47,17 @@ def make_app(services: Services) -> web.Application:
     gates = Gates(store, clock.now, services.attempt_limits)
     ops = OpsDesk(services, vitals)
     live = LiveSide(services, sessions, ops)
-    connections = Connections(services.connection_limits, is_proxy=services.proxies.has)
+    views = ShareViews(services, people)
+    edge = Edge(figures, proxies=services.proxies, tell=services.tell_access)
+    at_once = PollsAtOnce(edge, sessions, views).answer
+    connections = Connections(services.connection_limits, is_proxy=services.proxies.has, at_once=at_once)
     door = Door(Guard(services, sessions), Idempotency(store, clock.now), connections.limits)
-    app = web.Application(
-        middlewares=[Edge(figures, proxies=services.proxies, tell=services.tell_access).around],
-        client_max_size=MAX_BYTES,
-    )
+    app = web.Application(middlewares=[edge.around], client_max_size=MAX_BYTES)
     app[CONNECTIONS] = connections
     metrics = MetricsDesk(services, vitals, figures, ops, connections)
-    app[ROUTES] = table(services, people=people, sessions=sessions, gates=gates, ops=ops, metrics=metrics, live=live)
+    app[ROUTES] = table(
+        services, people=people, sessions=sessions, gates=gates, views=views, ops=ops, metrics=metrics, live=live
+    )
     for route in app[ROUTES]:
         app.router.add_route(route.method, route.path, door.to(route))
 
@@ -113,7 +115,7 @@ class Guard:
         return await self._session(None, request) if "Authorization" in request.headers else NOBODY
 
     async def _session(self, may: Callable[[Account], object] | None, request: web.Request) -> Caller:
-        token = _token(request)
+        token = bearer(request.headers)
         account = await self._sessions.find(token)
         if may is not None:
             may(account)
@@ -135,13 +137,6 @@ _MAY: Final[Mapping[Auth, Callable[[Account], object]]] = {
 
 def _same(given: str, right: str) -> bool:
     return hmac.compare_digest(given.encode("utf-8", "surrogateescape"), right.encode())
-
-
-def _token(request: web.Request) -> str:
-    header = request.headers.get("Authorization", "")
-    if header[: len(_BEARER)].lower() != _BEARER.lower():
-        raise Unauthenticated
-    return header[len(_BEARER) :].strip()
 
 
 class Door:

@@ -12,11 +12,13 @@ from time import perf_counter
 from typing import Final
 
 from aiohttp import web
+from aiohttp.http_parser import RawRequestMessage
 
 from api.polled import REQUEST_ID, Polled
 from api.problems import INTERNAL, kind_of, response_to, response_to_http
 from api.proxies import Proxies
 from domain.audit import address_masked
+from domain.errors import DomainError
 
 log = logging.getLogger(__name__)
 
@@ -34,6 +36,8 @@ ID_OF_REQUEST: Final = web.RequestKey("request_id", str)
 """For a handler that sends its headers itself."""
 
 Next = Callable[[web.Request], Awaitable[web.StreamResponse]]
+Answered = tuple[int, bytes]
+"""The status, and all that is sent."""
 
 
 @dataclass(slots=True)
@@ -65,9 +69,9 @@ class Edge:
     @web.middleware
     async def around(self, request: web.Request, handler: Next) -> web.StreamResponse:
         """Never raises for what a call or its handler did wrong."""
-        request_id, began = f"{self._process}{next(self._numbers):08x}", perf_counter()
+        request_id, began = self._next_id(), perf_counter()
         if self._proxies.count:
-            request = request.clone(remote=self._caller(request))
+            request = request.clone(remote=self._caller(request.remote or "", request))
         request[ID_OF_REQUEST] = request_id
         try:
             response = await handler(request)
@@ -81,11 +85,42 @@ class Edge:
             for name, value in HEADERS.items():
                 response.headers.setdefault(name, value)
             response.headers[REQUEST_ID] = request_id
-        self._note(request, response.status, perf_counter() - began, request_id)
+        resource = request.match_info.route.resource
+        route = resource.canonical if resource is not None else UNMATCHED
+        took_s = perf_counter() - began
+        self._note(request.method, route, response.status, took_s, request.remote or "", request_id)
         return response
 
-    def _caller(self, request: web.Request) -> str:
-        return self._proxies.caller(request.remote or "", request.headers.getall("X-Forwarded-For", ()))
+    def at_once(
+        self,
+        call: RawRequestMessage,
+        route: str,
+        peer: str,
+        answer: Callable[[RawRequestMessage, str], Answered | None],
+    ) -> bytes | None:
+        """What surrounds a call that is answered in the turn in which it is read; None where it is not.
+
+        ``answer`` is given the request id. What it raises the usual way will tell, which is always there for it.
+        """
+        request_id, began = self._next_id(), perf_counter()
+        try:
+            answered = answer(call, request_id)
+        except Exception as error:
+            if not isinstance(error, DomainError):
+                log.error("request %s failed at once, and goes the usual way", request_id, exc_info=error)
+            return None
+        if answered is None:
+            return None
+        status, content = answered
+        caller = self._caller(peer, call) if self._proxies.count else peer
+        self._note(call.method, route, status, perf_counter() - began, caller, request_id)
+        return content
+
+    def _next_id(self) -> str:
+        return f"{self._process}{next(self._numbers):08x}"
+
+    def _caller(self, peer: str, call: web.Request | RawRequestMessage) -> str:
+        return self._proxies.caller(peer, call.headers.getall("X-Forwarded-For", ()))
 
     def _refusal(self, error: Exception, request_id: str) -> web.Response:
         if kind_of(error) is INTERNAL:
@@ -94,13 +129,10 @@ class Edge:
             log.warning("request %s was refused: %r", request_id, error)
         return response_to(error)
 
-    def _note(self, request: web.Request, status: int, took_s: float, request_id: str) -> None:
+    def _note(self, method: str, route: str, status: int, took_s: float, caller: str, request_id: str) -> None:
         """The route stands for the path: a path may hold ids, a query anything."""
-        resource = request.match_info.route.resource
-        route = resource.canonical if resource is not None else UNMATCHED
-        self._figures.note(request.method, route, status, took_s)
-        address = _masked(request.remote or "")
-        self._tell(f"{request.method} {route} {status} {took_s * 1000:.1f} ms {address} {request_id}")
+        self._figures.note(method, route, status, took_s)
+        self._tell(f"{method} {route} {status} {took_s * 1000:.1f} ms {_masked(caller)} {request_id}")
 
 
 _masked: Final = lru_cache(maxsize=4096)(address_masked)

@@ -21,7 +21,7 @@ from api.link_tokens import checked_id, made_by
 from api.listing import ListQuery, newest_first
 from api.polled import Head, Polled
 from api.ports import Services
-from api.share_view import ShareViews, is_known
+from api.share_view import ShareViews
 from api.vehicle_looks import VehicleLooks
 from api.views import AlertView, LastFix, PlateView, alert_view, last_fix, time_text
 from domain.delegation import Delegation, is_live
@@ -129,9 +129,8 @@ class FamilyDesk:
         """R30-R33. 304 while nothing but the position's age has changed."""
         share_id = checked_id(call.http.match_info["id"])
         seen = await self._views.see(share_id, natural_of(call.account).ids)
-        encoded = self._views.encoded(seen)
-        is_new = not is_known(call.http.headers.get("If-None-Match"), encoded.etag)
-        return Polled(HEAD, etag=encoded.etag, body=encoded.body(seen.view) if is_new else None)
+        etag, body = self._views.told(seen, call.http.headers.get("If-None-Match"))
+        return Polled(HEAD, etag=etag, body=body)
 
     async def alerts(self, call: Call[None, ListQuery]) -> AlertItems:
         """R34: those that began after the share was made or were running then."""

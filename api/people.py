@@ -130,7 +130,7 @@ class People:
     async def find(self, account_id: str) -> NaturalAccount | None:
         """The account that this id means now; no read of the store while neither it, the registry nor the day changed."""
         now = self._clock.now()
-        mark = (self._revision(), (now + CHINA_OFFSET_S) // DAY_S, self._alterations)
+        mark = self._mark(now)
         known = self._remembered.get(account_id, mark)
         if known is not None:
             return known
@@ -143,6 +143,14 @@ class People:
         account = _as_of(stored, person, now)
         self._remembered.keep(account_id, mark, account)
         return account
+
+    def at_hand(self, account_id: str) -> NaturalAccount | None:
+        """As ``find``, of what is remembered; None says nothing."""
+        return self._remembered.get(account_id, self._mark(self._clock.now()))
+
+    def _mark(self, now: float) -> tuple[object, ...]:
+        """Of the world in which accounts are what they are."""
+        return (self._revision(), (now + CHINA_OFFSET_S) // DAY_S, self._alterations)
 
     async def of_wechat(self, user: WechatUser, *, address: str) -> NaturalAccount:
         """R1: the registry's person of this openid, or phone where one is known; otherwise the openid's own account."""

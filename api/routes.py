@@ -41,6 +41,7 @@ def table(
     people: People,
     sessions: Sessions,
     gates: Gates,
+    views: ShareViews,
     ops: OpsDesk,
     metrics: MetricsDesk,
     live: LiveSide,
@@ -49,7 +50,7 @@ def table(
     return (
         *_accounts(SignInDesk(services, people=people, sessions=sessions, gates=gates)),
         *_people(RegistrationDesk(services, people=people, gates=gates), MeDesk(services)),
-        *side_routes(services, gates=gates, views=ShareViews(services, people)),
+        *side_routes(services, gates=gates, views=views),
         *live.routes(),
         *_telemetry(TelemetryDesk(services.feed)),
         *_operations(ops, metrics),

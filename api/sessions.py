@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from hashlib import sha256
 from secrets import token_urlsafe
@@ -10,7 +10,7 @@ from typing import Final
 
 from actors.audit import audit_document
 from actors.clock import Clock
-from api.accounts import Account, AccountKind, LegalAccount, doer_of
+from api.accounts import Account, AccountKind, LegalAccount, NaturalAccount, doer_of
 from api.people import People
 from api.ports import Registry
 from api.remembered import Remembered
@@ -28,6 +28,7 @@ MAX_OF_ACCOUNT: Final = 1_000
 TOKEN_BYTES: Final = 32
 TOKEN_CHARS: Final = 43
 CACHED: Final = 10_000
+BEARER: Final = "Bearer "
 PURGED_AT_ONCE: Final = 20
 """Expired sessions, and those beyond an account's limit, that each sign-in clears away: more than it adds."""
 
@@ -105,7 +106,7 @@ class Sessions:
     async def find_by_key(self, key: str) -> Account:
         """As ``find``, for whoever keeps no token."""
         session = self._cache.get(key) or await self._load(key)
-        if session is None or session.expires_at <= self._clock.now() or session.terms_version != self._terms_version:
+        if session is None or not self._holds(session):
             self._cache.pop(key, None)
             raise Unauthenticated
         natural = session.account_kind == "natural"
@@ -113,6 +114,18 @@ class Sessions:
         if account is None:
             raise Unauthenticated
         return account
+
+    def at_hand(self, token: str) -> NaturalAccount | None:
+        """As ``find``, of a natural person, and of what is remembered; None says nothing."""
+        if len(token) != TOKEN_CHARS or not token.isascii():
+            return None
+        session = self._cache.get(session_key(token))
+        if session is None or session.account_kind != "natural" or not self._holds(session):
+            return None
+        return self._people.at_hand(session.account_key)
+
+    def _holds(self, session: Session) -> bool:
+        return session.expires_at > self._clock.now() and session.terms_version == self._terms_version
 
     async def end(self, token: str, account: Account, *, address: str) -> None:
         """From now on the token is unknown. Raises ``StoreUnavailable``, and the session goes on then."""
@@ -177,6 +190,14 @@ class Sessions:
     def _audit(self, account: Account, action: str, key: str, address: str) -> Put:
         doer = doer_of(account, address)
         return audit_document(audit_record(action, doer, at=self._clock.now(), subject=("session", key[:16])))
+
+
+def bearer(headers: Mapping[str, str]) -> str:
+    """The token that a call shows. Raises ``Unauthenticated``."""
+    header = headers.get("Authorization", "")
+    if header[: len(BEARER)].lower() != BEARER.lower():
+        raise Unauthenticated
+    return header[len(BEARER) :].strip()
 
 
 def session_key(token: str) -> str:

@@ -45,6 +45,7 @@ from domain.vehicle import DrivingToday
 REFRESH_AFTER_S: Final = 30
 """R31."""
 SHOWN_ALERTS: Final = 10
+LOOK: Final = Look()
 NOTHING_TODAY: Final = DrivingToday(0.0, 0, 0, 0)
 
 Papers = tuple[tuple[CertificateKind, date | None], ...]
@@ -107,9 +108,19 @@ class ShareViews:
         share: Share = await self._services.supervisor.ask(SHARE, share_id, ViewShare(ids))
         return await self.look(share)
 
+    def see_at_once(self, share_id: str, ids: tuple[str, ...]) -> Seen | None:
+        """As ``see``, where nothing has to be waited for; None where something has. Raises ``NotFound`` or ``ShareEnded``."""
+        supervisor = self._services.supervisor
+        share: Share | None = supervisor.answer_at_once(SHARE, share_id, ViewShare(ids))
+        if share is None:
+            return None
+        view: VehicleView | None = supervisor.answer_at_once(VEHICLE, share.vehicle_id, LOOK)
+        papers = self._papers.get(share.id, self._services.registry_revision())
+        return None if view is None or papers is None else Seen(share, view, papers)
+
     async def look(self, share: Share) -> Seen:
         """At the vehicle of a share that this account may see. Raises what says that we can't tell now."""
-        view: VehicleView | None = await self._services.supervisor.ask(VEHICLE, share.vehicle_id, Look())
+        view: VehicleView | None = await self._services.supervisor.ask(VEHICLE, share.vehicle_id, LOOK)
         return Seen(share, view, await self.papers(share))
 
     def compose(self, seen: Seen) -> ShareView:
@@ -125,6 +136,11 @@ class ShareViews:
             alerts=[alert_view(alert) for alert in shown_alerts(share, () if view is None else view.alerts)],
             driving_today=driving_today_view(NOTHING_TODAY if view is None else view.today),
         )
+
+    def told(self, seen: Seen, if_none_match: str | None) -> tuple[str, bytes | None]:
+        """The ``ETag``, and the body unless the client has it."""
+        encoded = self.encoded(seen)
+        return encoded.etag, None if is_known(if_none_match, encoded.etag) else encoded.body(seen.view)
 
     def encoded(self, seen: Seen) -> Encoded:
         """The view in JSON; made anew only if anything of what it is made of has changed."""

@@ -61,7 +61,7 @@ ALLOWED_BLANKET_HANDLERS: Final[Mapping[str, tuple[int, str]]] = {
         1,
         "the terminals' reading loop: one connection that throws must not silence all others",
     ),
-    "api/edge.py": (1, "the HTTP loop: a bug becomes a 500 without details, and the log has the rest"),
+    "api/edge.py": (2, "the HTTP loop: a bug becomes a 500 without details, and the log has the rest"),
     "torture/loop.py": (1, "what stands for a thread: whatever was called there throws goes to whoever awaits it"),
     "persistence/redis_writer.py": (1, "the writer's loop: who waits for a commit must hear that it failed"),
     "persistence/sqlite_writer.py": (1, "the writer thread's loop: who waits for a commit must hear that it failed"),
