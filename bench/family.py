@@ -12,13 +12,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 from tempfile import TemporaryDirectory
-from typing import Final, Self
+from typing import Final
 from urllib.request import Request, urlopen
 
+from bench import fed
 from bench.feed_load import INTERVAL_S, bodies, post_all
 from bench.figures import Figure, emit
 from bench.household import Opened, move_in, registry
-from bench.poll import Answered
+from bench.pollers import Pollers, Turn
 from bench.processes import ROOT, Server, cpu_s, python
 from bench.subject import Service
 
@@ -26,61 +27,19 @@ TRUCKS: Final = 2_000
 """On the road, each reporting every ten seconds."""
 WATCHED: Final = 1_000
 """Of them; each by one family."""
+VEHICLES: Final = 100_000
+"""Known; all of them report while the figures on waiting under ingest are taken."""
 STANDING: Final = 200
 """Further trucks, watched too, whose terminals sleep."""
-CONNECTIONS: Final = 100
-SECONDS: Final = 2
+ALL: Final = range(TRUCKS + STANDING)
+SECONDS: Final = 1
 """Of each turn; ours and the baseline's take turns."""
-TURNS: Final = 12
+TURNS: Final = 10
 """The best of each counts: what other processes took from a turn is no property of ours or of the baseline's."""
-QUIET_S: Final = 10.0
+QUIET_S: Final = 5.0
+WAITING_S: Final = 5
 PACE: Final = 500
 """Polls a second of the figures on waiting: what 15,000 phones ask every 30 seconds."""
-
-
-@dataclass(frozen=True, slots=True)
-class Turn:
-    """A load, and the processor time that the server took for it."""
-
-    load: Answered
-    cpu_us: float
-    """A poll; what the server does besides is taken off."""
-
-
-class Pollers:
-    """A load of phones on one server, in a process of its own."""
-
-    def __init__(self, server: Server, shares: Path, *options: str, besides: float = 0.0) -> None:
-        """``besides``: processor seconds a second that the server needs without us."""
-        self._besides = besides
-        command = python("-m", "bench.poll", server.addresses["http"], str(shares), *options)
-        self._server = server
-        self._process = subprocess.Popen(
-            command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, bufsize=1
-        )
-        if self._line() != "go\n":
-            raise RuntimeError("the load did not get ready")
-
-    def turn(self, status: int) -> Turn:
-        """Raises ``RuntimeError`` when not all is answered so."""
-        before_s = cpu_s(self._server.pid)
-        assert self._process.stdin is not None
-        self._process.stdin.write("\n")
-        load = Answered(**json.loads(self._line() or "{}"))
-        if list(load.statuses) != [str(status)]:
-            raise RuntimeError(f"{status} was expected: {load.statuses}")
-        spent_s = cpu_s(self._server.pid) - before_s - self._besides * load.took_s
-        return Turn(load, 1e6 * spent_s / load.polls)
-
-    def _line(self) -> str:
-        assert self._process.stdout is not None
-        return self._process.stdout.readline()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._process.communicate()
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,9 +55,8 @@ class Scene:
     @contextmanager
     def pollers(self, shares: Path, *options: str, besides: float = 0.0) -> Iterator[tuple[Pollers, Pollers]]:
         """The same load for us and for the baseline."""
-        words = ("--connections", str(CONNECTIONS), *options)
-        with Pollers(self.service, shares, *words, besides=besides) as ours:
-            known = [word for word in words if word != "--know"]  # The baseline knows no ETag: it answers with 200.
+        with Pollers(self.service, shares, *options, besides=besides) as ours:
+            known = [word for word in options if word != "--know"]  # The baseline knows no ETag: it answers with 200.
             with Pollers(self.bare, shares, *known) as theirs:
                 yield ours, theirs
 
@@ -118,9 +76,9 @@ def on_the_road(service: Service) -> Iterator[None]:
             trucks.stdin.close()
 
 
-def drive_all(service: Service, round_number: int, begins_at: int) -> None:
-    """Every truck reports once, by the feed."""
-    vehicles, rounds = range(TRUCKS + STANDING), range(round_number, round_number + 1)
+def drive(service: Service, vehicles: range, round_number: int, begins_at: int) -> None:
+    """Each of these reports once, by the feed."""
+    rounds = range(round_number, round_number + 1)
     post_all(service.addresses["http"], [bodies(vehicles, rounds, begins_at=begins_at)])
 
 
@@ -129,9 +87,22 @@ def moved(scene: Scene, begins_at: int) -> list[Figure]:
     with scene.pollers(scene.moving, "--polls", str(WATCHED)) as (ours, theirs):
         pairs = []
         for number in range(1, TURNS + 1):
-            drive_all(scene.service, number, begins_at)
+            drive(scene.service, ALL, number, begins_at)
             pairs.append((ours.turn(200), theirs.turn(200)))
     return figures("family view, every truck moved since", pairs[1:])
+
+
+def while_fed(scene: Scene, begins_at: int) -> list[Figure]:
+    """How long a phone waits while all vehicles report."""
+    return fed.polled_while_fed(
+        scene.service,
+        scene.bare,
+        scene.moving,
+        vehicles=VEHICLES,
+        pace=PACE,
+        first_round=TURNS + 1,
+        begins_at=begins_at,
+    )
 
 
 def without_polls(scene: Scene) -> float:
@@ -148,8 +119,9 @@ def changing(scene: Scene, besides: float) -> list[Figure]:
     return figures("family view, answered with 200", pairs, aim=0.5)
 
 
-def unchanged(scene: Scene, besides: float) -> list[Figure]:
-    """Polls of trucks that stand still, with an ETag; the baseline answers in full."""
+def unchanged(scene: Scene, besides: float, begins_at: int) -> list[Figure]:
+    """Polls of trucks that have just come to stand, with an ETag; the baseline answers in full."""
+    drive(scene.service, ALL[TRUCKS:], (int(time.time()) - begins_at) // INTERVAL_S, begins_at)
     with scene.pollers(scene.standing, "--seconds", str(SECONDS), "--know", besides=besides) as (ours, theirs):
         pairs = [(ours.turn(304), theirs.turn(200)) for _ in range(TURNS)]
     return figures("family view, answered with 304", pairs, aim=0.7)
@@ -157,7 +129,7 @@ def unchanged(scene: Scene, besides: float) -> list[Figure]:
 
 def waiting(scene: Scene) -> list[Figure]:
     """How long a phone waits while there is room to breathe."""
-    with scene.pollers(scene.moving, "--seconds", str(4 * SECONDS), "--rate", str(PACE)) as (ours, theirs):
+    with scene.pollers(scene.moving, "--seconds", str(WAITING_S), "--rate", str(PACE)) as (ours, theirs):
         our_load, their_load = ours.turn(200).load, theirs.turn(200).load
     name = f"family view, {PACE} polls/s: median"
     return [
@@ -200,23 +172,23 @@ def body_of(service: Service, share: Opened) -> str:
 
 
 def main() -> None:
-    begins_at = int(time.time()) - (TURNS + 3) * INTERVAL_S
-    vehicles = TRUCKS + STANDING
+    begins_at = int(time.time()) - (TURNS + fed.ROUNDS) * INTERVAL_S
     with TemporaryDirectory(prefix="bench-") as name:
         folder = Path(name)
-        with Service(folder / "family.db", registry(vehicles, vehicles)) as service:
-            shares = asyncio.run(move_in(service.addresses["http"], [*range(WATCHED), *range(TRUCKS, vehicles)]))
-            drive_all(service, 0, begins_at)
+        with Service(folder / "family.db", registry(VEHICLES, len(ALL))) as service:
+            shares = asyncio.run(move_in(service.addresses["http"], [*range(WATCHED), *ALL[TRUCKS:]]))
+            drive(service, ALL, 0, begins_at)
             moving = written(shares[:WATCHED], folder / "moving.json")
             standing = written(shares[WATCHED:], folder / "standing.json")
             with Server(python("-m", "bench.bare", body_of(service, shares[0]))) as bare:
                 scene = Scene(service, bare, moving, standing)
                 emit(moved(scene, begins_at))
+                emit(while_fed(scene, begins_at))
                 with on_the_road(service):
                     besides = without_polls(scene)
                     emit([Figure(f"family, {TRUCKS:,} trucks without any view", "% of a core", 100 * besides)])
                     emit(changing(scene, besides))
-                    emit(unchanged(scene, besides))
+                    emit(unchanged(scene, besides, begins_at))
                     emit(waiting(scene))
 
 

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from itertools import pairwise
-from time import perf_counter
+from time import perf_counter, sleep
 from typing import Final
 
 import msgpack
@@ -71,17 +71,19 @@ class Sender:
             raise RuntimeError(f"not all was accepted: {response.status} {answer[:500]!r}")
 
 
-def post_all(address: str, shares: Sequence[Sequence[bytes]]) -> float:
-    """Each share through a connection of its own, all at a time; how long it took (s)."""
+def post_all(address: str, shares: Sequence[Sequence[bytes]], *, over_s: float = 0.0) -> float:
+    """Each share through a connection of its own, spread over so many seconds; how long it took (s)."""
     senders = [Sender(address) for _ in shares]
+    started = perf_counter()
 
-    def post(sender: Sender, share: Sequence[bytes]) -> None:
-        for body in share:
+    def post(number: int, sender: Sender, share: Sequence[bytes]) -> None:
+        for done, body in enumerate(share):
+            due_at = started + over_s * (done + number / len(shares)) / len(share)
+            sleep(max(0.0, due_at - perf_counter()))
             sender.post(body)
 
-    started = perf_counter()
     with ThreadPoolExecutor(len(shares)) as threads:
-        list(threads.map(post, senders, shares))
+        list(threads.map(post, range(len(shares)), senders, shares))
     return perf_counter() - started
 
 
@@ -92,14 +94,16 @@ def main() -> None:
     parser.add_argument("--first-round", type=int, default=0)
     parser.add_argument("--rounds", type=int, required=True)
     parser.add_argument("--begins-at", type=int, required=True, help="time of each vehicle's first fix, Unix seconds")
+    parser.add_argument("--rate", type=float, default=0.0, help="fixes a second; default: as fast as they are taken")
     options = parser.parse_args()
     rounds = range(options.first_round, options.first_round + options.rounds)
     bounds = [options.vehicles * number // SENDERS for number in range(SENDERS + 1)]
     shares = [bodies(range(*share), rounds, begins_at=options.begins_at) for share in pairwise(bounds)]
     print("go", flush=True)
     sys.stdin.readline()  # Whoever measures the server's processor time says when.
-    took_s = post_all(options.target, shares)
-    print(json.dumps(asdict(Taken(options.vehicles * options.rounds, took_s))), flush=True)
+    fixes = options.vehicles * options.rounds
+    took_s = post_all(options.target, shares, over_s=fixes / options.rate if options.rate else 0.0)
+    print(json.dumps(asdict(Taken(fixes, took_s))), flush=True)
 
 
 if __name__ == "__main__":
