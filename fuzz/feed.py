@@ -42,10 +42,11 @@ def try_one(body: bytes) -> None:
 
 
 def answered(body: bytes) -> FeedAnswer:
-    """What the feed says; nothing here waits, so no event loop is needed."""
+    """What the feed says; nothing here waits but to give others their turn, so no event loop is needed."""
     taking = Feed(Taken(), lambda terminal: terminal.startswith("1")).take(body)
     try:
-        taking.send(None)
+        while taking.send(None) is None:
+            pass
     except StopIteration as ended:
         answer: FeedAnswer = ended.value
         return answer

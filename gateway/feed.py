@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+import asyncio
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from operator import itemgetter
 from typing import Annotated, Final, NamedTuple, Protocol
 
@@ -17,6 +18,8 @@ from gateway.ingest import NotDurable
 MAX_BYTES: Final = 1 << 20
 MAX_ROWS: Final = 50_000
 """More rows than honest ones fit into ``MAX_BYTES``."""
+SLICE: Final = 1_000
+"""Rows read before others get their turn: about a millisecond, and some where each is bad."""
 MAX_KEY_CHARS: Final = 20
 RETRY_AFTER_S: Final = 2.0
 
@@ -133,17 +136,22 @@ class Feed:
         """Returns once all good rows are durable. Raises ``InvalidInput`` for what is no batch, and ``Busy``."""
         if not self._ingest.room():
             raise Busy(retry_after_s=RETRY_AFTER_S)
-        rows = read_rows(body)
-        fixes, places, codes = self._sort_out(rows)
-        answer = _answer(rows.total, await self._report(fixes), places, codes)
+        parts = []
+        for part in slices_of(body):
+            parts.append(self._sort_out(part))
+            await asyncio.sleep(0)  # A batch of 10,000 takes 15 ms, in which nobody else would be answered.
+        if not self._ingest.room():  # Others came in meanwhile.
+            raise Busy(retry_after_s=RETRY_AFTER_S)
+        rows = _joined(parts)
+        answer = _answer(rows.total, await self._report(rows.fixes), rows.places, dict(rows.codes))
         self._count(rows.total, answer)
         return answer
 
-    def _sort_out(self, rows: Rows) -> tuple[Sequence[Fix], Sequence[int], dict[int, str]]:
-        """The fixes to report, their places in the batch, and the codes of the others by place."""
+    def _sort_out(self, rows: Rows) -> Rows:
+        """As read, but for those whose terminal nobody knows."""
         knows = self._knows
         if not rows.codes and all(map(knows, map(itemgetter(0), rows.fixes))):
-            return rows.fixes, range(len(rows.fixes)), {}
+            return rows
         codes = dict(rows.codes)
         fixes: list[Fix] = []
         places: list[int] = []
@@ -154,7 +162,7 @@ class Feed:
                 places.append(place)
             else:
                 codes[place] = UNKNOWN_VEHICLE
-        return fixes, places, codes
+        return Rows(fixes, places, codes)
 
     async def _report(self, fixes: Sequence[Fix]) -> Sequence[Outcome]:
         if not fixes:
@@ -173,31 +181,51 @@ class Feed:
 
 def read_rows(body: bytes) -> Rows:
     """Sorts a batch's rows into fixes and refusals. Raises ``InvalidInput`` for what is no batch."""
-    try:
-        fixes = _ALL_GOOD.decode(body)
-    except _UNREADABLE:
-        return _row_by_row(body)
-    _refuse_too_many(len(fixes))
-    return Rows(fixes, range(len(fixes)), {})
+    return _joined(list(slices_of(body)))
 
 
-def _row_by_row(body: bytes) -> Rows:
+def slices_of(body: bytes) -> Iterator[Rows]:
+    """The batch in parts, each as it is asked for. Raises ``InvalidInput`` for what is no batch, before the first."""
+    raws = _raw_rows(body)
+    for start in range(0, len(raws), SLICE):
+        yield _read_slice(raws[start : start + SLICE], start)
+
+
+def _joined(parts: Sequence[Rows]) -> Rows:
+    if len(parts) == 1:
+        return parts[0]
+    fixes = [fix for part in parts for fix in part.fixes]
+    places = [place for part in parts for place in part.places]
+    return Rows(fixes, places, {place: code for part in parts for place, code in part.codes.items()})
+
+
+def _raw_rows(body: bytes) -> Sequence[msgspec.Raw]:
     try:
         raws = _ROWS.decode(body)
     except RecursionError:
         raise InvalidInput(("body", "嵌套太深")) from None
     except _UNREADABLE:
         raise InvalidInput(("body", "应为一个完整的 MessagePack 数组，其后不得有多余内容")) from None
-    _refuse_too_many(len(raws))
-    rows = [_row(raw) for raw in raws]
-    codes = {place: row for place, row in enumerate(rows) if isinstance(row, str)}
-    places = [place for place in range(len(rows)) if place not in codes]
-    return Rows([row for row in rows if not isinstance(row, str)], places, codes)
-
-
-def _refuse_too_many(rows: int) -> None:
-    if rows > MAX_ROWS:
+    if len(raws) > MAX_ROWS:
         raise InvalidInput(("body", f"一次最多 {MAX_ROWS} 行"))
+    return raws
+
+
+def _read_slice(raws: Sequence[msgspec.Raw], start: int) -> Rows:
+    """All at once where all are good, which is several times as fast."""
+    places = range(start, start + len(raws))
+    try:
+        fixes = _ALL_GOOD.decode(b"\xdd%b%b" % (len(raws).to_bytes(4, "big"), b"".join(raws)))  # An array 32.
+    except _UNREADABLE:
+        return _row_by_row(raws, places)
+    return Rows(fixes, places, {})
+
+
+def _row_by_row(raws: Sequence[msgspec.Raw], places: range) -> Rows:
+    rows = list(zip(places, map(_row, raws), strict=True))
+    good = [(place, row) for place, row in rows if not isinstance(row, str)]
+    codes = {place: row for place, row in rows if isinstance(row, str)}
+    return Rows([row for _, row in good], [place for place, _ in good], codes)
 
 
 def _row(raw: msgspec.Raw) -> Fix | str:

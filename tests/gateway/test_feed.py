@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from contextlib import suppress
 
@@ -13,7 +14,7 @@ from hypothesis import strategies as st
 from domain.errors import Busy, InvalidInput
 from domain.fix import Fix
 from domain.quality import Outcome
-from gateway.feed import MAX_ROWS, REFUSED, Feed, read_rows
+from gateway.feed import MAX_ROWS, REFUSED, SLICE, Feed, read_rows
 from gateway.ingest import NotDurable
 
 ROW = ("13800000001", 1_760_000_000, 114_400_000, 30_700_000, 25, 800, 90, 0, 3, 0)
@@ -94,6 +95,30 @@ def test_too_deep_too_many_and_too_short_are_refused() -> None:
 def test_bits_above_the_alarm_word_are_ours_alone() -> None:
     assert read_rows(msgpack.packb([(*ROW[:7], 1 << 32, 3, 0)])).codes == {0: "malformed"}
     assert read_rows(msgpack.packb([(*ROW[:7], 0xFFFF_FFFF, 0xFFFF_FFFF, 1)])).codes == {}
+
+
+def test_in_a_batch_of_many_slices_every_row_keeps_its_place() -> None:
+    bad = {0, SLICE - 1, SLICE, 2 * SLICE + 7}
+    rows = [("x",) if place in bad else (*ROW[:4], place % 9_000, *ROW[5:]) for place in range(3 * SLICE + 1)]
+    read = read_rows(msgpack.packb(rows))
+    assert read.codes == dict.fromkeys(sorted(bad), "malformed")
+    assert list(read.places) == [place for place in range(len(rows)) if place not in bad]
+    assert [fix.altitude_m for fix in read.fixes] == [place % 9_000 for place in read.places]
+
+
+async def test_others_get_their_turn_while_a_large_batch_is_read_and_what_they_fill_is_full() -> None:
+    vehicles = Vehicles()
+    turns: list[int] = []
+
+    async def others() -> None:
+        while len(turns) < 3:
+            turns.append(len(vehicles.taken))
+            await asyncio.sleep(0)
+        vehicles.has_room = False
+
+    with pytest.raises(Busy):
+        await asyncio.gather(Feed(vehicles, everybody).take(msgpack.packb([ROW] * (SLICE * 6))), others())
+    assert turns == [0, 0, 0]
 
 
 async def test_every_outcome_has_its_place_in_the_answer() -> None:
