@@ -1,25 +1,38 @@
-"""What does the whole way of a frame cost: decode, verify, durable, route, rules, acknowledge; beside a null sink?"""
+"""What does the whole way of a frame cost: decode, verify, durable, route, rules, acknowledge; beside a null sink?
+
+And what do fifteen thousand terminals weigh that are connected at once, and what do hostile ones cost the others?
+"""
 
 from __future__ import annotations
 
+import json
+import subprocess
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from bench.figures import Figure, emit
 from bench.load import Acknowledged, phone
-from bench.processes import Server, driven, python
+from bench.processes import ROOT, Server, driven, python
 from bench.subject import Service, vehicle_line
 
 CONNECTIONS = 2_000
-FRAMES = 80
+FRAMES = 50
 """Of each connection, each time."""
 REPEATS = 3
 """The best of each counts: what other processes took from a run is no property of ours or of the sink's."""
 WINDOWS = (1, 4)
 """1: every terminal waits for its answer, as the standard says. 4: as many reads and writes, more frames in each."""
+CROWD = 15_000
+EVERY_S = 10
+"""So often each of the crowd reports: the densest that fleets do."""
+TRACED = 4_000
+"""Connections that are enough to weigh one by ``tracemalloc``."""
+LIMIT_BYTES = 6 * 1024
+HOSTILE = 200
 BEGINS_AGO_S = 300
 """Fixes are of the last and next minutes: what a right clock says."""
 
@@ -43,9 +56,21 @@ def cost(server: Server, *, window: int, skip: int, begins_at: int) -> Cost:
         "--begins-at": begins_at,
     }
     words = [str(word) for option in options.items() for word in option]
-    answer, spent_s = driven(python("-m", "bench.load", server.addresses["jt808"], *words), server)
-    load = Acknowledged(**answer)
-    return Cost(load, 1e6 * spent_s / load.frames)
+    return taken("bench.load", server, words)
+
+
+def taken(load: str, server: Server, words: Iterable[str]) -> Cost:
+    """What this load took."""
+    answer, spent_s = driven(python("-m", load, server.addresses["jt808"], *words), server)
+    acknowledged = Acknowledged(**answer)
+    return Cost(acknowledged, 1e6 * spent_s / acknowledged.frames)
+
+
+def usual(server: Server, connections: int, *, every_s: int, lasting_s: int) -> Cost:
+    """Terminals at their pace."""
+    begins_at = int(time.time()) - lasting_s
+    words = f"--connections {connections} --interval {every_s} --lasting {lasting_s} --begins-at {begins_at}"
+    return taken("bench.crowd", server, words.split())
 
 
 def best(costs: Iterable[Cost]) -> Cost:
@@ -56,23 +81,83 @@ def figures(window: int, ours: Cost, sink: Cost) -> list[Figure]:
     """Frames a second, processor time a frame, and how long a terminal waits."""
     name = f"gateway, {CONNECTIONS:,} connections, window {window}"
     beside = "null TCP sink"
-    met = ours.load.rate >= 0.4 * sink.load.rate
+    met = ours.load.rate >= 0.5 * sink.load.rate
     return [
-        Figure(name, "frames/s", ours.load.rate, sink.load.rate, beside, "≥ 0.4 ×", met),
+        Figure(name, "frames/s", ours.load.rate, sink.load.rate, beside, "≥ 0.5 ×", met),
         Figure("  processor time", "µs/frame", ours.cpu_us, sink.cpu_us, beside),
         Figure("  acknowledged, median", "ms", ours.load.p50_ms, sink.load.p50_ms, beside),
         Figure("  acknowledged, p99", "ms", ours.load.p99_ms, sink.load.p99_ms, beside),
     ]
 
 
+def crowd(service: Server, sink: Server) -> list[Figure]:
+    """All that one process is to carry, connected at once."""
+    ours, theirs = (usual(server, CROWD, every_s=EVERY_S, lasting_s=EVERY_S) for server in (service, sink))
+    name = f"{CROWD:,} terminals connected, each every {EVERY_S} s"
+    cores = [cost.cpu_us * cost.load.rate / 1e6 for cost in (ours, theirs)]
+    beside = "null TCP sink"
+    return [
+        Figure(name, "frames/s", ours.load.rate, theirs.load.rate, beside),
+        Figure("  processor", "% of a core", 100 * cores[0], 100 * cores[1], beside),
+        Figure("  acknowledged, median", "ms", ours.load.p50_ms, theirs.load.p50_ms, beside),
+        Figure("  acknowledged, p99", "ms", ours.load.p99_ms, theirs.load.p99_ms, beside),
+    ]
+
+
+def weights() -> list[Figure]:
+    """One connection's memory; that of its vehicle is not in it."""
+    aim, name = f"≤ {LIMIT_BYTES:,}", "one connected terminal"
+    traced, resident = (
+        (weight("ours", *options), weight("bare", *options))
+        for options in (("--connections", str(TRACED), "--traced"), ("--connections", str(CROWD)))
+    )
+    beside = "bare asyncio protocol"
+    return [
+        Figure(f"{name}, Python's memory", "bytes", traced[0], traced[1], beside, aim, traced[0] <= LIMIT_BYTES),
+        Figure("  resident", "bytes", resident[0], resident[1], beside),
+    ]
+
+
+def weight(kind: str, *options: str) -> float:
+    command = python("-m", "bench.connections", kind, *options)
+    answer = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, check=True)
+    each: float = json.loads(answer.stdout)["bytes"]
+    return each
+
+
+def beside_hostile(service: Server) -> list[Figure]:
+    """Good terminals alone, and among hostile ones."""
+    alone = usual(service, CONNECTIONS, every_s=2, lasting_s=8)
+    with hostile(service):
+        among = usual(service, CONNECTIONS, every_s=2, lasting_s=8)
+    name, beside = f"{CONNECTIONS:,} good terminals among {HOSTILE} hostile", "without those"
+    return [
+        Figure(f"{name}: acknowledged, median", "ms", among.load.p50_ms, alone.load.p50_ms, beside),
+        Figure("  p99", "ms", among.load.p99_ms, alone.load.p99_ms, beside),
+    ]
+
+
+@contextmanager
+def hostile(service: Server) -> Iterator[None]:
+    """They are there, within."""
+    words = f"--connections {HOSTILE} --first-terminal {CONNECTIONS}".split()
+    command = python("-m", "bench.hostile", service.addresses["jt808"], *words)
+    with subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        process.stdout.readline()
+        yield
+        process.communicate()
+
+
 def main() -> None:
     """Both servers stand side by side and are driven in turn, on a store where no terminal is asked for a code."""
-    registry = (vehicle_line(number, phone(number)) for number in range(CONNECTIONS))
+    registry = (vehicle_line(number, phone(number)) for number in range(CROWD))
+    settings = {"SHOUWANG_HTTP_CONNECTIONS": "100"}
     begins_at, skip = int(time.time()) - BEGINS_AGO_S, 0
     with (
         TemporaryDirectory(prefix="bench-") as folder,
         Server(python("-m", "bench.sink")) as sink,
-        Service(Path(folder) / "gateway.db", registry) as service,
+        Service(Path(folder) / "gateway.db", registry, settings) as service,
     ):
         for window in WINDOWS:
             pairs = []
@@ -82,6 +167,9 @@ def main() -> None:
                 pairs.append((ours, theirs))
                 skip += FRAMES
             emit(figures(window, best(ours for ours, _ in pairs), best(theirs for _, theirs in pairs)))
+        emit(crowd(service, sink))
+        emit(beside_hostile(service))
+    emit(weights())
 
 
 if __name__ == "__main__":

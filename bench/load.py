@@ -87,6 +87,11 @@ class Terminal:
             self._sent_at += [time.perf_counter()] * len(batch)
             self.socket.sendall(b"".join(batch))
 
+    def forget_sent(self) -> None:
+        """What was measured so far does not count."""
+        self.latencies_s.clear()
+        self._sent_at.clear()
+
     def receive(self) -> int:
         """How many frames were acknowledged by what has come. Raises ``RuntimeError`` when one was refused."""
         data = self.socket.recv(READ_BYTES)
@@ -98,6 +103,13 @@ class Terminal:
         now, done = time.perf_counter(), len(self.latencies_s)
         self.latencies_s += [now - at for at in self._sent_at[done : done + answers]]
         return answers
+
+
+def measured(terminals: Sequence[Terminal], frames: int, took_s: float) -> Acknowledged:
+    latencies = sorted(latency for terminal in terminals for latency in terminal.latencies_s)
+    return Acknowledged(
+        frames, took_s, 1000 * latencies[len(latencies) // 2], 1000 * latencies[len(latencies) * 99 // 100]
+    )
 
 
 def drive(terminals: Sequence[Terminal], frames: int, *, window: int) -> Acknowledged:
@@ -121,10 +133,7 @@ def drive(terminals: Sequence[Terminal], frames: int, *, window: int) -> Acknowl
             terminal.send(answers)
     took_s = time.perf_counter() - started
     poll.close()
-    latencies = sorted(latency for terminal in terminals for latency in terminal.latencies_s)
-    return Acknowledged(
-        frames, took_s, 1000 * latencies[len(latencies) // 2], 1000 * latencies[len(latencies) * 99 // 100]
-    )
+    return measured(terminals, frames, took_s)
 
 
 def main() -> None:

@@ -1,0 +1,126 @@
+"""What could those do who mean no good, or are broken? Deaf, garbled, dripping, endless and flooding ones, until told to stop."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import select
+import socket
+import threading
+import time
+from dataclasses import dataclass
+from random import Random
+from typing import Final
+
+from bench.load import frames_of, phone
+from bench.processes import allow_many_sockets
+from gateway.jt808 import message_ids as ids
+from gateway.jt808.frames import FLAG, encode, phone_bytes
+
+FRAMES: Final = 500
+"""That one who floods says again and again."""
+LEAST_PRIORITY: Final = 19
+"""Whoever measures must not wait for the processor because of us."""
+
+
+@dataclass(slots=True)
+class Hostile:
+    """One connection that says the same for ever, as fast as it is taken, or a byte a second; anew when it is ended."""
+
+    address: tuple[str, int]
+    words: bytes
+    listens: bool = False
+    drips: bool = False
+    at: int = 0
+    sock: socket.socket | None = None
+
+    def connect(self) -> socket.socket:
+        self.sock = socket.create_connection(self.address)
+        self.sock.setblocking(False)
+        self.at = 0
+        return self.sock
+
+    def act(self) -> None:
+        """Raises ``OSError`` when it was hung up on."""
+        assert self.sock is not None
+        try:
+            rest = self.words[self.at : self.at + 1] if self.drips else self.words[self.at :]
+            self.at = (self.at + self.sock.send(rest)) % len(self.words)
+            if self.listens:
+                self.sock.recv(65_536)
+        except BlockingIOError:
+            return
+
+
+def hostile(address: tuple[str, int], number: int, first_terminal: int) -> Hostile:
+    """One of five kinds, by its number."""
+    begins_at, terminal = int(time.time()) - FRAMES, first_terminal + number
+    match number % 5:
+        case 0:
+            heartbeat = encode(ids.HEARTBEAT, b"", phone_raw=phone_bytes(phone(terminal)), serial=1)
+            return Hostile(address, heartbeat * FRAMES)
+        case 1:
+            return Hostile(address, b"".join(FLAG + Random(part).randbytes(50) for part in range(FRAMES)))
+        case 2:
+            return Hostile(address, frames_of(terminal, range(1), begins_at=begins_at)[0], drips=True)
+        case 3:
+            return Hostile(address, FLAG + b"0" * 65_536)
+        case _:
+            return Hostile(address, b"".join(frames_of(terminal, range(FRAMES), begins_at=begins_at)), listens=True)
+
+
+def torment(crowd: list[Hostile], stop: threading.Event) -> None:
+    poll = select.epoll()
+    by_descriptor: dict[int, Hostile] = {}
+
+    def connect(one: Hostile) -> None:
+        descriptor = one.connect().fileno()
+        by_descriptor[descriptor] = one
+        if not one.drips:
+            poll.register(descriptor, select.EPOLLOUT)
+
+    for one in crowd:
+        connect(one)
+    print("ready", flush=True)
+    drips_at = time.monotonic()
+    while not stop.is_set():
+        ready = [by_descriptor[descriptor] for descriptor, _ in poll.poll(0.1)]
+        if time.monotonic() >= drips_at:
+            drips_at += 1.0
+            ready += [one for one in crowd if one.drips]
+        for one in ready:
+            try:
+                one.act()
+            except OSError:
+                if one.sock is not None:
+                    by_descriptor.pop(one.sock.fileno())
+                    one.sock.close()
+                connect(one)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m bench.hostile", description=__doc__)
+    parser.add_argument("target", metavar="HOST:PORT")
+    parser.add_argument("--connections", type=int, default=200)
+    parser.add_argument("--first-terminal", type=int, required=True, help="from here on they take registered numbers")
+    options = parser.parse_args()
+    allow_many_sockets()
+    os.nice(LEAST_PRIORITY)
+    host, _, port = options.target.rpartition(":")
+    crowd = [hostile((host, int(port)), number, options.first_terminal) for number in range(options.connections)]
+    stop = threading.Event()
+    tormenting = threading.Thread(target=torment, args=(crowd, stop))
+    tormenting.start()
+    input_ended()
+    stop.set()
+    tormenting.join()
+
+
+def input_ended() -> None:
+    """Returns when whoever started us closes our standard input, or is gone."""
+    while os.read(0, 4096):
+        continue
+
+
+if __name__ == "__main__":
+    main()
