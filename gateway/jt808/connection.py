@@ -79,6 +79,7 @@ class Connection(asyncio.Protocol):
     def connection_lost(self, error: Exception | None) -> None:
         """It has ended."""
         self._stop_reading()
+        self._poller = None  # Its descriptor may be another's from now on.
         self._transport = None
         self._gateway.forget(self)
         if self.session:
