@@ -11,7 +11,6 @@ from actors.limits_seen import LimitsOf
 from actors.supervisor import Supervisor
 from actors.vehicle import KIND, VehicleActor
 from actors.vehicle_state import LOG_PAGE, VehicleKind, refold
-from domain.fix import Fix
 from domain.registry import PARTITIONS, partition_of
 from persistence.records import decode_batch
 from persistence.store import Store
@@ -112,24 +111,28 @@ class Recovery:
 
     async def _refold(self, number: int, entry: bytes, watermarks: Mapping[int, int]) -> int:
         received_at, fixes = decode_batch(entry)
-        wanted: list[tuple[str, Fix]] = []
-        for fix in fixes:
-            key = self._vehicle_of(fix.terminal)
-            if key is not None and watermarks.get(partition_of(key), 0) < number:
-                wanted.append((key, fix))
-        await self._supervisor.activate(KIND, [key for key, _ in wanted])
+        vehicle_of = self._vehicle_of
+        wanted = [
+            (key, fix)
+            for fix in fixes
+            if (key := vehicle_of(fix.terminal)) is not None and watermarks.get(partition_of(key), 0) < number
+        ]
         living = self._supervisor.actors(KIND)
-        behind = {key: actor for key, _ in wanted if (actor := living.get(key)) is not None}
-        # A vehicle may be checkpointed past its partition's watermark; one entry may hold several of its fixes.
-        todo = {
-            key for key, actor in behind.items() if isinstance(actor, VehicleActor) and actor.vehicle.applied < number
-        }
+        if asleep := [key for key, _ in wanted if key not in living]:
+            await self._supervisor.activate(KIND, asleep)
+        begun: set[str] = set()
         done = 0
         for key, fix in wanted:
-            actor = behind.get(key)
-            if key in todo and isinstance(actor, VehicleActor) and not actor.is_suspended:
-                refold(actor, fix, received_at, number)
-                done += 1
-                if done % PAUSE_EVERY == 0:
-                    await asyncio.sleep(0)
+            actor = living.get(key)
+            if not isinstance(actor, VehicleActor) or actor.is_suspended:
+                continue
+            # A vehicle may be checkpointed past its partition's watermark; one entry may hold several of its fixes.
+            if actor.vehicle.applied < number:
+                begun.add(key)
+            elif actor.vehicle.applied > number or key not in begun:
+                continue
+            refold(actor, fix, received_at, number)
+            done += 1
+            if done % PAUSE_EVERY == 0:
+                await asyncio.sleep(0)
         return done
