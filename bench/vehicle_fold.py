@@ -132,20 +132,15 @@ def calls(vehicles: int, driven_s: int, *, began_at: int) -> Iterator[list[bytes
         yield bodies
 
 
-async def drive(feed: Feed, vehicles: int, rounds: int, *, after_first: Callable[[], Awaitable[object]]) -> float:
-    """Posts a first fix of each, then ``rounds`` more; the processor time (s) of those."""
-    began_at, spent_s = int(time.time()) - BEGINS_AGO_S, 0.0
-    interval_s = (BEGINS_AGO_S + ENDS_AHEAD_S) // (rounds + 1)
-    for number in range(rounds + 1):
-        for bodies in calls(vehicles, number * interval_s, began_at=began_at):
-            before_s = time.process_time()
-            answers = await asyncio.gather(*map(feed.take, bodies))
-            if number:
-                spent_s += time.process_time() - before_s
-            if any(answer.stale or answer.rejected for answer in answers):
-                raise RuntimeError("not all was accepted")
-        if not number:
-            await after_first()
+async def post(feed: Feed, vehicles: int, driven_s: int, *, began_at: int) -> float:
+    """Posts a fix of each; the processor time (s) of it."""
+    spent_s = 0.0
+    for bodies in calls(vehicles, driven_s, began_at=began_at):
+        before_s = time.process_time()
+        answers = await asyncio.gather(*map(feed.take, bodies))
+        spent_s += time.process_time() - before_s
+        if any(answer.stale or answer.rejected for answer in answers):
+            raise RuntimeError("not all was accepted")
     return spent_s
 
 
@@ -157,14 +152,20 @@ async def fold(vehicles: int, rounds: int, *, null: bool) -> Folded:
         relieve_garbage_collector()
         before = resident_bytes()
         ingest = _ingest(store, NewestFixes().route if null else subject.router.route)
-        feed = Feed(ingest, terminals.__contains__)
-        cpu_s = await drive(feed, vehicles, rounds, after_first=lambda: subject.save(ingest.folded))
+        feed, began_at = Feed(ingest, terminals.__contains__), int(time.time()) - BEGINS_AGO_S
+        interval_s = (BEGINS_AGO_S + ENDS_AHEAD_S) // (rounds + 2)
+        await post(feed, vehicles, 0, began_at=began_at)
+        spent_s = [
+            await post(feed, vehicles, number * interval_s, began_at=began_at) for number in range(1, rounds + 1)
+        ]
         gc.collect()
         weight = (resident_bytes() - before) / vehicles
+        await subject.save(ingest.folded)
+        await post(feed, vehicles, (rounds + 1) * interval_s, began_at=began_at)
         checkpoint_us = await subject.save(ingest.folded) / vehicles * 1e6
         await ingest.stop()
         await store.close()
-    return Folded(vehicles * rounds, cpu_s, weight, checkpoint_us)
+    return Folded(vehicles * rounds, sum(spent_s), weight, checkpoint_us)
 
 
 def _ingest(store: Store, route: Callable[[Batch], Awaitable[list[Outcome]]]) -> Ingest:
