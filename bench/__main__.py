@@ -17,7 +17,7 @@ from bench.processes import ROOT, python
 BENCHMARKS: Final = ("runtime", "store", "gateway", "feed", "vehicles", "family", "live", "end_to_end", "seam")
 KEPT: Final = ROOT / "docs" / "performance.json"
 """The figures that ``docs/performance.md`` speaks of, with the machine that they are from."""
-WITH_LARGE_SIZES: Final = frozenset({"vehicles"})
+WITH_LARGE_SIZES: Final = frozenset({"feed", "vehicles"})
 
 
 def measured(name: str, *, large: bool) -> list[Figure]:
