@@ -10,7 +10,6 @@ from aiohttp import web
 
 from bench.processes import allow_many_sockets
 from bench.sink import Sink
-from gateway.jt808.frames import FLAG
 
 
 class Relay:
@@ -42,10 +41,9 @@ class RelayedSink(Sink):
         super().__init__()
         self._relay = relay
 
-    def data_received(self, data: bytes) -> None:
-        super().data_received(data)
-        if data[:1] == FLAG:
-            self._relay.tell(data[5:11])
+    def buffer_updated(self, nbytes: int) -> None:
+        super().buffer_updated(nbytes)
+        self._relay.tell(bytes(self.get_buffer(nbytes)[5:11]))
 
 
 async def serve(body: bytes) -> None:
