@@ -297,10 +297,12 @@ class Service:
 
     async def _take_in(self, changes: Changes) -> None:
         """A terminal that moves takes nothing along: all it told of its old vehicle is checkpointed there before."""
-        if self.directory.moving(changes):
-            await self.checkpointer.write_all_and(partial(self.directory.take_in, changes))
+        moving = await self.directory.moving(changes)
+        take_in = partial(self.directory.take_in, changes, moving)
+        if moving:
+            await self.checkpointer.write_all_and(take_in)
         else:
-            self.directory.take_in(changes)
+            take_in()
         for vehicle in changes.vehicles:
             self._tell_limit(vehicle)
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import date
 
-from actors.directory import Directory
+from actors.directory import LOOKED_AT_ONCE, Directory
 from domain.identifiers import PlateColor
 from domain.registry import RegisteredVehicle
 from tests.actors.conftest import T0, House, fix_of
@@ -73,8 +73,9 @@ async def test_a_terminal_moves_to_another_vehicle_and_back() -> None:
     source.changed.append([vehicle("京A00001", ""), vehicle("京A00002", "11")])
     changes = await directory.look()
     assert changes is not None
-    assert directory.moving(changes) == {"11", "12"}
-    directory.take_in(changes)
+    moving = await directory.moving(changes)
+    assert moving == {"11", "12"}
+    directory.take_in(changes, moving)
     assert (directory.vehicle_of("11"), directory.vehicle_of("12")) == (B.id, None)
     assert await directory.look() is None
 
@@ -84,9 +85,27 @@ async def test_a_change_that_moves_no_terminal_moves_none() -> None:
     source.changed.append([vehicle("京A00003", "13")])
     changes = await directory.look()
     assert changes is not None
-    assert directory.moving(changes) == set()
-    directory.take_in(changes)
+    moving = await directory.moving(changes)
+    assert moving == set()
+    directory.take_in(changes, moving)
     assert directory.knows("13")
+
+
+async def test_others_have_their_turns_while_a_large_fleet_is_looked_through() -> None:
+    fleet = [vehicle(f"京A{number:05}", str(number)) for number in range(2 * LOOKED_AT_ONCE)]
+    source = Source(fleet)
+    directory = Directory(source, b"secret")
+    await directory.load()
+    source.changed.append([vehicle("京A00000", "99999")])
+    changes = await directory.look()
+    assert changes is not None
+    looking = asyncio.create_task(directory.moving(changes))
+    turns = 0
+    while not looking.done():
+        await asyncio.sleep(0)
+        turns += 1
+    assert looking.result() == {"0"}
+    assert turns > 2
 
 
 async def test_r40_what_a_terminal_told_of_its_old_vehicle_stays_there_after_a_crash(house: House) -> None:

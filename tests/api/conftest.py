@@ -249,7 +249,7 @@ class Service:
         report = await import_lines(self.store, [msgspec.json.encode(line) for line in lines], passwords)
         assert report.bad == []
         while changes := await self.directory.look():
-            self.directory.take_in(changes)
+            self.directory.take_in(changes, await self.directory.moving(changes))
 
     # -- calls -------------------------------------------------------------------------------------------------------
 

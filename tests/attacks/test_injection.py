@@ -204,7 +204,7 @@ async def test_stored_text_comes_back_as_it_was_and_only_as_json(service: Servic
             continue  # Refused at the door, which is right for some.
         seen += 1
         while changes := await service.directory.look():
-            service.directory.take_in(changes)
+            service.directory.take_in(changes, await service.directory.moving(changes))
         response = await service.client.get("/api/v1/me", headers=await service.sign_in(number))
         assert response.content_type == "application/json"
         assert response.headers["X-Content-Type-Options"] == "nosniff"
