@@ -59,13 +59,7 @@ from persistence import registry_import
 from persistence.records import encode_batch
 from persistence.registry import Registry
 from persistence.store import Store, StoreError, StoreUnavailable
-from process import (
-    LinesBehind,
-    allow_many_sockets,
-    log_to_stderr,
-    relieve_garbage_collector,
-    spare_garbage_collector_what_is_there,
-)
+from process import LinesBehind, allow_many_sockets, freeze_heap, log_to_stderr, relieve_garbage_collector
 from settings import Settings, SettingsError, address, from_environment
 from stores import COMMANDS, import_facts, open_store
 
@@ -377,7 +371,7 @@ async def serve(settings: Settings, args: Namespace, log_lines: LinesBehind) -> 
         clock_speed=args.clock_speed,
         tell_access=log_lines.teller(ACCESS_LOG.name),
     ) as service:
-        spare_garbage_collector_what_is_there()
+        freeze_heap()
         print(f"ready http={service.http} jt808={service.jt808} store={service.store.name}", flush=True)
         await stopping.wait()
         for number in (signal.SIGTERM, signal.SIGINT):

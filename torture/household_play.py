@@ -182,11 +182,25 @@ class HouseholdPlay:
         guess = next((name for name in self.names.guessed if ids[name] == told and name != op.makes), None)
         if guess is not None:
             self._correct_guess(op.makes, guess)
-        elif ids.setdefault(op.makes, told) != told:
+        elif op.makes in self.names.guessed and ids[op.makes] != told:
+            self._hand_on(op)
+        if ids.setdefault(op.makes, told) != told:
             raise Violation(f"{op.kind} sent again has made another thing")
         self.names.guessed.discard(op.makes)
         if "token" in answer.body:
             self.names.tokens[op.makes] = answer.body["token"]
+
+    def _hand_on(self, op: Op) -> None:
+        """What was taken for this command's, another one without an answer has made, which asked for the same."""
+        ids, guessed = self.names.ids, self.names.guessed
+        asked = (told.op for told in self.told.values() if told.answer.tells_nothing and told.op.makes not in ids)
+        other = next((each.makes for each in asked if replace(each, makes=op.makes) == op), None)
+        if other is None:
+            raise Violation(f"{op.kind} sent again has made another thing")
+        ids[other] = ids.pop(op.makes)
+        guessed.discard(op.makes)
+        guessed.add(other)
+        self.drama.possible.exchange(other, op.makes)
 
     def _correct_guess(self, name: str, guess: str) -> None:
         """Of two commands without an answer that make the same, the other one was taken for done, or each for the other."""
