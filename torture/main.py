@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import multiprocessing
 import os
+import warnings
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -75,6 +76,7 @@ def torture(make: MakeService, options: Options) -> int:
     logging.disable(logging.WARNING)  # The service complains of its store all the time here, and rightly so.
     logging.getLogger().handlers.clear()
     logging.getLogger().addHandler(logging.NullHandler())
+    warnings.filterwarnings("ignore", "coroutine .* was never awaited", RuntimeWarning)  # Killed before it began.
     with unfinished_goes_quietly():
         if options.mutants:
             return hunt(make)
