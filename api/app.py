@@ -54,7 +54,7 @@ def make_app(services: Services) -> web.Application:
     door = Door(Guard(services, sessions), Idempotency(store, clock.now), connections.limits)
     app = web.Application(middlewares=[edge.around], client_max_size=MAX_BYTES)
     app[CONNECTIONS] = connections
-    metrics = MetricsDesk(services, vitals, figures, ops, connections)
+    metrics = MetricsDesk(services, vitals, figures, ops, connections, live.open_streams)
     app[ROUTES] = table(
         services, people=people, sessions=sessions, gates=gates, views=views, ops=ops, metrics=metrics, live=live
     )

@@ -33,6 +33,10 @@ class LiveSide:
         self._family.add_to(app)
         self._operators.add_to(app)
 
+    def open_streams(self) -> int:
+        """How many families watch on a stream just now."""
+        return self._family.open_streams
+
     def routes(self) -> tuple[Route, ...]:
         return (
             Route(

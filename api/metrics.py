@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from itertools import accumulate
 
 from aiohttp import web
@@ -31,10 +31,16 @@ class MetricsDesk:
     """The handler of ``/metrics``, with a registry of its own."""
 
     def __init__(
-        self, services: Services, vitals: Vitals, figures: CallFigures, ops: OpsDesk, connections: Connections
+        self,
+        services: Services,
+        vitals: Vitals,
+        figures: CallFigures,
+        ops: OpsDesk,
+        connections: Connections,
+        open_streams: Callable[[], int],
     ) -> None:
         self._registry = CollectorRegistry()
-        self._registry.register(Figures(services, vitals, figures, ops, connections))
+        self._registry.register(Figures(services, vitals, figures, ops, connections, open_streams))
 
     async def metrics(self, call: Call[None, None]) -> web.Response:
         """Prometheus' text format."""
@@ -45,10 +51,17 @@ class Figures(Collector):
     """Reads everything at the moment of the scrape."""
 
     def __init__(
-        self, services: Services, vitals: Vitals, figures: CallFigures, ops: OpsDesk, connections: Connections
+        self,
+        services: Services,
+        vitals: Vitals,
+        figures: CallFigures,
+        ops: OpsDesk,
+        connections: Connections,
+        open_streams: Callable[[], int],
     ) -> None:
         self._services = services
         self._connections = connections
+        self._open_streams = open_streams
         self._vitals = vitals
         self._calls = figures
         self._ops = ops
@@ -142,6 +155,7 @@ class Figures(Collector):
     def _sockets(self) -> Iterator[Metric]:
         connections = self._connections
         yield _gauge("http_connections", "Open, live streams included.", connections.open)
+        yield _gauge("live_streams", "Families that watch on one.", self._open_streams())
         yield _labelled("http_refused_connections", "That found no room.", "kind", connections.refused)
         yield _counter("http_silent_connections", "Hung up on: no request came in time.", connections.no_head)
 

@@ -84,6 +84,20 @@ async def test_r31_the_current_position_and_presence_come_first(scene: Scene) ->
         await reader.nothing()
 
 
+async def test_who_watches_on_a_stream_is_counted_until_the_end(scene: Scene) -> None:
+    async def counted() -> bool:
+        text = await (await scene.service.client.get("/metrics")).text()
+        return "\nshouwang_live_streams 1.0\n" in text
+
+    assert not await counted()
+    async with scene.watch() as reader:
+        await reader.take("position", "presence")
+        assert await counted()
+        await delete(scene.service, f"{SHARES}/{scene.share['id']}", scene.driver)
+        await scene.left()
+        assert not await counted()
+
+
 async def test_a_vehicle_without_a_position_begins_with_its_presence(service: Service) -> None:
     _, viewer, shared = await watched_share(service)
     async with stream(service, f"{FAMILY_SHARES}/{shared['id']}/live", viewer) as reader:
