@@ -20,6 +20,9 @@ MAX_FLOATING: Final = 3
 SPURIOUS: Final = frozenset({"too_many_shares"})
 """Refusals that a share which is being undone, or whose release waits for the store, may cause for a while."""
 
+ENDS_SHARES: Final = frozenset({"cancel_all", "unbind", "owner_unbind"})
+JUST_BEFORE_S: Final = 0.001
+
 T = TypeVar("T")
 Heard = tuple[Op, Answer]
 
@@ -98,7 +101,7 @@ class Possibilities:
         yield possible
         for number, floating in enumerate(possible.floating):
             left = (*possible.floating[:number], *possible.floating[number + 1 :])
-            for at in {floating.at, now}:
+            for at in _moments(possible.world, floating, now):
                 # It names the papers that it was sent with: with others it would have been refused.
                 judged = judge(possible.world, floating.op, at, floating.registry)
                 if not judged.refusals:
@@ -134,6 +137,13 @@ def _fits(judged: Judgement, op: Op, answer: Answer) -> bool:
     if judged.refusals:
         return False
     return op.kind != "cancel_all" or answer.body == {"cancelled": judged.count}
+
+
+def _moments(world: World, floating: Floating, now: float) -> Sequence[float]:
+    """When it may have been done: then, now, or, where it ends shares, when some had ended by themselves and others not."""
+    ends = {each.ends_at for each in world.shares.values() if floating.at < each.ends_at <= now}
+    between = [end - JUST_BEFORE_S for end in sorted(ends)] if floating.op.kind in ENDS_SHARES else []
+    return [floating.at, *between] + ([now] if now != floating.at else [])
 
 
 def _begun(world: World, floating: Floating) -> World:

@@ -111,6 +111,11 @@ FOUND = {
         "39:share:37142:38405:1216,40:storm:28962:55740:8290,41:crash:57419:19663:42999,42:unbind:48759:10847:44935,"
         "43:drive:23161:11854:64038,44:race:8951:46530:64706,46:repeat:36939:34531:62608",
     ),
+    "what is finished late ends those shares that have not ended by themselves meanwhile": (
+        3397,
+        "0:bind:0:0:1,16:race:62181:6831:4412,23:share:15765:4676:16255,27:storm:21576:21977:11742,"
+        "31:cancel_all:53727:5083:29195,36:edge:19045:24739:6747",
+    ),
 }
 
 
