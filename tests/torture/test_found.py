@@ -116,6 +116,12 @@ FOUND = {
         "0:bind:0:0:1,16:race:62181:6831:4412,23:share:15765:4676:16255,27:storm:21576:21977:11742,"
         "31:cancel_all:53727:5083:29195,36:edge:19045:24739:6747",
     ),
+    "an unbinding without an answer may cut a stream and be finished after the share's own end": (
+        7619,
+        "1:bind:1:1:1,5:share:28675:17309:56730,15:open:14966:55635:48400,20:watch:19825:43117:25860,"
+        "21:look_at_truck:53979:10844:6674,34:storm:28674:38603:44069,37:owner_unbind:13101:44956:64238,"
+        "42:edge:58219:60564:28141",
+    ),
 }
 
 
