@@ -19,7 +19,7 @@ from api.connections import CONNECTIONS, ConnectionLimits, Connections, GuardedR
 from api.edge import CallFigures, Edge, Next
 from api.idempotency import HEADER, Idempotency, Request
 from api.live_routes import LiveSide
-from api.metrics import MetricsDesk
+from api.metrics import Figures, MetricsDesk
 from api.ops import OpsDesk
 from api.pages import PageDesk
 from api.people import People
@@ -54,7 +54,7 @@ def make_app(services: Services) -> web.Application:
     door = Door(Guard(services, sessions), Idempotency(store, clock.now), connections.limits)
     app = web.Application(middlewares=[edge.around], client_max_size=MAX_BYTES)
     app[CONNECTIONS] = connections
-    metrics = MetricsDesk(services, vitals, figures, ops, connections, live.open_streams)
+    metrics = MetricsDesk(Figures(services, vitals, figures, ops, connections, live.open_streams))
     app[ROUTES] = table(
         services, people=people, sessions=sessions, gates=gates, views=views, ops=ops, metrics=metrics, live=live
     )

@@ -30,17 +30,9 @@ CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 class MetricsDesk:
     """The handler of ``/metrics``, with a registry of its own."""
 
-    def __init__(
-        self,
-        services: Services,
-        vitals: Vitals,
-        figures: CallFigures,
-        ops: OpsDesk,
-        connections: Connections,
-        open_streams: Callable[[], int],
-    ) -> None:
+    def __init__(self, figures: Figures) -> None:
         self._registry = CollectorRegistry()
-        self._registry.register(Figures(services, vitals, figures, ops, connections, open_streams))
+        self._registry.register(figures)
 
     async def metrics(self, call: Call[None, None]) -> web.Response:
         """Prometheus' text format."""

@@ -13,7 +13,7 @@ import socket
 import sqlite3
 import subprocess
 import time
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -237,12 +237,10 @@ def redis_server(folder: Path) -> Iterator[int]:
 
 
 def main() -> None:
-    kinds: Sequence[Callable[[Path], Awaitable[list[Figure]]]] = (
-        (sqlite_figures, redis_figures) if shutil.which(REDIS) else (sqlite_figures,)
-    )
+    kinds = (sqlite_figures, redis_figures) if shutil.which(REDIS) else (sqlite_figures,)
     for kind in kinds:
         with TemporaryDirectory(prefix="bench-") as folder:
-            emit(asyncio.run(kind(Path(folder))))  # type: ignore[arg-type]
+            emit(asyncio.run(kind(Path(folder))))
     if len(kinds) == 1:
         print(f"without {REDIS}: no figures of it; apt-get install {REDIS} brings it")
 

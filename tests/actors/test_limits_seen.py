@@ -49,8 +49,8 @@ class Imports:
         return dict.fromkeys(keys, 100) | {each.id: each.speed_limit_kmh for each in self.said if each.id in keys}
 
 
-def noting(house: House, imports: Imports) -> House:
-    seen = LimitsSeen(house.store, imports, told=imports.told)
+def noting(house: House, imports: Imports, *, is_told: bool = True) -> House:
+    seen = LimitsSeen(house.store, imports, told=imports.told if is_told else lambda: None)
     house.checkpoints = Checkpointer(
         house.store,
         house.supervisor,
@@ -133,16 +133,8 @@ async def test_a_vehicle_that_is_busy_holds_the_note_back(house: House) -> None:
 
 async def test_while_somebody_is_not_told_yet_nothing_is_noted(house: House) -> None:
     imports = Imports()
-    seen = LimitsSeen(house.store, imports, told=lambda: None)
+    noting(house, imports, is_told=False)
     await house.report(fix_of("11", T0))
-    checkpoints = Checkpointer(
-        house.store,
-        house.supervisor,
-        house.fleet,
-        folded=lambda: house.folded,
-        between_batches=asyncio.Lock(),
-        limits_seen=seen,
-    )
-    await checkpoints.write_all()
+    await house.checkpoints.write_all()
     await crashed(house, imports)
     assert imports.asked == ["v11"]
