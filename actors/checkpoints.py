@@ -8,7 +8,6 @@ import logging
 from collections.abc import Callable, Coroutine
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
-from operator import attrgetter
 from typing import Final, NamedTuple
 
 from actors.limits_seen import LimitsSeen
@@ -16,7 +15,7 @@ from actors.supervisor import Supervisor
 from actors.vehicle import KIND, Fleet, VehicleActor
 from actors.vehicle_state import alert_document, to_record
 from domain.alerts import Alert
-from domain.registry import PARTITIONS, partition_of
+from domain.registry import PARTITIONS, pack_of, partition_of
 from persistence.records import decode_batch
 from persistence.store import Checkpoint, Store, StoreError
 
@@ -24,7 +23,6 @@ log = logging.getLogger(__name__)
 
 MAX_STATES: Final = 500
 """States in one commit; what a larger partition has more follows in the next."""
-_KEY: Final = attrgetter("vehicle.key")
 PAUSE: Final = 4
 """Times as long as a partition took: so checkpoints have a fifth of the time at most, unless ``LONGEST_CYCLES`` forbids."""
 LONGEST_CYCLES: Final = 4
@@ -108,9 +106,9 @@ class Checkpointer:
         self._writing = [0] * PARTITIONS
         """How many captures of each partition are on their way to the store."""
         self._in_order = [0] * PARTITIONS
-        """How many of each partition's changed vehicles, the first ones, stand in the order of their keys.
+        """How many of each partition's changed vehicles, the first ones, stand in the order of their packs.
 
-        So does the store keep them: what is written at once then lies on few of its pages.
+        So may the store keep them: what is written at once then lies on few of its pages.
         """
 
     async def run(self) -> None:
@@ -194,7 +192,7 @@ class Checkpointer:
         """What changed, and whether more is left. Busy vehicles wait for the next round and hold the watermark back."""
         dirty = self._fleet.dirty[partition]
         if not self._in_order[partition]:
-            dirty.sort(key=_KEY)
+            dirty.sort(key=_pack_of)
             self._in_order[partition] = len(dirty)
         take = min(MAX_STATES, self._in_order[partition])
         now, later = dirty[:take], dirty[take:]
@@ -247,3 +245,7 @@ class Checkpointer:
             else:
                 high = middle - 1
         await self._store.trim_log(through=low)
+
+
+def _pack_of(actor: VehicleActor) -> int:
+    return pack_of(actor.vehicle.key)

@@ -28,6 +28,7 @@ from domain.identifiers import (
 )
 
 PARTITIONS: Final = 256
+PACKS_A_PARTITION: Final = 256
 DEFAULT_SPEED_LIMIT_KMH: Final = 100
 MAX_SPEED_LIMIT_KMH: Final = 200
 MAX_NAME_CHARS: Final = 100
@@ -135,6 +136,12 @@ def vehicle_id(plate: str, plate_color: PlateColor) -> str:
 def partition_of(actor_key: str) -> int:
     """Which of the 256 partitions an actor lives in, now and in every later version."""
     return crc32(actor_key.encode()) % PARTITIONS
+
+
+def pack_of(actor_key: str) -> int:
+    """Which of the 65,536 packs, 256 following numbers a partition: a store may keep together what is in one."""
+    spread = crc32(actor_key.encode())
+    return spread % PARTITIONS * PACKS_A_PARTITION + spread // PARTITIONS % PACKS_A_PARTITION
 
 
 def parse_terminal_phone(text: str) -> str:

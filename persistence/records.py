@@ -18,7 +18,7 @@ from persistence.store import StoreFormatError
 T = TypeVar("T")
 
 FORMAT: Final = 2
-"""Of a store as a whole, whichever it is: how older ones are brought up to it stands in ``sqlite_steps``, ``redis_steps``."""
+"""Of what is stored, and so of an export, and of a Redis store as a whole; SQLite's tables count their own."""
 BATCH_VERSION: Final = 1
 
 _ENCODER: Final = msgspec.msgpack.Encoder()

@@ -12,8 +12,8 @@ from pathlib import Path
 from secrets import token_bytes
 from typing import IO, Any, Final, Self
 
-from domain.registry import partition_of
-from persistence import sqlite_writes
+from domain.registry import pack_of
+from persistence import sqlite_packs, sqlite_writes
 from persistence.cursors import Position, decode_cursor, encode_cursor
 from persistence.sqlite_file import claim, connect_reader, prepare, unavailable
 from persistence.sqlite_writer import GroupWriter
@@ -119,8 +119,6 @@ class SqliteStore:
 
     async def checkpoint(self, checkpoint: Checkpoint) -> None:
         """See ``Store.checkpoint``. Raises ``ValueError`` for a state of another partition."""
-        if any(partition_of(key) != checkpoint.partition for key, _, _ in checkpoint.states):
-            raise ValueError(f"a state is not of partition {checkpoint.partition}")
         await self._writer.do(partial(sqlite_writes.write_checkpoint, checkpoint))
 
     async def watermarks(self) -> Mapping[int, int]:
@@ -129,12 +127,13 @@ class SqliteStore:
 
     async def states(self, keys: Sequence[str]) -> Mapping[str, bytes]:
         """See ``Store.states``."""
-        wanted = json.dumps([(partition_of(key), key) for key in keys])
-        return dict(await self._read(_STATES, (wanted,)))
+        packs = sqlite_packs.wanted([*{pack_of(key) for key in keys}])
+        return sqlite_packs.records_of(keys, await self._read(sqlite_packs.OF_NUMBERS, packs))
 
     async def hot_states(self, partition: int) -> Sequence[tuple[str, bytes]]:
         """See ``Store.hot_states``."""
-        return await self._read("SELECT key, record FROM states WHERE partition = ? AND hot", (partition,))
+        packs = await self._read(sqlite_packs.OF_PARTITION, sqlite_packs.bounds(partition))
+        return [(key, record) for key, record, hot in sqlite_packs.states_in(packs) if hot]
 
     async def secret(self, name: str) -> bytes:
         """See ``Store.secret``."""
@@ -189,12 +188,6 @@ class SqliteStore:
             raise
         self._idle_connections.append(connection)
         return rows
-
-
-_STATES: Final = """
-    SELECT states.key, states.record FROM json_each(?) AS wanted CROSS JOIN states
-    ON states.partition = json_extract(wanted.value, '$[0]') AND states.key = json_extract(wanted.value, '$[1]')
-"""
 
 
 def _find(*, descending: bool, goes_on: bool) -> str:

@@ -10,7 +10,7 @@ from pathlib import Path
 from time import monotonic, sleep
 from typing import IO, Final
 
-from persistence import records
+from persistence import sqlite_packs
 from persistence.sqlite_steps import META, STEPS, migrate
 from persistence.store import StoreFormatError, StoreUnavailable
 
@@ -18,7 +18,8 @@ log = logging.getLogger(__name__)
 
 APPLICATION_ID: Final = 0x50414E53
 """Stands in the header of every file of ours ("PANS")."""
-FORMAT: Final = records.FORMAT
+FORMAT: Final = 3
+"""Of the tables: from ``sqlite_steps`` it is known how older ones are brought up to it."""
 BUSY_TIMEOUT_MS: Final = 10_000
 """How long one process waits for another's write (``run.py import`` beside a running service)."""
 _BUSY_PAUSE_S: Final = 0.01
@@ -32,10 +33,7 @@ _TABLES: Final = (
         PRIMARY KEY (kind, name, value, sort, key)) WITHOUT ROWID""",
     # AUTOINCREMENT: a number must not come back after trimming, since a watermark may stand above it.
     "CREATE TABLE log (seq INTEGER PRIMARY KEY AUTOINCREMENT, entry BLOB NOT NULL)",
-    # Clustered by partition, so that a partition's checkpoint touches neighbouring pages.
-    """CREATE TABLE states (
-        partition INTEGER NOT NULL, key TEXT NOT NULL, hot INTEGER NOT NULL, record BLOB NOT NULL,
-        PRIMARY KEY (partition, key)) WITHOUT ROWID""",
+    sqlite_packs.TABLE,
     "CREATE TABLE watermarks (partition INTEGER PRIMARY KEY, watermark INTEGER NOT NULL)",
     "CREATE TABLE secrets (name TEXT PRIMARY KEY, secret BLOB NOT NULL) WITHOUT ROWID",
     META,

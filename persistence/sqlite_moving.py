@@ -10,7 +10,6 @@ from typing import IO, Final, Self, assert_never
 
 import msgspec
 
-from domain.registry import partition_of
 from persistence.facts import (
     DocumentFact,
     Fact,
@@ -23,9 +22,10 @@ from persistence.facts import (
     log_tail_from,
 )
 from persistence.sqlite_file import claim, connect_reader, connect_writer, is_half_moved_in, opening_failed, prepare
+from persistence.sqlite_packs import ALL, packed, states_in, write_packs
 from persistence.store import StoreUnavailable
 
-_TABLES: Final = ("documents", "entries", "log", "states", "watermarks", "secrets")
+_TABLES: Final = ("documents", "entries", "log", "packs", "watermarks", "secrets")
 _ENCODER: Final = msgspec.msgpack.Encoder()
 _ENTRIES: Final = msgspec.msgpack.Decoder(list[tuple[str, str, str]])
 
@@ -102,6 +102,9 @@ class SqliteDestination:
     async def load(self, facts: Sequence[Fact]) -> None:
         """See ``moving.Destination``; one commit."""
         with self._transaction() as connection:
+            write_packs(
+                connection, packed((fact.key, fact.record, fact.hot) for fact in facts if isinstance(fact, StateFact))
+            )
             for fact in facts:
                 _load(connection, fact)
 
@@ -141,8 +144,8 @@ def facts_of(connection: sqlite3.Connection) -> Iterator[Fact]:
     for kind, key, version, record, entries in documents:
         known = tuple(sorted(_ENTRIES.decode(entries))) if entries is not None else ()
         yield DocumentFact(kind, key, version, record, known)
-    for key, hot, record in connection.execute("SELECT key, hot, record FROM states ORDER BY partition, key"):
-        yield StateFact(key, bool(hot), record)
+    for key, record, hot in states_in(connection.execute(ALL)):
+        yield StateFact(key, hot, record)
     yield from _log_of(connection)
     for partition, number in connection.execute("SELECT partition, watermark FROM watermarks ORDER BY partition"):
         yield WatermarkFact(partition, number)
@@ -176,9 +179,8 @@ def _load(connection: sqlite3.Connection, fact: Fact) -> None:
             )
             rows = [(kind, key, *entry) for entry in entries]
             connection.executemany("INSERT INTO entries (kind, key, name, value, sort) VALUES (?, ?, ?, ?, ?)", rows)
-        case StateFact(key=key):
-            row = (partition_of(key), key, fact.hot, fact.record)
-            connection.execute("INSERT INTO states (partition, key, hot, record) VALUES (?, ?, ?, ?)", row)
+        case StateFact():
+            pass  # With its neighbours, see ``load``.
         case LogFact():
             connection.execute("INSERT INTO log (seq, entry) VALUES (?, ?)", (fact.number, fact.entry))
         case LogEndFact():

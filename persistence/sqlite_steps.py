@@ -6,7 +6,9 @@ import sqlite3
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
+from domain.registry import PARTITIONS
 from persistence import records_of_format_1 as format_1
+from persistence.sqlite_packs import TABLE, packed, write_packs
 
 Step = Callable[[sqlite3.Connection], None]
 
@@ -35,6 +37,16 @@ def _to_2(connection: sqlite3.Connection) -> None:
     _rewrite(connection, "log", ("seq",), "entry", lambda row: format_1.batch(row[1]))
 
 
+def _to_3(connection: sqlite3.Connection) -> None:
+    """A row no longer holds one vehicle's state, but a pack of them."""
+    connection.execute(TABLE)
+    for partition in range(PARTITIONS):
+        question = "SELECT key, record, hot FROM states WHERE partition = ?"
+        rows = connection.execute(question, (partition,)).fetchall()
+        write_packs(connection, packed((key, record, bool(hot)) for key, record, hot in rows))
+    connection.execute("DROP TABLE states")
+
+
 def _rewrite(
     connection: sqlite3.Connection,
     table: str,
@@ -54,4 +66,4 @@ def _rewrite(
         beyond, last = f"WHERE ({names}) > ({marks})", rows[-1][:-1]
 
 
-STEPS: Final[Mapping[int, Step]] = {1: _to_2}
+STEPS: Final[Mapping[int, Step]] = {1: _to_2, 2: _to_3}

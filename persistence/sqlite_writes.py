@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 import msgspec
 
+from persistence.sqlite_packs import Packs, bounds, packed, write_packs
 from persistence.store import Checkpoint, Delete, Put, StoreConflict
 
 _ENCODER = msgspec.msgpack.Encoder()
@@ -20,7 +21,6 @@ _PUT = """
 """
 _ADD_ENTRY = "INSERT INTO entries (kind, key, name, value, sort) VALUES (?, ?, ?, ?, ?)"
 _REMOVE_ENTRY = "DELETE FROM entries WHERE kind = ? AND key = ? AND name = ? AND value = ? AND sort = ?"
-_STATES_A_STATEMENT = 200
 
 
 def write_documents(writes: Sequence[Put | Delete], connection: sqlite3.Connection) -> None:
@@ -36,12 +36,12 @@ def write_documents(writes: Sequence[Put | Delete], connection: sqlite3.Connecti
 
 
 def write_checkpoint(checkpoint: Checkpoint, connection: sqlite3.Connection) -> None:
-    """The states, the watermark (which never goes back) and the documents."""
+    """The states, the watermark (which never goes back) and the documents.
+
+    Raises ``ValueError`` for a state of another partition.
+    """
     write_documents(checkpoint.documents, connection)
-    # Neighbours together, and few statements: see ``sqlite_writer`` for what a statement costs beside a busy loop.
-    states = sorted(checkpoint.states)
-    for start in range(0, len(states), _STATES_A_STATEMENT):
-        _write_states(connection, checkpoint.partition, states[start : start + _STATES_A_STATEMENT])
+    write_packs(connection, _packed(checkpoint))
     connection.execute(
         """INSERT INTO watermarks (partition, watermark) VALUES (?, ?)
         ON CONFLICT DO UPDATE SET watermark = max(watermark, excluded.watermark)""",
@@ -61,6 +61,13 @@ def keep_secret(name: str, fresh: bytes, connection: sqlite3.Connection) -> byte
     return bytes(connection.execute("SELECT secret FROM secrets WHERE name = ?", (name,)).fetchone()[0])
 
 
+def _packed(checkpoint: Checkpoint) -> Packs:
+    packs, (first, last) = packed(checkpoint.states), bounds(checkpoint.partition)
+    if any(not first <= number <= last for number in packs):
+        raise ValueError(f"a state is not of partition {checkpoint.partition}")
+    return packs
+
+
 def _put(connection: sqlite3.Connection, put: Put, version: int, had: _Entries) -> None:
     if put.expected_version is not None and put.expected_version != version:
         raise StoreConflict(f"a {put.kind} is at version {version}, not {put.expected_version}")
@@ -77,11 +84,3 @@ def _change_entries(connection: sqlite3.Connection, write: Put | Delete, had: _E
 
 def _unpack(entries: bytes | None) -> _Entries:
     return _DECODER.decode(entries) if entries is not None else set()
-
-
-def _write_states(connection: sqlite3.Connection, partition: int, states: Sequence[tuple[str, bytes, bool]]) -> None:
-    rows = ",".join(["(?, ?, ?, ?)"] * len(states))
-    connection.execute(
-        f"INSERT OR REPLACE INTO states (partition, key, record, hot) VALUES {rows}",
-        [column for key, record, hot in states for column in (partition, key, record, hot)],
-    )

@@ -6,12 +6,12 @@ import pytest
 
 import actors.checkpoints
 from actors.vehicle import KIND
-from domain.registry import PARTITIONS, partition_of
+from domain.registry import PARTITIONS, pack_of, partition_of
 from persistence.store import Checkpoint
 from tests.actors.conftest import T0, House, fix_of
 
 
-async def test_a_partition_is_written_in_the_order_of_its_keys_over_all_its_commits(
+async def test_a_partition_is_written_in_the_order_of_its_packs_over_all_its_commits(
     house: House, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(actors.checkpoints, "MAX_STATES", 3)
@@ -29,7 +29,8 @@ async def test_a_partition_is_written_in_the_order_of_its_keys_over_all_its_comm
     await house.checkpoints.write(partition)
     keys = [key for checkpoint in written for key, _, _ in checkpoint.states]
     assert len(written) == (len(neighbours) + 2) // 3 > 2
-    assert keys == sorted(f"v{terminal}" for terminal in neighbours)
+    assert sorted(keys) == sorted(f"v{terminal}" for terminal in neighbours)
+    assert keys == sorted(keys, key=pack_of)
     assert [checkpoint.watermark for checkpoint in written[:-1]] == [0] * (len(written) - 1)
     assert written[-1].watermark == house.folded
 

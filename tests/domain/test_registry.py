@@ -9,6 +9,7 @@ import pytest
 
 from domain.identifiers import PlateColor, citizen_id_check_char, uscc_check_char
 from domain.registry import (
+    PACKS_A_PARTITION,
     PARTITIONS,
     BusinessLine,
     OperatingLicence,
@@ -16,6 +17,7 @@ from domain.registry import (
     Qualification,
     RegisteredVehicle,
     RegistryLineError,
+    pack_of,
     parse_line,
     partition_of,
     vehicle_id,
@@ -158,6 +160,13 @@ def test_vehicle_ids_and_partitions_are_the_same_for_ever() -> None:
     assert vehicle_id("粤B12345", PlateColor.YELLOW) == "a8de7007bd26f03d"
     assert vehicle_id("粤B12345", PlateColor.BLUE) != vehicle_id("粤B12345", PlateColor.YELLOW)
     assert partition_of("0123456789abcdef") == 51
+
+
+def test_a_pack_is_the_same_for_ever_and_within_its_partition() -> None:
+    assert pack_of("0123456789abcdef") == 51 * PACKS_A_PARTITION + 240
+    assert {
+        pack_of(f"{number:016x}") // PACKS_A_PARTITION == partition_of(f"{number:016x}") for number in range(999)
+    } == {True}
 
 
 def test_partitions_are_filled_evenly() -> None:

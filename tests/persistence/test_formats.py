@@ -14,8 +14,8 @@ from domain.alarm_bits import EMERGENCY
 from domain.alerts import Alert
 from domain.audit import AuditRecord
 from domain.identifiers import PlateColor
-from domain.registry import RegisteredPerson, vehicle_id
-from persistence import redis_steps, sqlite_steps
+from domain.registry import RegisteredPerson, partition_of, vehicle_id
+from persistence import redis_steps, sqlite_file, sqlite_steps
 from persistence.records import FORMAT, decode, decode_batch
 from persistence.redis_address import RedisAddress
 from persistence.redis_layout import Keys
@@ -30,19 +30,26 @@ from sim.registry_lines import identity
 from tests.persistence.houses import RedisHouse, SqliteHouse, fill, holds
 from tests.redis_server import RedisServer
 
-OLD_STORE = Path(__file__).with_name("format_1.sql")
+OLD_STORES = {number: Path(__file__).with_name(f"format_{number}.sql") for number in (1, 2)}
 SEED = 7
-FIRST, SECOND = (vehicle_id(who.plate, PlateColor(who.plate_color)) for who in (identity(SEED, 0), identity(SEED, 1)))
+FIRST, SECOND, THIRD = (
+    vehicle_id(who.plate, PlateColor(who.plate_color)) for who in (identity(SEED, number) for number in range(3))
+)
+
+
+def left_behind(folder: Path, number: int) -> Path:
+    """A store of that format as the program of its time left it behind when it was killed."""
+    path = folder / "old.db"
+    with closing(sqlite3.connect(path, isolation_level=None)) as connection:
+        connection.executescript(OLD_STORES[number].read_text("utf-8"))
+        connection.execute("PRAGMA journal_mode=WAL")
+    return path
 
 
 @pytest.fixture
 def old(tmp_path: Path) -> Path:
-    """A store of format 1 as the program of that time left it behind when it was killed."""
-    path = tmp_path / "old.db"
-    with closing(sqlite3.connect(path, isolation_level=None)) as connection:
-        connection.executescript(OLD_STORE.read_text("utf-8"))
-        connection.execute("PRAGMA journal_mode=WAL")
-    return path
+    """Of format 1."""
+    return left_behind(tmp_path, 1)
 
 
 def dump(path: Path) -> list[str]:
@@ -96,14 +103,26 @@ async def every(store: SqliteStore, kind: str) -> list[Document]:
     return list((await store.get(kind, keys)).values())
 
 
-async def test_what_has_the_present_form_stays_as_it_is(old: Path) -> None:
-    await (await SqliteStore.open(old)).close()
-    before = dump(old)
-    with closing(sqlite3.connect(old, isolation_level=None)) as connection:
+def test_records_that_a_store_of_format_1_has_in_the_later_form_stay_as_they_are(old: Path) -> None:
+    with closing(sqlite3.connect(old)) as connection:
+        sqlite_steps.migrate(connection, 1, 2, sqlite_steps.STEPS)
+        before = [*connection.iterdump()]
         connection.execute("DROP TABLE meta")
-        connection.execute("PRAGMA user_version=1")
-    await (await SqliteStore.open(old)).close()
-    assert dump(old) == before
+        sqlite_steps.migrate(connection, 1, 2, sqlite_steps.STEPS)
+        assert [*connection.iterdump()] == before
+
+
+async def test_the_vehicles_of_a_store_of_format_2_come_back_online_and_offline_as_they_were(tmp_path: Path) -> None:
+    store = await SqliteStore.open(left_behind(tmp_path, 2))
+    states = await store.states([FIRST, SECOND, THIRD])
+    drove, silent = (decode(states[key], VehicleRecord) for key in (FIRST, SECOND))
+    assert (drove.applied, silent.applied) == (3, 4)
+    assert drove.newest is not None
+    assert drove.newest.terminal == identity(SEED, 0).phone
+    assert THIRD not in states, "it reported after the last checkpoint: the log has it"
+    assert await store.hot_states(partition_of(FIRST)) == [(FIRST, states[FIRST])]
+    assert list(await store.hot_states(partition_of(SECOND))) == []
+    await store.close()
 
 
 async def test_an_older_store_that_a_service_uses_is_left_as_it_was(old: Path) -> None:
@@ -196,7 +215,8 @@ async def test_a_step_that_a_crash_cut_in_two_is_taken_again(shared_redis: Redis
 
 
 def test_both_stores_have_a_step_from_each_older_format() -> None:
-    assert sorted(sqlite_steps.STEPS) == sorted(redis_steps.STEPS) == list(range(1, FORMAT))
+    assert sorted(redis_steps.STEPS) == list(range(1, FORMAT))
+    assert sorted(sqlite_steps.STEPS) == list(range(1, sqlite_file.FORMAT))
 
 
 async def test_an_older_store_is_exported_in_the_present_format(old: Path) -> None:

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from domain.registry import partition_of
+from domain.registry import PACKS_A_PARTITION, pack_of, partition_of
 from persistence.store import Checkpoint, Delete, IndexEntry, Put, Store, StoreConflict, StoreUnavailable
 
 
@@ -37,6 +37,11 @@ async def listed(store: Store, value: str = "v", *, limit: int = 100, descending
 
 def keys_of_partition(partition: int, how_many: int) -> list[str]:
     found = (key for key in (f"vehicle-{number}" for number in count()) if partition_of(key) == partition)
+    return [next(found) for _ in range(how_many)]
+
+
+def keys_of_pack(pack: int, how_many: int) -> list[str]:
+    found = (key for key in (f"vehicle-{number}" for number in count()) if pack_of(key) == pack)
     return [next(found) for _ in range(how_many)]
 
 
@@ -265,6 +270,15 @@ async def test_a_whole_partition_is_checkpointed_and_found_again(store: Store) -
     await store.checkpoint(Checkpoint(7, 1, [(key, key.encode(), index % 2 == 0) for index, key in enumerate(keys)]))
     assert await store.states(keys) == {key: key.encode() for key in keys}
     assert {key for key, _ in await store.hot_states(7)} == set(keys[::2])
+
+
+async def test_states_of_one_pack_change_each_for_itself(store: Store) -> None:
+    first, second, third = keys_of_pack(7 * PACKS_A_PARTITION + 1, 3)
+    await store.checkpoint(Checkpoint(7, 1, [(first, b"1", True), (second, b"2", True)]))
+    await store.checkpoint(Checkpoint(7, 2, [(second, b"3", False), (third, b"4", True)]))
+    assert await store.states([third, second, first]) == {first: b"1", second: b"3", third: b"4"}
+    assert await store.states([second]) == {second: b"3"}
+    assert sorted(await store.hot_states(7)) == sorted([(first, b"1"), (third, b"4")])
 
 
 # -- secrets, restarts, the end

@@ -1,0 +1,79 @@
+"""How are the vehicles' states kept in SQLite, so that a checkpoint of thousands writes few rows?
+
+A row is a pack: all states whose keys' hash says so, in one record. Of a million vehicles that are 15 a row, of some
+thousand there is one; a state written by itself costs its neighbours' bytes, which the page it lies on does, too.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any, Final
+
+import msgspec
+
+from domain.registry import PACKS_A_PARTITION, pack_of
+
+TABLE: Final = "CREATE TABLE packs (number INTEGER PRIMARY KEY, states BLOB NOT NULL)"
+ALL: Final = "SELECT states FROM packs ORDER BY number"
+OF_PARTITION: Final = "SELECT states FROM packs WHERE number BETWEEN ? AND ?"
+OF_NUMBERS: Final = "SELECT number, states FROM packs WHERE number IN (SELECT value FROM json_each(?))"
+_PUT: Final = "INSERT OR REPLACE INTO packs (number, states) VALUES "
+PACKS_A_STATEMENT: Final = 100
+
+State = tuple[str, bytes, bool]
+"""Key, record, hot."""
+Packs = dict[int, dict[str, Any]]
+"""By number, states by key: each encoded already, or to be encoded as (hot, record)."""
+
+_ENCODER: Final = msgspec.msgpack.Encoder()
+_STATES: Final = msgspec.msgpack.Decoder(dict[str, tuple[bool, bytes]])
+_STATE: Final = msgspec.msgpack.Decoder(tuple[bool, bytes])
+_UNREAD: Final = msgspec.msgpack.Decoder(dict[str, msgspec.Raw])
+"""For whoever wants one of a pack, or none: reading them all costs as much as all the rest."""
+
+
+def packed(states: Iterable[State]) -> Packs:
+    """These states by the packs that they belong to."""
+    packs: Packs = {}
+    for key, record, hot in states:
+        packs.setdefault(pack_of(key), {})[key] = (hot, record)
+    return packs
+
+
+def write_packs(connection: sqlite3.Connection, packs: Packs) -> None:
+    """Into the packs that are there; what these hold of others stays. Inside a transaction of the caller's."""
+    numbers = sorted(packs)
+    for start in range(0, len(numbers), PACKS_A_STATEMENT):
+        some = numbers[start : start + PACKS_A_STATEMENT]
+        merged = {number: packs[number] for number in some}
+        for number, there in connection.execute(OF_NUMBERS, wanted(some)):
+            merged[number] = _UNREAD.decode(there) | packs[number]
+        rows = [column for number, states in merged.items() for column in (number, _ENCODER.encode(states))]
+        connection.execute(_PUT + ",".join(["(?, ?)"] * len(some)), rows)
+
+
+def wanted(numbers: Sequence[int]) -> tuple[str]:
+    """What ``OF_NUMBERS`` is asked with."""
+    return (json.dumps(numbers),)
+
+
+def bounds(partition: int) -> tuple[int, int]:
+    """What ``OF_PARTITION`` is asked with."""
+    first = partition * PACKS_A_PARTITION
+    return first, first + PACKS_A_PARTITION - 1
+
+
+def states_in(rows: Iterable[tuple[bytes]]) -> Iterator[State]:
+    """Every state of these packs, by its key within each."""
+    for (states,) in rows:
+        for key, (hot, record) in sorted(_STATES.decode(states).items()):
+            yield key, record, hot
+
+
+def records_of(keys: Sequence[str], rows: Iterable[tuple[int, bytes]]) -> Mapping[str, bytes]:
+    """The records of those of ``keys`` that are in these packs."""
+    packs = {number: _UNREAD.decode(states) for number, states in rows}
+    found = ((key, packs.get(pack_of(key), {}).get(key)) for key in keys)
+    return {key: _STATE.decode(state)[1] for key, state in found if state is not None}
