@@ -1,25 +1,33 @@
-"""How many fixes a second does the feed take with so many vehicles active, and what does each weigh? ``--large``: a million."""
+"""How many fixes a second does the feed take with so many vehicles active, and what does each weigh? ``--large``: up to four million."""
 
 from __future__ import annotations
 
+import asyncio
 import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Final
 
+from bench import feed_load
 from bench.feed_load import Taken
 from bench.figures import Figure, emit
-from bench.load import phone
 from bench.processes import Server, driven, python, resident_bytes
-from bench.subject import Service, vehicle_line
+from bench.registered import register
+from bench.subject import Service
+from persistence.sqlite import SqliteStore
 
-FLEETS = {10_000: 30, 100_000: 6}
+FLEETS: Final = {10_000: 30, 100_000: 6}
 """Vehicles → rounds of a fix each that are measured, after one round that brings every vehicle to life."""
-LARGE_FLEETS = {**FLEETS, 1_000_000: 2}
-"""With a million, whose import takes minutes."""
-BEGINS_AGO_S = 200
+LARGE_FLEETS: Final = {**FLEETS, 1_000_000: 12, 4_000_000: 12}
+"""Long enough for several rounds of checkpoints."""
+BEGINS_AGO_S: Final = 200
 """Fixes are of the last and next minutes: what a right clock says."""
+INTERVAL_S: Final = {4_000_000: 30}
+"""Seconds between a vehicle's fixes by their times, where it takes longer than the usual ten to post one of each."""
+AIM: Final = 130_000
+"""Fixes a core-second, of the largest fleet."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +45,7 @@ class Cost:
 def cost(server: Server, *, vehicles: int, first_round: int, rounds: int, begins_at: int) -> Cost:
     """Drives the server from another process."""
     options = {"--vehicles": vehicles, "--first-round": first_round, "--rounds": rounds, "--begins-at": begins_at}
+    options["--interval"] = INTERVAL_S.get(vehicles, feed_load.INTERVAL_S)
     words = [str(word) for option in options.items() for word in option]
     answer, spent_s = driven(python("-m", "bench.feed_load", server.addresses["http"], *words), server)
     return Cost(Taken(**answer), spent_s)
@@ -47,10 +56,17 @@ def sink_cost(*, vehicles: int, rounds: int) -> Cost:
         return cost(server, vehicles=vehicles, first_round=1, rounds=rounds, begins_at=int(time.time()))
 
 
+async def prepared(path: Path, vehicles: int) -> None:
+    store = await SqliteStore.open(path)
+    await register(store, vehicles)
+    await store.close()
+
+
 def our_cost(folder: Path, *, vehicles: int, rounds: int) -> tuple[Cost, float]:
     """With every vehicle active; and the bytes that each added to a service that only knew the registry."""
-    registry = (vehicle_line(number, phone(number)) for number in range(vehicles))
-    with Service(folder / f"{vehicles}.db", registry) as service:
+    store = folder / f"{vehicles}.db"
+    asyncio.run(prepared(store, vehicles))
+    with Service(store) as service:
         before = resident_bytes(service.pid)
         begins_at = int(time.time()) - BEGINS_AGO_S
         cost(service, vehicles=vehicles, first_round=0, rounds=1, begins_at=begins_at)
@@ -70,15 +86,15 @@ def figures(vehicles: int, ours: Cost, sink: Cost, weight: float) -> list[Figure
             ours.fixes_a_core_second,
             sink.fixes_a_core_second,
             "null HTTP sink",
-            "≥ 100,000" if largest else "",
-            ours.fixes_a_core_second >= 100_000 if largest else None,
+            f"≥ {AIM:,}" if largest else "",
+            ours.fixes_a_core_second >= AIM if largest else None,
         ),
         Figure(
             "  one active vehicle",
             "bytes",
             weight,
-            aim="≤ 1,536" if largest else "",
-            met=weight <= 1_536 if largest else None,
+            aim="≤ 1,024" if largest else "",
+            met=weight <= 1_024 if largest else None,
         ),
     ]
 

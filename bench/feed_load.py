@@ -6,12 +6,12 @@ import argparse
 import http.client
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from itertools import pairwise
 from time import perf_counter, sleep
-from typing import Final
+from typing import Final, Protocol
 
 import msgpack
 
@@ -24,6 +24,8 @@ ROWS: Final = 10_000
 SENDERS: Final = 4
 """Calls under way at a time, each for vehicles of its own: a vehicle's fixes come in order."""
 INTERVAL_S: Final = 10
+MAX_HELD: Final = 5_000_000
+"""Fixes that are packed before the load begins; more would take gigabytes, and are packed on its way."""
 STEP_E6: Final = 2_000
 """Millionths of a degree of longitude an interval: some 70 km/h."""
 
@@ -40,19 +42,42 @@ class Taken:
         return self.fixes / self.took_s
 
 
+class Bodies(Protocol):
+    """What one sender posts, in order."""
+
+    def __len__(self) -> int: ...
+
+    def __iter__(self) -> Iterator[bytes]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Drive:
+    """A sender's vehicles, which move between rounds; packed when asked for, by another package than the one that reads it."""
+
+    vehicles: range
+    rounds: range
+    begins_at: int
+    interval_s: int = INTERVAL_S
+
+    def __len__(self) -> int:
+        return len(self.rounds) * -(-len(self.vehicles) // ROWS)
+
+    def __iter__(self) -> Iterator[bytes]:
+        status = STATUS_ACC_ON | STATUS_POSITIONED
+        for number in self.rounds:
+            driven_s = number * self.interval_s
+            fixed_at, lon_e6 = self.begins_at + driven_s, 105_000_000 + driven_s * STEP_E6 // INTERVAL_S
+            for first in range(0, len(self.vehicles), ROWS):
+                rows = [
+                    (phone(vehicle), fixed_at, lon_e6, 30_000_000 + vehicle, 50, 700, 90, 0, status, 0)
+                    for vehicle in self.vehicles[first : first + ROWS]
+                ]
+                yield msgpack.packb(rows)
+
+
 def bodies(vehicles: range, rounds: range, *, begins_at: int) -> list[bytes]:
-    """What one sender posts for its vehicles, in order; MessagePack by another package than the one that reads it."""
-    status = STATUS_ACC_ON | STATUS_POSITIONED
-    packed = []
-    for number in rounds:
-        fixed_at, lon_e6 = begins_at + number * INTERVAL_S, 105_000_000 + number * STEP_E6
-        for first in range(0, len(vehicles), ROWS):
-            rows = [
-                (phone(vehicle), fixed_at, lon_e6, 30_000_000 + vehicle, 50, 700, 90, 0, status, 0)
-                for vehicle in vehicles[first : first + ROWS]
-            ]
-            packed.append(msgpack.packb(rows))
-    return packed
+    """All of a drive, packed beforehand."""
+    return list(Drive(vehicles, rounds, begins_at))
 
 
 class Sender:
@@ -71,12 +96,12 @@ class Sender:
             raise RuntimeError(f"not all was accepted: {response.status} {answer[:500]!r}")
 
 
-def post_all(address: str, shares: Sequence[Sequence[bytes]], *, over_s: float = 0.0) -> float:
+def post_all(address: str, shares: Sequence[Bodies], *, over_s: float = 0.0) -> float:
     """Each share through a connection of its own, spread over so many seconds; how long it took (s)."""
     senders = [Sender(address) for _ in shares]
     started = perf_counter()
 
-    def post(number: int, sender: Sender, share: Sequence[bytes]) -> None:
+    def post(number: int, sender: Sender, share: Bodies) -> None:
         for done, body in enumerate(share):
             due_at = started + over_s * (done + number / len(shares)) / len(share)
             sleep(max(0.0, due_at - perf_counter()))
@@ -95,13 +120,17 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, required=True)
     parser.add_argument("--begins-at", type=int, required=True, help="time of each vehicle's first fix, Unix seconds")
     parser.add_argument("--rate", type=float, default=0.0, help="fixes a second; default: as fast as they are taken")
+    parser.add_argument(
+        "--interval", type=int, default=INTERVAL_S, help="seconds between a vehicle's fixes, by their times"
+    )
     options = parser.parse_args()
     rounds = range(options.first_round, options.first_round + options.rounds)
     bounds = [options.vehicles * number // SENDERS for number in range(SENDERS + 1)]
-    shares = [bodies(range(*share), rounds, begins_at=options.begins_at) for share in pairwise(bounds)]
+    drives = [Drive(range(*share), rounds, options.begins_at, options.interval) for share in pairwise(bounds)]
+    fixes = options.vehicles * options.rounds
+    shares: list[Bodies] = [*drives] if fixes > MAX_HELD else [list(drive) for drive in drives]
     print("go", flush=True)
     sys.stdin.readline()  # Whoever measures the server's processor time says when.
-    fixes = options.vehicles * options.rounds
     took_s = post_all(options.target, shares, over_s=fixes / options.rate if options.rate else 0.0)
     print(json.dumps(asdict(Taken(fixes, took_s))), flush=True)
 

@@ -13,6 +13,7 @@ from bench.processes import ROOT, Server, python
 
 FEED_KEY: Final = "bench"
 OWNER: Final = "91350100M000100Y43"
+_PROVINCES: Final = "京津冀晋"
 _LETTERS: Final = "ABCDEFGHJKLMNPQRSTUVWXYZ"
 
 
@@ -55,9 +56,10 @@ def vehicle_line(number: int, phone: str) -> str:
 
 
 def plate(number: int) -> str:
-    """A hundred thousand for each letter."""
+    """A hundred thousand for each letter of each province."""
     letter, digits = divmod(number, 100_000)
-    return f"京{_LETTERS[letter]}{digits:05d}"
+    province, letter = divmod(letter, len(_LETTERS))
+    return f"{_PROVINCES[province]}{_LETTERS[letter]}{digits:05d}"
 
 
 def vin(number: int) -> str:

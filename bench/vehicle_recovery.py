@@ -1,6 +1,6 @@
 """How long is a start with so many vehicles that were online at the end? ``run.py serve`` on their store, until ready.
 
-``python -m bench.vehicle_recovery VEHICLES`` prints JSON. The store is written directly, since an import takes minutes.
+``python -m bench.vehicle_recovery VEHICLES`` prints JSON.
 """
 
 from __future__ import annotations
@@ -10,28 +10,24 @@ import json
 import sys
 import time
 from dataclasses import asdict, dataclass
-from datetime import date
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Final
 
 from actors.limits_seen import LimitsSeen
 from actors.vehicle_state import to_record
-from bench.load import phone
 from bench.processes import cpu_s, resident_bytes
-from bench.subject import OWNER, Service, plate, vin
+from bench.registered import register
+from bench.subject import Service
 from bench.vehicle_fold import fix_of
-from domain.identifiers import PlateColor
 from domain.profile import DEFAULT_PROFILE
 from domain.quality import Quality
-from domain.registry import PARTITIONS, RegisteredVehicle, partition_of
+from domain.registry import PARTITIONS, partition_of
 from domain.vehicle import Vehicle, accept
-from persistence.registry import Registry, registry_keys
-from persistence.registry_documents import VEHICLE, Ref, claims_of, put_claim, put_registrant
+from persistence.registry import Registry
 from persistence.sqlite import SqliteStore
-from persistence.store import Checkpoint, Put
+from persistence.store import Checkpoint
 
-A_COMMIT: Final = 50_000
 DRIVEN_S: Final = 270
 
 
@@ -46,14 +42,6 @@ class Recovered:
     """Wall time of only reading the same states and terminals out of the store: the baseline."""
 
 
-def registered(number: int) -> RegisteredVehicle:
-    valid = date(2035, 12, 31)
-    color, certificate = PlateColor.YELLOW, f"{110_000_000_000 + number}"
-    return RegisteredVehicle(
-        plate(number), color, vin(number), certificate, valid, valid, OWNER, phone(number), needs_auth=False
-    )
-
-
 def state(number: int, key: str, now: int) -> bytes:
     """Of a vehicle that has driven since some minutes and reports still."""
     vehicle, quality = Vehicle(key), Quality()
@@ -66,17 +54,7 @@ def state(number: int, key: str, now: int) -> bytes:
 
 async def prepare(store: SqliteStore, vehicles: int) -> None:
     """What an import and a clean end leave behind."""
-    keyed = await registry_keys(store)
-    keys = []
-    for first in range(0, vehicles, A_COMMIT):
-        writes: list[Put] = []
-        for number in range(first, min(first + A_COMMIT, vehicles)):
-            vehicle = registered(number)
-            keys.append(vehicle.id)
-            writes.append(put_registrant(Ref(VEHICLE, vehicle.id), vehicle, revision=1))
-            writes += [put_claim(ref, claim) for ref, claim in claims_of(vehicle, keyed).items()]
-        await store.commit(writes)
-    await _checkpoint(store, keys)
+    await _checkpoint(store, await register(store, vehicles))
     registry = await Registry.open(store)
     await LimitsSeen(store, registry, told=lambda: None).note(await registry.revision())
 
