@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import json
-import subprocess
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Final, Self
+from typing import Final
 
 from bench.family import body_of, written
 from bench.feed_load import INTERVAL_S, post_all
@@ -18,7 +16,7 @@ from bench.feed_load import bodies as feed_bodies
 from bench.figures import Figure, emit
 from bench.household import move_in, registry
 from bench.live_load import Heard
-from bench.processes import ROOT, Server, cpu_s, python, resident_bytes
+from bench.processes import Load, Server, cpu_s, python, resident_bytes
 from bench.subject import Service
 
 TRUCKS: Final = 2_000
@@ -49,40 +47,20 @@ class Measured:
     paced: tuple[Heard, float] | None
 
 
-class Listeners:
-    """All streams, in a process of their own."""
+class Listeners(Load):
+    """All streams."""
 
     def __init__(self, server: Server, shares: Path, *, begins_at: int) -> None:
         words = ("--each", str(EACH), "--begins-at", str(begins_at))
-        command = python("-m", "bench.live_load", server.addresses["http"], str(shares), *words)
-        self._server = server
-        self._process = subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-        if self._line() != "go\n":
-            raise RuntimeError("the streams could not be opened")
+        super().__init__(python("-m", "bench.live_load", server.addresses["http"], str(shares), *words), server)
 
     def round(self, seconds: float) -> tuple[Heard, float]:
         """Every truck reports once; raises ``RuntimeError`` unless every stream hears of it."""
-        assert self._process.stdin is not None
-        before_s = cpu_s(self._server.pid)
-        self._process.stdin.write(f"{seconds}\n")
-        self._process.stdin.flush()
-        line = self._line()
-        if not line:
-            raise RuntimeError("not all streams were told")
-        heard = Heard(**json.loads(line))
+        answer, spent_s = self.drive(str(seconds))
+        heard = Heard(**answer)
         if heard.lost:
             raise RuntimeError(f"{heard.lost} streams were lost")
-        return heard, cpu_s(self._server.pid) - before_s
-
-    def _line(self) -> str:
-        assert self._process.stdout is not None
-        return self._process.stdout.readline()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._process.communicate()
+        return heard, spent_s
 
 
 def measured(server: Server, shares: Path, *, begins_at: int, is_paced: bool) -> Measured:

@@ -79,22 +79,41 @@ class Server:
         self.end()
 
 
-def driven(command: Sequence[str], server: Server) -> tuple[dict[str, Any], float]:
-    """Runs a load; returns the JSON line that it ends with, and the processor time (s) that the server took meanwhile.
+class Load:
+    """A process that puts a server under load: it says ``go`` when it has made ready, and answers each line with one of JSON."""
 
-    The load says ``go`` when it has made ready, and begins at a line on its standard input. Raises ``RuntimeError``.
-    """
-    with subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
-        assert process.stdin is not None
-        assert process.stdout is not None
-        if process.stdout.readline() != "go\n":
+    def __init__(self, command: Sequence[str], server: Server) -> None:
+        """Raises ``RuntimeError`` when it does not get ready."""
+        self._server = server
+        self._process = subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        if self._said() != "go\n":
             raise RuntimeError("the load did not get ready")
-        before_s = cpu_s(server.pid)
-        process.stdin.write("\n")
-        process.stdin.flush()
-        line = process.stdout.readline()
-        spent_s = cpu_s(server.pid) - before_s
-    if not line:
-        raise RuntimeError("the load failed")
-    answer: dict[str, Any] = json.loads(line)
-    return answer, spent_s
+
+    def drive(self, line: str = "") -> tuple[dict[str, Any], float]:
+        """What came of it, and the processor time (s) that the server took meanwhile. Raises ``RuntimeError``."""
+        assert self._process.stdin is not None
+        before_s = cpu_s(self._server.pid)
+        self._process.stdin.write(f"{line}\n")
+        self._process.stdin.flush()
+        said = self._said()
+        spent_s = cpu_s(self._server.pid) - before_s
+        if not said:
+            raise RuntimeError("the load failed")
+        answer: dict[str, Any] = json.loads(said)
+        return answer, spent_s
+
+    def _said(self) -> str:
+        assert self._process.stdout is not None
+        return self._process.stdout.readline()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._process.communicate()
+
+
+def driven(command: Sequence[str], server: Server) -> tuple[dict[str, Any], float]:
+    """What came of a load's one turn, and the processor time (s) that the server took for it. Raises ``RuntimeError``."""
+    with Load(command, server) as load:
+        return load.drive()
