@@ -61,10 +61,18 @@ class Router:
                 progress.lost = []
             progress.outcomes += progress.slice
         self._progress = None
-        counts = self._fleet.quality.outcomes
-        for outcome in Outcome:
-            counts[outcome] += progress.outcomes.count(outcome)
+        self._count(progress.outcomes)
         return progress.outcomes
+
+    def _count(self, outcomes: Sequence[Outcome]) -> None:
+        """Nearly always one look is enough, since nearly all are the newest, which is counted first."""
+        counts, left = self._fleet.quality.outcomes, len(outcomes)
+        for outcome in Outcome:
+            if not left:
+                return
+            found = outcomes.count(outcome)
+            counts[outcome] += found
+            left -= found
 
     def _hand_over(self, fixes: Sequence[Fix], rows: Sequence[int], batch: Batch, outcomes: list[Outcome]) -> list[int]:
         """Fills in the outcomes of these rows; returns the rows whose vehicles are not awake, or not known.

@@ -16,7 +16,6 @@ from bench.figures import Figure, emit
 from bench.processes import Server, driven, python, resident_bytes
 from bench.registered import register
 from bench.subject import Service
-from persistence.sqlite import SqliteStore
 
 FLEETS: Final = {10_000: 30, 100_000: 6}
 """Vehicles → rounds of a fix each that are measured, after one round that brings every vehicle to life."""
@@ -56,16 +55,10 @@ def sink_cost(*, vehicles: int, rounds: int) -> Cost:
         return cost(server, vehicles=vehicles, first_round=1, rounds=rounds, begins_at=int(time.time()))
 
 
-async def prepared(path: Path, vehicles: int) -> None:
-    store = await SqliteStore.open(path)
-    await register(store, vehicles)
-    await store.close()
-
-
 def our_cost(folder: Path, *, vehicles: int, rounds: int) -> tuple[Cost, float]:
     """With every vehicle active; and the bytes that each added to a service that only knew the registry."""
     store = folder / f"{vehicles}.db"
-    asyncio.run(prepared(store, vehicles))
+    asyncio.run(register(store, vehicles))
     with Service(store) as service:
         before = resident_bytes(service.pid)
         begins_at = int(time.time()) - BEGINS_AGO_S

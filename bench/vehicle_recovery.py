@@ -52,11 +52,14 @@ def state(number: int, key: str, now: int) -> bytes:
     return to_record(vehicle)
 
 
-async def prepare(store: SqliteStore, vehicles: int) -> None:
+async def prepare(path: Path, vehicles: int) -> None:
     """What an import and a clean end leave behind."""
-    await _checkpoint(store, await register(store, vehicles))
+    keys = await register(path, vehicles)
+    store = await SqliteStore.open(path)
+    await _checkpoint(store, keys)
     registry = await Registry.open(store)
     await LimitsSeen(store, registry, told=lambda: None).note(await registry.revision())
+    await store.close()
 
 
 async def _checkpoint(store: SqliteStore, keys: list[str]) -> None:
@@ -81,16 +84,10 @@ async def read(path: Path) -> float:
     return took_s
 
 
-async def _prepared(path: Path, vehicles: int) -> None:
-    store = await SqliteStore.open(path)
-    await prepare(store, vehicles)
-    await store.close()
-
-
 def recover(vehicles: int) -> Recovered:
     with TemporaryDirectory(prefix="bench-") as folder:
         path = Path(folder, "bench.db")
-        asyncio.run(_prepared(path, vehicles))
+        asyncio.run(prepare(path, vehicles))
         baseline_s = asyncio.run(read(path))
         began_s = time.perf_counter()
         with Service(path) as service:
