@@ -9,15 +9,18 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import msgspec
 
 from domain.registry import PACKS_A_PARTITION, pack_of
+from persistence.store import StoreFormatError
+
+T = TypeVar("T")
 
 TABLE: Final = "CREATE TABLE packs (number INTEGER PRIMARY KEY, states BLOB NOT NULL)"
-ALL: Final = "SELECT states FROM packs ORDER BY number"
-OF_PARTITION: Final = "SELECT states FROM packs WHERE number BETWEEN ? AND ?"
+ALL: Final = "SELECT number, states FROM packs ORDER BY number"
+OF_PARTITION: Final = "SELECT number, states FROM packs WHERE number BETWEEN ? AND ?"
 OF_NUMBERS: Final = "SELECT number, states FROM packs WHERE number IN (SELECT value FROM json_each(?))"
 _PUT: Final = "INSERT OR REPLACE INTO packs (number, states) VALUES "
 PACKS_A_STATEMENT: Final = 100
@@ -43,13 +46,16 @@ def packed(states: Iterable[State]) -> Packs:
 
 
 def write_packs(connection: sqlite3.Connection, packs: Packs) -> None:
-    """Into the packs that are there; what these hold of others stays. Inside a transaction of the caller's."""
+    """Into the packs that are there; what these hold of others stays. Inside a transaction of the caller's.
+
+    Raises ``StoreFormatError``.
+    """
     numbers = sorted(packs)
     for start in range(0, len(numbers), PACKS_A_STATEMENT):
         some = numbers[start : start + PACKS_A_STATEMENT]
         merged = {number: packs[number] for number in some}
         for number, there in connection.execute(OF_NUMBERS, wanted(some)):
-            merged[number] = _UNREAD.decode(there) | packs[number]
+            merged[number] = _read(_UNREAD, number, there) | packs[number]
         rows = [column for number, states in merged.items() for column in (number, _ENCODER.encode(states))]
         connection.execute(_PUT + ",".join(["(?, ?)"] * len(some)), rows)
 
@@ -65,15 +71,24 @@ def bounds(partition: int) -> tuple[int, int]:
     return first, first + PACKS_A_PARTITION - 1
 
 
-def states_in(rows: Iterable[tuple[bytes]]) -> Iterator[State]:
-    """Every state of these packs, by its key within each."""
-    for (states,) in rows:
-        for key, (hot, record) in sorted(_STATES.decode(states).items()):
+def states_in(rows: Iterable[tuple[int, bytes]]) -> Iterator[State]:
+    """Every state of these packs, by its key within each. Raises ``StoreFormatError``."""
+    for number, states in rows:
+        for key, (hot, record) in sorted(_read(_STATES, number, states).items()):
             yield key, record, hot
 
 
 def records_of(keys: Sequence[str], rows: Iterable[tuple[int, bytes]]) -> Mapping[str, bytes]:
-    """The records of those of ``keys`` that are in these packs."""
-    packs = {number: _UNREAD.decode(states) for number, states in rows}
+    """The records of those of ``keys`` that are in these packs. Raises ``StoreFormatError``."""
+    packs = {number: _read(_UNREAD, number, states) for number, states in rows}
     found = ((key, packs.get(pack_of(key), {}).get(key)) for key in keys)
     return {key: _STATE.decode(state)[1] for key, state in found if state is not None}
+
+
+def _read(decoder: msgspec.msgpack.Decoder[T], number: int, states: bytes) -> T:
+    try:
+        return decoder.decode(states)
+    except msgspec.MsgspecError as error:
+        raise StoreFormatError(
+            f"pack {number} of the vehicles' states is damaged ({error}): restore a backup"
+        ) from error

@@ -18,7 +18,7 @@ from typing import Final
 
 from persistence.sqlite_file import connect_writer, unavailable
 from persistence.stats import CommitTimes, StoreStats
-from persistence.store import StoreConflict, StoreUnavailable
+from persistence.store import StoreConflict, StoreFormatError, StoreUnavailable
 
 MAX_JOBS_QUEUED: Final = 4_096
 MAX_JOBS_A_GROUP: Final = 512
@@ -27,6 +27,7 @@ ROWS_A_STATEMENT: Final = 250
 Work = Callable[[sqlite3.Connection], object]
 _REFUSALS: Final = (
     StoreConflict,
+    StoreFormatError,  # a pack of states that is damaged
     ValueError,  # a string that is no Unicode
     TypeError,
     OverflowError,

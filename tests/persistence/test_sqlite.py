@@ -14,10 +14,11 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 
+from domain.registry import pack_of, partition_of
 from persistence.sqlite import MAX_READS_WAITING, SqliteStore
 from persistence.sqlite_file import FORMAT
 from persistence.sqlite_writer import MAX_JOBS_QUEUED
-from persistence.store import Put, StoreFormatError, StoreUnavailable
+from persistence.store import Checkpoint, Put, StoreFormatError, StoreUnavailable
 
 ROOT = Path(__file__).parents[2]
 
@@ -43,6 +44,26 @@ def full_disk(bytes_left: int) -> Iterator[None]:
         yield
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+async def test_a_damaged_pack_of_states_is_told_of_and_holds_up_no_other_write(path: Path, store: SqliteStore) -> None:
+    key = "0123456789abcdef"
+    here, elsewhere = partition_of(key), partition_of(key) + 1
+    await store.checkpoint(Checkpoint(here, 1, [(key, b"state", True)]))
+    with closing(sqlite3.connect(path, isolation_level=None)) as connection:
+        connection.execute("UPDATE packs SET states = x'81a1'")
+    written = (
+        store.checkpoint(Checkpoint(here, 2, [(key, b"newer", True)])),
+        store.append(b"entry"),
+        store.checkpoint(Checkpoint(elsewhere, 2, [])),
+    )
+    refused, number, _ = await asyncio.gather(*written, return_exceptions=True)
+    assert isinstance(refused, StoreFormatError)
+    assert number == 1
+    assert await store.watermarks() == {here: 1, elsewhere: 2}
+    for reading in (store.states([key]), store.hot_states(here)):
+        with pytest.raises(StoreFormatError, match=f"pack {pack_of(key)} .* is damaged"):
+            await reading
 
 
 WRITES_UNTIL_KILLED = """
