@@ -74,7 +74,7 @@ crash: setup tools ## kills the real service under load: make crash ARGS="--roun
 bench: setup ## the figures, each beside its baseline: make bench ARGS="--only runtime"
 	$(BIN)/python -m bench $(ARGS)
 
-bench-full: setup ## the same with the large sizes, up to 4 million vehicles: 8 GB of memory, an hour
+bench-full: setup ## the same with the large sizes, up to 4 million vehicles: 8 GB of memory, 50 minutes
 	$(BIN)/python -m bench --large $(ARGS)
 
 soak: setup ## an hour of everything at once, and what it came to: make soak ARGS="--minutes 10"
