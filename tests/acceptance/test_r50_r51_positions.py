@@ -266,7 +266,7 @@ class Process:
 
 @pytest.mark.e2e
 def test_r51_kill_9_loses_no_acknowledged_position_alert_or_command(store_name: str, tmp_path: Path) -> None:
-    yard = Yard(tmp_path)
+    yard = Yard(tmp_path, forks=True)
     registry = tmp_path / "registry.jsonl"
     registry.write_text(
         "".join(f"{json.dumps(line, ensure_ascii=False)}\n" for line in PEOPLE[:3] + PEOPLE[-8:]), "utf-8"

@@ -10,9 +10,10 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO, Final, NamedTuple
+from typing import Final, NamedTuple
 
 from sim.registry_lines import lines
+from tests.e2e.forks import Fork
 
 RUN: Final = Path(__file__).parents[2] / "run.py"
 PATIENCE_S: Final = 30.0
@@ -56,10 +57,8 @@ class Ended(NamedTuple):
 class Process:
     """One `run.py`, its output in files, so that it never waits for us to read."""
 
-    def __init__(self, command: list[str], folder: Path, name: str, environment: Mapping[str, str]) -> None:
-        self._out, self._err = folder / f"{name}.out", folder / f"{name}.err"
-        with self._out.open("wb") as out, self._err.open("wb") as err:
-            self._popen = _start(command, folder, environment, out, err)
+    def __init__(self, popen: subprocess.Popen[bytes] | Fork, out: Path, err: Path) -> None:
+        self._popen, self._out, self._err = popen, out, err
 
     @property
     def out(self) -> str:
@@ -101,9 +100,12 @@ class Process:
 
 
 def _start(
-    command: list[str], folder: Path, environment: Mapping[str, str], out: IO[bytes], err: IO[bytes]
+    command: Sequence[str], folder: Path, environment: Mapping[str, str], out: Path, err: Path
 ) -> subprocess.Popen[bytes]:
-    return subprocess.Popen(command, cwd=folder, env=environment, stdin=subprocess.DEVNULL, stdout=out, stderr=err)
+    with out.open("wb") as to_out, err.open("wb") as to_err:
+        return subprocess.Popen(
+            command, cwd=folder, env=environment, stdin=subprocess.DEVNULL, stdout=to_out, stderr=to_err
+        )
 
 
 class Serving(NamedTuple):
@@ -120,6 +122,8 @@ class Yard:
     """A folder with a store, and every process that a test has started in it."""
 
     folder: Path
+    forks: bool = False
+    """Whether its processes begin where all is imported already; else each is `python run.py`, as a user's."""
     store: Path = field(init=False)
     _processes: list[Process] = field(default_factory=list)
 
@@ -132,8 +136,14 @@ class Yard:
 
     def starts(self, *arguments: str, below: Sequence[str] = (), **environment: str) -> Process:
         """``below`` is a command that runs ours with less than we have: fewer rights, fewer descriptors."""
-        command = [*below, sys.executable, str(RUN), *arguments]
-        process = Process(command, self.folder, str(len(self._processes)), _environment(environment))
+        name = str(len(self._processes))
+        out, err = self.folder / f"{name}.out", self.folder / f"{name}.err"
+        variables = _environment(environment)
+        if self.forks and not below:
+            process = Process(Fork(arguments, self.folder, variables, out, err), out, err)
+        else:
+            command = [*below, sys.executable, str(RUN), *arguments]
+            process = Process(_start(command, self.folder, variables, out, err), out, err)
         self._processes.append(process)
         return process
 

@@ -39,7 +39,7 @@ class Crashes:
     """One store, and everybody who uses it from kill to kill."""
 
     def __init__(self, folder: Path, *, redis: RedisServer | None, seed: int) -> None:
-        self._yard = Yard(folder)
+        self._yard = Yard(folder, forks=True)
         self._redis = redis
         self._store = self._yard.store_name if redis is None else redis.url()
         self._chance = Random(seed)

@@ -27,7 +27,7 @@ def redis(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
 
 @contextmanager
 def served(folder: Path, store: str) -> Iterator[Witness]:
-    yard = Yard(folder)
+    yard = Yard(folder, forks=True)
     try:
         file = write_registry(folder / "registry.jsonl", FLEET)
         assert yard.runs("import", str(file), "--store", store).status == 0

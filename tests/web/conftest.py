@@ -34,7 +34,7 @@ AGENT: Final = (
 @pytest.fixture(scope="session")
 def known_fleet(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A store into which `run.py import` has loaded the registry."""
-    yard = Yard(tmp_path_factory.mktemp("web-registry"))
+    yard = Yard(tmp_path_factory.mktemp("web-registry"), forks=True)
     imported = yard.imports(write_registry(yard.folder / "registry.jsonl"))
     assert imported.status == 0, imported.said
     return yard.store
@@ -71,7 +71,7 @@ def _needs_pages() -> None:
 @pytest.fixture
 def server(browser: Browser, known_fleet: Path, tmp_path: Path) -> Iterator[Server]:
     """Serves the registry's fleet, on a store of its own; its clock stands still until a test moves it."""
-    yard = Yard(tmp_path)
+    yard = Yard(tmp_path, forks=True)
     shutil.copy(known_fleet, yard.store)
     server = Server(yard)
     server.starts()

@@ -29,7 +29,7 @@ def story(browser: Browser, known_fleet: Path, tmp_path_factory: pytest.TempPath
     """One for all: nobody changes anything in it that another page would show."""
     if not AXE.is_file():
         pytest.skip("axe-core is not installed: make web")
-    yard = Yard(tmp_path_factory.mktemp("accessibility"))
+    yard = Yard(tmp_path_factory.mktemp("accessibility"), forks=True)
     shutil.copy(known_fleet, yard.store)
     server = Server(yard)
     server.starts()
