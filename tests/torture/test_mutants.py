@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from run import Service
-from torture.mutants import MUTANTS, Mutant, at_large, caught_at
+from torture.mutants import MUTANTS, SEEDS, Mutant, at_large, caught_at
 from torture.run_seed import run_seed
 from torture.shrink import shrunk
 
@@ -13,13 +13,13 @@ from torture.shrink import shrunk
 @pytest.mark.slow
 @pytest.mark.parametrize("mutant", MUTANTS, ids=lambda mutant: mutant.name)
 def test_a_broken_rule_is_caught(mutant: Mutant) -> None:
-    assert caught_at(Service, mutant) is not None
+    assert caught_at(Service, mutant, [mutant.found_by, *range(SEEDS)]) is not None
 
 
 @pytest.mark.slow
 def test_a_failing_seed_shrinks_to_a_few_steps_that_fail_again() -> None:
     mutant = next(each for each in MUTANTS if each.name.startswith("R12"))
-    found = caught_at(Service, mutant)
+    found = caught_at(Service, mutant, [mutant.found_by, *range(SEEDS)])
     assert found is not None
     with at_large(mutant):
         failed = run_seed(Service, found[0])
