@@ -8,7 +8,7 @@ import re
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Final
 
@@ -143,6 +143,10 @@ class Source:
     def tree(self) -> ast.Module:
         return ast.parse(self.text, self.path)
 
+    @cached_property
+    def nodes(self) -> list[ast.AST]:
+        return list(ast.walk(self.tree))
+
     @property
     def room(self) -> str:
         return self.path.split("/")[0].removesuffix(".py")
@@ -169,9 +173,13 @@ def files(root: Path) -> Iterator[Path]:
         yield from (Path(folder, name) for name in sorted(names))
 
 
+_source: Final = lru_cache(maxsize=1_000)(Source)
+"""What is there already is not parsed again for each check."""
+
+
 def sources(root: Path) -> list[Source]:
     return [
-        Source(path.relative_to(root).as_posix(), path.read_text(encoding="utf-8"))
+        _source(path.relative_to(root).as_posix(), path.read_text(encoding="utf-8"))
         for path in files(root)
         if path.suffix == ".py"
     ]
@@ -180,7 +188,7 @@ def sources(root: Path) -> list[Source]:
 def imports(source: Source) -> Iterator[Import]:
     """Everything the file imports, at its top, within functions and for typing alike."""
     package = source.module.split(".") if source.path.endswith("__init__.py") else source.module.split(".")[:-1]
-    for node in ast.walk(source.tree):
+    for node in source.nodes:
         if isinstance(node, ast.Import):
             yield from (Import(alias.name, node.lineno) for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
@@ -250,7 +258,7 @@ def dynamic_imports(root: Path) -> list[str]:
         f"{source.path}:{node.lineno} imports by name"
         for source in sources(root)
         if source.room != "tests"
-        for node in ast.walk(source.tree)
+        for node in source.nodes
         if isinstance(node, ast.Call)
         and _dotted(node.func, {}) in ("__import__", "importlib.import_module", "import_module")
     ]
@@ -275,7 +283,7 @@ def vague_names(root: Path) -> list[str]:
 def _aliases(source: Source) -> dict[str, str]:
     """Local name → dotted origin, for every import of the file."""
     names = {}
-    for node in ast.walk(source.tree):
+    for node in source.nodes:
         if isinstance(node, ast.Import):
             names.update({alias.asname: alias.name for alias in node.names if alias.asname})
         elif isinstance(node, ast.ImportFrom) and node.module:
@@ -295,7 +303,7 @@ def _dotted(node: ast.expr, aliases: Mapping[str, str]) -> str:
 def _uses(source: Source) -> Iterator[tuple[str, int, ast.expr]]:
     """Every name and attribute that the file reads, by its dotted origin."""
     aliases = _aliases(source)
-    for node in ast.walk(source.tree):
+    for node in source.nodes:
         if isinstance(node, ast.Name | ast.Attribute) and (name := _dotted(node, aliases)):
             yield name, node.lineno, node
 
@@ -312,7 +320,7 @@ def clocks_and_chance(root: Path) -> list[str]:
     return found + [
         f"{source.path}:{node.lineno} {name}() without a seed"
         for source in inner
-        for node in ast.walk(source.tree)
+        for node in source.nodes
         if isinstance(node, ast.Call)
         and not node.args
         and (name := _dotted(node.func, _aliases(source))) == "random.Random"
@@ -344,7 +352,7 @@ def blanket_handlers(root: Path) -> list[str]:
     """Somebody catches everything and goes on, where the list does not allow it; or it allows more than there is."""
     found = []
     for source in sources(root):
-        count = sum(isinstance(node, ast.ExceptHandler) and _is_blanket(node) for node in ast.walk(source.tree))
+        count = sum(isinstance(node, ast.ExceptHandler) and _is_blanket(node) for node in source.nodes)
         allowed, _ = ALLOWED_BLANKET_HANDLERS.get(source.path, (0, ""))
         if count != allowed and source.room != "tests":
             found.append(f"{source.path}: {count} handlers catch everything, {allowed} are allowed")
@@ -365,7 +373,7 @@ def long_functions(root: Path) -> list[str]:
     return [
         f"{source.path}:{node.lineno} {node.name}: {lines} lines"
         for source in sources(root)
-        for node in ast.walk(source.tree)
+        for node in source.nodes
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
         and (lines := (node.end_lineno or node.lineno) - node.lineno + 1)
         > ALLOWED_LONG_FUNCTIONS.get((source.path, node.name), (LONGEST_FUNCTION, ""))[0]
