@@ -4,6 +4,9 @@ ARGS   ?=
 BIN    := .venv/bin
 STAMP  := .venv/installed
 
+# Bytecode is kept even where containers forbid it: the tests start hundreds of processes, and each would compile everything again.
+unexport PYTHONDONTWRITEBYTECODE
+
 .DEFAULT_GOAL := help
 TOOLS  := redis-server chromium
 # Without a Chinese font, Chromium shows boxes.

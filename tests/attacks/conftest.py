@@ -2,7 +2,15 @@
 
 from __future__ import annotations
 
+import pytest
+
 from tests.api.conftest import service
 from tests.e2e.conftest import empty_yard, imported_store, yard
 
 __all__ = ["empty_yard", "imported_store", "service", "yard"]
+
+
+@pytest.fixture
+def forks() -> bool:
+    """What a process refuses at its start is to be seen at a real one."""
+    return False

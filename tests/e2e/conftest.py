@@ -14,9 +14,15 @@ FLEET: int = 30
 
 
 @pytest.fixture
-def empty_yard(tmp_path: Path) -> Iterator[Yard]:
+def forks() -> bool:
+    """Whether processes begin where all is imported already; overruled where a program's own start matters."""
+    return True
+
+
+@pytest.fixture
+def empty_yard(tmp_path: Path, forks: bool) -> Iterator[Yard]:
     """No store yet."""
-    yard = Yard(tmp_path)
+    yard = Yard(tmp_path, forks=forks)
     yield yard
     yard.closes()
 

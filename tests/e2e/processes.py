@@ -181,10 +181,12 @@ class Yard:
 
 
 def _environment(extra: Mapping[str, str]) -> dict[str, str]:
-    """Ours without anything that would set up the service behind a test's back; usage lines are not broken."""
-    ours = {
-        name: text for name, text in os.environ.items() if not name.startswith(("SHOUWANG_", "FEED_KEY", "OPS_KEY"))
-    }
+    """Ours without anything that would set up the service behind a test's back; usage lines are not broken.
+
+    Bytecode is kept, whoever prefers it otherwise: a hundred starts would compile all of it again.
+    """
+    left_out = ("SHOUWANG_", "FEED_KEY", "OPS_KEY", "PYTHONDONTWRITEBYTECODE")
+    ours = {name: text for name, text in os.environ.items() if not name.startswith(left_out)}
     return {**ours, "COLUMNS": "200", **extra}
 
 

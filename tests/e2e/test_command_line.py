@@ -13,6 +13,12 @@ from tests.e2e.processes import ANY_PORT, Ended, Yard, until
 pytestmark = pytest.mark.e2e
 
 
+@pytest.fixture
+def forks() -> bool:
+    """Each is started as a user starts it."""
+    return False
+
+
 def refused(ended: Ended, *said: str) -> None:
     assert ended.status == 2, ended.said
     assert "Traceback" not in ended.said

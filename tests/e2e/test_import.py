@@ -14,6 +14,13 @@ from tests.e2e.trucks import Truck
 
 pytestmark = pytest.mark.e2e
 
+
+@pytest.fixture
+def forks() -> bool:
+    """Each is started as a user starts it."""
+    return False
+
+
 CITIZEN_ID = "11010119900307123X"
 """Its check sign is wrong."""
 
