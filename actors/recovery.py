@@ -62,7 +62,7 @@ class Recovery:
         """Raises ``StoreError`` when the store can't be read."""
         self._kind.replaying = True
         watermarks = await self._store.watermarks()
-        await self._wake_hot()
+        await self._wake_hot(sorted(watermarks))  # A partition that was never checkpointed holds no states.
         after = last_number = min((watermarks.get(partition, 0) for partition in range(PARTITIONS)), default=0)
         entries = fixes = 0
         while page := await self._store.read_log(after=last_number, limit=LOG_PAGE):
@@ -75,14 +75,16 @@ class Recovery:
         last_number = max(after, last_number, max(watermarks.values(), default=0))
         return Recovered(len(self._supervisor.actors(KIND)), entries, fixes, last_number)
 
-    async def _wake_hot(self) -> None:
+    async def _wake_hot(self, partitions: Sequence[int]) -> None:
         """The store reads a partition while the vehicles of the one before are made."""
-        reading = asyncio.create_task(self._hot(0))
+        if not partitions:
+            return
+        reading = asyncio.create_task(self._hot(partitions[0]))
         try:
-            for partition in range(PARTITIONS):
+            for following in (*partitions[1:], None):
                 hot, limits = await reading
-                if partition + 1 < PARTITIONS:
-                    reading = asyncio.create_task(self._hot(partition + 1))
+                if following is not None:
+                    reading = asyncio.create_task(self._hot(following))
                 await self._wake(hot, limits)
         finally:
             reading.cancel()

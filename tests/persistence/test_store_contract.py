@@ -254,6 +254,12 @@ async def test_nothing_of_a_checkpoint_stays_when_a_document_conflicts(store: St
     assert await listed(store) == []
 
 
+async def test_whoever_has_states_has_a_watermark_also_before_the_first_entry(store: Store) -> None:
+    """Recovery looks for states only where there is one."""
+    await store.checkpoint(Checkpoint(7, 0, [(keys_of_partition(7, 1)[0], b"1", True)]))
+    assert await store.watermarks() == {7: 0}
+
+
 async def test_a_watermark_never_goes_back(store: Store) -> None:
     await store.checkpoint(Checkpoint(3, 10, []))
     await store.checkpoint(Checkpoint(3, 9, []))
