@@ -53,7 +53,13 @@ LENGTHS: Final[dict[int, tuple[int, ...]]] = {
     0x31: (1,),
     0x64: (47, 71),
     0x65: (47, 71),
-    0x66: tuple(base + count * size for base in (41, 65) for size in (9, 10) for count in range(21)),
+    0x66: tuple(
+        length
+        for base in (41, 65)
+        for size in (9, 10)
+        for count in range(21)
+        if (length := base + count * size) <= 0xFF
+    ),
     0x67: (41, 65),
 }
 """Item id → the lengths that the standards list; an item of another length is not trusted."""
