@@ -173,13 +173,13 @@ def files(root: Path) -> Iterator[Path]:
         yield from (Path(folder, name) for name in sorted(names))
 
 
-_source: Final = lru_cache(maxsize=1_000)(Source)
-"""What is there already is not parsed again for each check."""
+parsed: Final = lru_cache(maxsize=1_000)(Source)
+"""Not once more for each check; whoever has made all checks forgets them (``cache_clear``): these are millions of objects."""
 
 
 def sources(root: Path) -> list[Source]:
     return [
-        _source(path.relative_to(root).as_posix(), path.read_text(encoding="utf-8"))
+        parsed(path.relative_to(root).as_posix(), path.read_text(encoding="utf-8"))
         for path in files(root)
         if path.suffix == ".py"
     ]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -12,6 +12,12 @@ from tests import house
 ROOT = Path(__file__).parent.parent
 
 Check = Callable[[Path], list[str]]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _other_tests_need_no_trees() -> Iterator[None]:
+    yield
+    house.parsed.cache_clear()
 
 
 def planted(root: Path, files: dict[str, str]) -> Path:
