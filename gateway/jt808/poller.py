@@ -57,18 +57,18 @@ class Poller:
         self._watched.clear()
 
     def _turn(self) -> None:
-        """One read of each that has something."""
+        """One read of each that has something, and then what they said: the kernel's code and ours displace each other."""
         watched, read = self._watched, os.read
+        heard: list[tuple[Connection, bytes]] = []
         for descriptor, _ in self._epoll.poll(0, _SOCKETS_A_TURN):
-            connection = watched.get(descriptor)
-            if connection is None:
-                continue  # What another said in this turn has ended it.
             try:
                 content = read(descriptor, READ_AT_ONCE_BYTES)
             except BlockingIOError:
                 continue
             except OSError:
                 content = b""
+            heard.append((watched[descriptor], content))
+        for connection, content in heard:
             if not content:
                 connection.leave_to_asyncio()
                 continue
