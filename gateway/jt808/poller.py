@@ -2,7 +2,7 @@
 
 asyncio makes a key, a handle and four calls of each socket that has something to say; that is a tenth of a frame's way.
 Here they all stand in one ``epoll`` of their own, which the event loop watches as a single descriptor. Only bytes that
-have come are taken this way: ends, failures and all writing stay with asyncio's transport, which is paused meanwhile.
+have come are taken this way: ends and failures stay with asyncio's transport, which is paused meanwhile.
 """
 
 from __future__ import annotations

@@ -12,6 +12,7 @@ import pytest
 import pytest_asyncio
 
 from gateway.jt808 import message_ids as ids
+from gateway.jt808.frames import FLAG, Frame, FrameReader, decode
 from gateway.jt808.limits import Limits
 from gateway.jt808.messages import Reply
 from gateway.jt808.parameters import decode_parameter_query, decode_parameters, encode_parameter_answer
@@ -232,6 +233,33 @@ async def test_a_terminal_that_takes_no_answers_is_not_listened_to() -> None:
                     deaf.send(heartbeats)
                 await asyncio.sleep(0)
             assert held[0].unsent_bytes < 4096 + 2 * READ_AT_ONCE_BYTES
+
+
+async def test_a_terminal_that_takes_its_answers_late_gets_them_all_in_order() -> None:
+    async with running() as (gateway, port, _):
+        loop, asked = asyncio.get_running_loop(), 0
+        with socket.socket() as slow:
+            slow.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+            slow.setblocking(False)
+            await loop.sock_connect(slow, ("127.0.0.1", port))
+            reader, answers, behind = FrameReader(), list[int](), 0
+            while behind < 50:
+                await loop.sock_sendall(slow, Terminal(STRANGER).says(ids.HEARTBEAT) * 100)
+                asked += 100
+                await asyncio.sleep(0)
+                if behind or any(each.unsent_bytes for each in gateway.connections):
+                    behind += 1
+                    answers += [decode(piece).serial for piece in reader.feed(await loop.sock_recv(slow, 4096))]
+            while len(answers) < asked:
+                answers += [decode(piece).serial for piece in reader.feed(await loop.sock_recv(slow, 65_536))]
+            assert answers == [number & 0xFFFF for number in range(asked)]
+            assert (await _answer(slow, Terminal(STRANGER).says(ids.HEARTBEAT))).serial == asked & 0xFFFF
+
+
+async def _answer(sock: socket.socket, frame: bytes) -> Frame:
+    loop = asyncio.get_running_loop()
+    await loop.sock_sendall(sock, frame)
+    return decode((await loop.sock_recv(sock, 65_536)).strip(FLAG))
 
 
 async def test_a_terminal_that_floods_us_waits_for_the_others_and_for_the_store(connect: Connect) -> None:
