@@ -15,6 +15,7 @@ import time
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from random import Random
 from tempfile import TemporaryDirectory
 from typing import Final
 
@@ -145,7 +146,9 @@ async def post(feed: Feed, vehicles: int, driven_s: int, *, began_at: int) -> fl
 
 
 async def fold(vehicles: int, rounds: int, *, null: bool) -> Folded:
-    terminals = {phone(number): vehicle_key(number) for number in range(vehicles)}
+    numbers = list(range(vehicles))
+    Random(vehicles).shuffle(numbers)  # Terminals report in another order than that in which a start reads them.
+    terminals = {phone(number): vehicle_key(number) for number in numbers}
     with TemporaryDirectory(prefix="bench-") as folder:
         store = await SqliteStore.open(Path(folder, "bench.db"))
         subject = VehiclesUnderTest(store, terminals)
