@@ -1,53 +1,147 @@
-"""What can be said on the command line?"""
+"""The command line: every option, its check, and the environment variable that gives its default."""
 
 from __future__ import annotations
 
 import argparse
+from collections.abc import Mapping
+from dataclasses import fields
 from datetime import datetime
+from difflib import get_close_matches
 from pathlib import Path
+from typing import Any, Final
 
-from settings import Settings, SettingsError, address, without_password
+from settings import PLAIN_NAMES, PREFIX, Settings, SettingsError, address, without_password
+
+_TRUE: Final = ("1", "true", "yes")
+_FALSE: Final = ("", "0", "false", "no")
 
 
 class UsageError(Exception):
-    """What was asked for can't be done; the message says what to do instead."""
+    """The command can't do what was asked for; the message says what to do instead."""
 
 
-def parser(settings: Settings) -> argparse.ArgumentParser:
-    """The commands; defaults are the settings, which the environment may have changed."""
+class Options:
+    """Adds options to commands, each with an environment variable for its default, which its help names."""
+
+    def __init__(self, environment: Mapping[str, str]) -> None:
+        self._environment = environment
+        self._variables: set[str] = set()
+
+    def add(self, command: argparse.ArgumentParser, name: str, *, help: str, default: Any = None, **form: Any) -> None:
+        """Add one option; ``form`` goes to ``add_argument``. A default that comes as text is checked like an argument."""
+        variable = self._variable(name)
+        command.add_argument(
+            name, default=self._environment.get(variable, default), help=f"{help} [{variable}]", **form
+        )
+
+    def switch(self, command: argparse.ArgumentParser, name: str, *, help: str) -> None:
+        """Add an option without a value. Raises ``SettingsError`` for a variable that is neither yes nor no."""
+        variable = self._variable(name)
+        text = self._environment.get(variable, "").lower()
+        if text not in _TRUE + _FALSE:
+            raise SettingsError(f"{variable}={text!r}: 1 or 0 is needed")
+        command.add_argument(name, action="store_true", default=text in _TRUE, help=f"{help} [{variable}]")
+
+    def check(self) -> None:
+        """Refuse a variable that nothing reads: a mistyped limit is no limit. Raises ``SettingsError``."""
+        known = self._variables | {_variable(knob.name) for knob in fields(Settings)}
+        endings = {name.removeprefix(PREFIX): name for name in known}
+        for name in sorted(self._environment):
+            if name.startswith(PREFIX) and name not in known:
+                near = get_close_matches(name.removeprefix(PREFIX), endings, n=1)
+                hint = f"is {endings[near[0]]} meant? " if near else ""
+                raise SettingsError(
+                    f"{name}: there is no such setting; {hint}`run.py serve --help` and docs/limits.md name them all"
+                )
+
+    def _variable(self, name: str) -> str:
+        variable = PREFIX + name.removeprefix("--").replace("-", "_").upper()
+        self._variables.add(variable)
+        return variable
+
+
+def _variable(knob: str) -> str:
+    name = knob.upper()
+    return name if name in PLAIN_NAMES else PREFIX + name
+
+
+def parser(settings: Settings, environment: Mapping[str, str], *, version: str) -> argparse.ArgumentParser:
+    """Build the commands; defaults are the settings and the environment. Raises ``SettingsError``."""
     top = argparse.ArgumentParser(
         prog="run.py",
         description="平安守望: live trucks over JT/T 808, for the families at home.",
-        epilog="Every option of serve can be an environment variable: SHOUWANG_HTTP, SHOUWANG_STORE, ...; secrets only "
-        "so: FEED_KEY (the telemetry feed), OPS_KEY (/health, /metrics, the control room).",
+        epilog="Every option of serve, sim and demo can be an environment variable, which its help names in brackets. "
+        "Secrets only come that way: FEED_KEY (the telemetry feed), OPS_KEY (/health, /metrics, the control room).",
     )
+    top.add_argument("--version", action="version", version=f"shouwang {version}")
     commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    _serve(commands.add_parser("serve", help="the service"), settings)
-    _import(commands.add_parser("import", help="load registry lines; a running service sees them at once"), settings)
-    _file(commands.add_parser("export", help="everything a store holds, into a file to move it elsewhere"), settings)
-    _file(commands.add_parser("backup", help="a copy of an embedded store, while its service runs"), settings)
-    _file(commands.add_parser("restore", help="an embedded store out of its backup"), settings)
-    _sim(commands.add_parser("sim", help="a fleet of terminals against a running service, with a verdict"), settings)
+    options = Options(environment)
+    _serve(commands.add_parser("serve", help="the service", **_listing(settings)), settings, options)
+    _import(
+        commands.add_parser("import", help="load registry lines; a running service sees them at once"),
+        settings,
+        options,
+    )
+    for name, what in (
+        ("export", "everything a store holds, into a file to move it elsewhere"),
+        ("backup", "a copy of an embedded store, while its service runs"),
+        ("restore", "an embedded store out of its backup"),
+    ):
+        _file(commands.add_parser(name, help=what), settings, options)
+    _sim(
+        commands.add_parser("sim", help="a fleet of terminals against a running service, with a verdict"),
+        settings,
+        options,
+    )
     _torture(commands.add_parser("torture", help="the whole service under every disaster a seed can think of"))
-    _demo(commands.add_parser("demo", help="all of it at once: registry, service, fleet, addresses to open"), settings)
+    _demo(
+        commands.add_parser("demo", help="all of it at once: registry, service, fleet, addresses to open"),
+        settings,
+        options,
+    )
+    options.check()
     return top
 
 
-def _serve(command: argparse.ArgumentParser, settings: Settings) -> None:
-    _listening(command, settings)
-    _store(command, settings)
-    command.add_argument(
+def _listing(settings: Settings) -> dict[str, Any]:
+    """The settings that are no options, for the end of ``serve --help``; secrets without their values."""
+    lines = []
+    for knob in fields(settings):
+        value = getattr(settings, knob.name)
+        shown = f"={value}" if knob.repr else ""
+        lines.append(f"  {_variable(knob.name)}{shown}".replace("%", "%%"))
+    text = "Settings that only the environment gives, with their values now (docs/limits.md explains each):\n"
+    options = ("http", "jt808", "store")
+    kept = [line for knob, line in zip(fields(settings), lines, strict=True) if knob.name not in options]
+    return {"epilog": text + "\n".join(kept), "formatter_class": argparse.RawDescriptionHelpFormatter}
+
+
+def _serve(command: argparse.ArgumentParser, settings: Settings, options: Options) -> None:
+    _listening(command, settings, options)
+    _store(command, settings, options)
+    options.add(
+        command,
         "--virtual-clock",
         type=instant,
         metavar="T",
-        help="a clock that stands still at T until POST /dev/clock moves it",
+        help="a clock that stands still at T until POST /dev/clock moves it; for tests",
     )
-    command.add_argument(
-        "--clock-speed", type=positive, default=1.0, metavar="X", help="the clock runs X times as fast as real time"
+    options.add(
+        command,
+        "--clock-speed",
+        type=positive,
+        default=1.0,
+        metavar="X",
+        help="the clock runs X times as fast as real time; default %(default)s",
+    )
+    options.switch(
+        command,
+        "--stop-with-stdin",
+        help="end as by SIGTERM when standard input ends, so that the service never outlives the program that started it",
     )
 
 
-def _import(command: argparse.ArgumentParser, settings: Settings) -> None:
+def _import(command: argparse.ArgumentParser, settings: Settings, options: Options) -> None:
     what = command.add_mutually_exclusive_group(required=True)
     what.add_argument(
         "file", nargs="?", metavar="FILE", help="registry lines, one JSON object each; - reads standard input"
@@ -55,33 +149,41 @@ def _import(command: argparse.ArgumentParser, settings: Settings) -> None:
     what.add_argument(
         "--facts", type=Path, metavar="FILE", help="instead: all that `export` wrote, into a store that is empty"
     )
-    _store(command, settings)
+    _store(command, settings, options)
 
 
-def _file(command: argparse.ArgumentParser, settings: Settings) -> None:
+def _file(command: argparse.ArgumentParser, settings: Settings, options: Options) -> None:
     command.add_argument("file", type=Path, metavar="FILE")
-    _store(command, settings)
+    _store(command, settings, options)
 
 
-def _sim(command: argparse.ArgumentParser, settings: Settings) -> None:
-    command.add_argument("--api", default=f"http://{settings.http}", metavar="URL", help="default %(default)s")
-    command.add_argument(
-        "--jt808", type=host_port, default=settings.jt808, metavar="HOST:PORT", help="default %(default)s"
+def _sim(command: argparse.ArgumentParser, settings: Settings, options: Options) -> None:
+    options.add(
+        command,
+        "--api",
+        default=f"http://{settings.http}",
+        metavar="URL",
+        help="the service's HTTP address; default %(default)s",
     )
-    _fleet(command, vehicles=1000)
-    command.add_argument(
-        "--scenario", default="everyday", metavar="NAME", help="default %(default)s; an unknown one lists all"
+    options.add(
+        command,
+        "--jt808",
+        type=host_port,
+        default=settings.jt808,
+        metavar="HOST:PORT",
+        help="its port for terminals; default %(default)s",
     )
-    command.add_argument("--registry", metavar="FILE", help="write the fleet's registry lines for import, and exit")
+    _fleet(command, options, vehicles=1000)
+    options.add(
+        command, "--registry", metavar="FILE", help="only write the fleet's registry lines for import, and exit"
+    )
 
 
-def _demo(command: argparse.ArgumentParser, settings: Settings) -> None:
-    _listening(command, settings)
+def _demo(command: argparse.ArgumentParser, settings: Settings, options: Options) -> None:
+    _listening(command, settings, options)
+    # SHOUWANG_STORE is not taken: nobody's demo shall end up in a store that is served.
     command.add_argument("--store", metavar="STORE", help="as of serve; default: one in data/ for each speed")
-    _fleet(command, vehicles=2000)
-    command.add_argument(
-        "--scenario", default="everyday", metavar="NAME", help="default %(default)s; an unknown one lists all"
-    )
+    _fleet(command, options, vehicles=2000)
 
 
 def _torture(command: argparse.ArgumentParser) -> None:
@@ -89,7 +191,7 @@ def _torture(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "--runs", type=count, metavar="K", help="how many seeds; default 100, or as many as --minutes allow"
     )
-    command.add_argument("--minutes", type=positive, metavar="M", help="stop after so long")
+    command.add_argument("--minutes", type=positive, metavar="M", help="stop after this many minutes")
     command.add_argument("--jobs", type=count, metavar="J", help="how many side by side; default: one a core")
     command.add_argument(
         "--steps", metavar="STEPS", default="", help="only these steps of the seed, as a failure prints them"
@@ -99,36 +201,43 @@ def _torture(command: argparse.ArgumentParser) -> None:
     )
 
 
-def _listening(command: argparse.ArgumentParser, settings: Settings) -> None:
-    for option, default in (("--http", settings.http), ("--jt808", settings.jt808)):
-        command.add_argument(
-            option, type=host_port, default=default, metavar="HOST:PORT", help="default %(default)s; port 0: any"
+def _listening(command: argparse.ArgumentParser, settings: Settings, options: Options) -> None:
+    for option, default, what in (
+        ("--http", settings.http, "where people and programs reach the service"),
+        ("--jt808", settings.jt808, "where terminals reach it"),
+    ):
+        options.add(
+            command,
+            option,
+            type=host_port,
+            default=default,
+            metavar="HOST:PORT",
+            help=f"{what}; default %(default)s; port 0: any",
         )
 
 
-def _store(command: argparse.ArgumentParser, settings: Settings) -> None:
+def _store(command: argparse.ArgumentParser, settings: Settings, options: Options) -> None:
     default = without_password(settings.store).replace("%", "%%")
-    command.add_argument(
+    options.add(
+        command,
         "--store",
         default=settings.store,
         metavar="STORE",
         help=f"sqlite:PATH or redis://HOST:PORT/DB?prefix=NAME, default {default}; "
-        "a URL with a password stands in SHOUWANG_STORE better than here, where others on this machine may see it",
+        "a URL with a password stands in the variable better than here, where other users of this machine may see it",
     )
 
 
-def _fleet(command: argparse.ArgumentParser, *, vehicles: int) -> None:
-    command.add_argument("--vehicles", type=count, default=vehicles, metavar="N", help="default %(default)s")
-    command.add_argument(
-        "--seed", type=int, default=1, metavar="S", help="the same seed, the same fleet; default %(default)s"
-    )
-    command.add_argument("--duration", type=positive, metavar="S", help="real seconds; without it until Ctrl-C")
-    command.add_argument(
-        "--speedup", type=positive, default=1.0, metavar="X", help="the service's clock speed; default 1"
-    )
-    command.add_argument(
-        "--interval", type=count, metavar="S", help="seconds between two reports; default: the scenario's own"
-    )
+def _fleet(command: argparse.ArgumentParser, options: Options, *, vehicles: int) -> None:
+    for option, form, what in (
+        ("--vehicles", {"type": count, "default": vehicles, "metavar": "N"}, "trucks; default %(default)s"),
+        ("--seed", {"type": int, "default": 1, "metavar": "S"}, "the same seed, the same fleet; default %(default)s"),
+        ("--duration", {"type": positive, "metavar": "S"}, "real seconds; without it until Ctrl-C"),
+        ("--speedup", {"type": positive, "default": 1.0, "metavar": "X"}, "the service's clock speed; default 1"),
+        ("--interval", {"type": count, "metavar": "S"}, "seconds between two reports; default: the scenario's own"),
+        ("--scenario", {"default": "everyday", "metavar": "NAME"}, "default %(default)s; an unknown one lists all"),
+    ):
+        options.add(command, option, help=what, **form)
 
 
 def host_port(text: str) -> str:

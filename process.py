@@ -1,10 +1,11 @@
-"""How is a process of ours set up: its log, its memory, its descriptors?"""
+"""A process of ours: its log, its memory, its descriptors, and its bond to the program that started it."""
 
 from __future__ import annotations
 
 import gc
 import json
 import logging
+import os
 import resource
 import sys
 import time
@@ -114,3 +115,16 @@ def allow_many_sockets() -> int:
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     return hard if hard != resource.RLIM_INFINITY else sys.maxsize
+
+
+def when_stdin_ends(act: Callable[[], object]) -> None:
+    """Call ``act``, in a thread of its own, once standard input is at its end: the program at its other end is gone."""
+    Thread(target=_read_to_end, args=(act,), name="stdin", daemon=True).start()
+
+
+def _read_to_end(act: Callable[[], object]) -> None:
+    with suppress(OSError):  # Closed is ended, too.
+        while os.read(0, 4096):  # Not sys.stdin: its lock, held at exit, would end the interpreter with an error.
+            pass
+    with suppress(RuntimeError):  # The loop may have ended first.
+        act()

@@ -59,8 +59,15 @@ from persistence import registry_import
 from persistence.records import encode_batch
 from persistence.registry import Registry
 from persistence.store import Store, StoreError, StoreUnavailable
-from process import LinesBehind, allow_many_sockets, freeze_heap, log_to_stderr, relieve_garbage_collector
-from settings import Settings, SettingsError, address, from_environment
+from process import (
+    LinesBehind,
+    allow_many_sockets,
+    freeze_heap,
+    log_to_stderr,
+    relieve_garbage_collector,
+    when_stdin_ends,
+)
+from settings import Settings, SettingsError, address, environment_of_process, from_environment
 from stores import COMMANDS, import_facts, open_store
 
 log = logging.getLogger("shouwang")
@@ -364,6 +371,8 @@ async def serve(settings: Settings, args: Namespace, log_lines: LinesBehind) -> 
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stopping.set)
+    if args.stop_with_stdin:
+        when_stdin_ends(partial(loop.call_soon_threadsafe, stopping.set))
     relieve_garbage_collector()  # Recovery makes millions of objects that stay.
     async with Service(
         settings,
@@ -421,7 +430,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Exit status: 0 done, 1 done in part or not agreed, 2 asked for what can't be done."""
     try:
         settings = from_environment()
-        args = parser(settings).parse_args(argv)
+        args = parser(settings, environment_of_process(), version=VERSION).parse_args(argv)
         descriptors = allow_many_sockets()
         lines = log_to_stderr(logging.INFO if args.command == "serve" else logging.WARNING)
         match args.command:
@@ -454,7 +463,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         logging.shutdown()  # What was logged comes first: this is the last word.
         print(f"run.py: {error}", file=sys.stderr)
         return 2
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, asyncio.CancelledError):  # The second is what remains of a drive given up by Ctrl-C.
         return 130
 
 

@@ -1,14 +1,20 @@
-"""Is what can't be done refused with a sentence that says what to do instead?"""
+"""The command line refuses what it can't do, with a sentence that says what to do instead."""
 
 from __future__ import annotations
 
+import re
 import socket
 import sqlite3
+import tomllib
 from contextlib import closing
+from dataclasses import fields
+from typing import Final
 
 import pytest
 
-from tests.e2e.processes import ANY_PORT, Ended, Yard, until
+from settings import PLAIN_NAMES, PREFIX, Settings
+from tests.e2e.callers import health
+from tests.e2e.processes import ANY_PORT, RUN, Ended, Yard, until
 
 pytestmark = pytest.mark.e2e
 
@@ -17,6 +23,9 @@ pytestmark = pytest.mark.e2e
 def forks() -> bool:
     """Each is started as a user starts it."""
     return False
+
+
+VERSION: Final = tomllib.loads((RUN.parent / "pyproject.toml").read_text("utf-8"))["project"]["version"]
 
 
 def refused(ended: Ended, *said: str) -> None:
@@ -79,11 +88,46 @@ def test_an_option_that_makes_no_sense(empty_yard: Yard, options: tuple[str, ...
         ("SHOUWANG_LINGER_MS", "soon", ("SHOUWANG_LINGER_MS", "'soon'")),
         ("SHOUWANG_MAX_CONNECTIONS", "1.5", ("SHOUWANG_MAX_CONNECTIONS", "'1.5'")),
         ("SHOUWANG_HTTP", "8080", ("--http", "'8080'", "HOST:PORT")),
+        ("SHOUWANG_CLOCK_SPEED", "0", ("--clock-speed", "'0'")),
+        ("SHOUWANG_STOP_WITH_STDIN", "perhaps", ("SHOUWANG_STOP_WITH_STDIN", "'perhaps'")),
+        ("SHOUWANG_LINGR_MS", "5", ("SHOUWANG_LINGR_MS", "SHOUWANG_LINGER_MS meant?")),
+        ("SHOUWANG_FEED_KEY", "a-key-of-sixteen", ("SHOUWANG_FEED_KEY", "is FEED_KEY meant?")),
+        ("SHOUWANG_QQQ", "", ("SHOUWANG_QQQ", "docs/limits.md")),
     ],
 )
 def test_a_variable_that_makes_no_sense(empty_yard: Yard, name: str, text: str, said: tuple[str, ...]) -> None:
     refused(empty_yard.runs("serve", "--store", empty_yard.store_name, **{name: text}), *said)
     assert not empty_yard.store.exists()
+
+
+def test_the_version_is_told(empty_yard: Yard) -> None:
+    ended = empty_yard.runs("--version")
+    assert ended.status == 0
+    assert ended.out == f"shouwang {VERSION}\n"
+
+
+def test_the_help_of_serve_names_every_option_and_setting_with_its_variable(empty_yard: Yard) -> None:
+    helped = empty_yard.runs("serve", "--help", OPS_KEY="a-key-that-must-not-be-printed").out
+    options = set(re.findall(r"^  (--[a-z0-9-]+)", helped, re.MULTILINE))
+    assert options >= {"--http", "--jt808", "--store", "--virtual-clock", "--clock-speed"}
+    for option in options:
+        assert f"[SHOUWANG_{option.removeprefix('--').replace('-', '_').upper()}]" in helped
+    for knob in fields(Settings):
+        name = knob.name.upper()
+        assert (name if name in PLAIN_NAMES else PREFIX + name) in helped
+    assert "must-not-be-printed" not in helped
+
+
+def test_a_variable_gives_an_option_its_default(empty_yard: Yard) -> None:
+    serving = empty_yard.serves(SHOUWANG_CLOCK_SPEED="60")
+    assert health(serving.http).clock.speed == 60
+
+
+def test_a_service_ends_with_the_program_that_started_it(empty_yard: Yard) -> None:
+    """A yard's processes have an empty standard input: it ends at once."""
+    ended = serve(empty_yard, "--stop-with-stdin")
+    assert ended.status == 0, ended.said
+    assert ended.out.startswith("ready ")
 
 
 @pytest.mark.parametrize(
