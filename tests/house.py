@@ -170,7 +170,7 @@ def files(root: Path) -> Iterator[Path]:
         subfolders[:] = sorted(
             name for name in subfolders if name not in SKIPPED_DIRECTORIES and (name == ".ci" or name[0] != ".")
         )
-        yield from (Path(folder, name) for name in sorted(names))
+        yield from (Path(folder, name) for name in sorted(names) if name != ".git")  # A worktree's is a file.
 
 
 parsed: Final = lru_cache(maxsize=1_000)(Source)
