@@ -1,4 +1,4 @@
-"""Who vouches for people? What every identity provider must answer, and the sandbox that answers without WeChat."""
+"""The protocols of identity providers, and the sandbox provider that answers without WeChat."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Final, Protocol
 
 from domain.errors import CodeRefused
 from domain.identifiers import InvalidIdentifier, parse_mobile_phone
+from domain.names import name_key
 from domain.registry import RegisteredPerson
 
 SANDBOX_PREFIX: Final = "sandbox:"
@@ -89,7 +90,8 @@ class RegistryRealNames:
         self._registry = registry
 
     async def agree(self, *, real_name: str, citizen_id: str, phone: str) -> bool:
-        """Exactly this name; the phone may have changed since the import."""
+        """This name, however it was typed here and in the registry; the phone may have changed since the import."""
         person = await self._registry.person_by_key(self._registry.person_key(citizen_id))
-        registered = person.real_name if person is not None else ""
-        return bool(registered) and hmac.compare_digest(registered.encode(), real_name.encode())
+        if person is None:
+            return False
+        return hmac.compare_digest(name_key(person.real_name).encode(), name_key(real_name).encode())

@@ -33,8 +33,8 @@ from api.views import (
 )
 from domain.certificates import CertificateKind, china_date, reminders
 from domain.driver import Binding, BindingKind
-from domain.errors import NotFound
-from domain.identifiers import PlateColor, name_masked, phone_masked
+from domain.errors import InvalidInput, NotFound
+from domain.identifiers import InvalidIdentifier, PlateColor, name_masked, part_of_plate, phone_masked
 from domain.registry import Business, RegisteredVehicle
 from persistence.records import decode
 
@@ -165,7 +165,7 @@ class OwnerDesk:
     # -- which -------------------------------------------------------------------------------------------------------
 
     async def _page(self, uscc: str, query: VehicleList) -> tuple[Sequence[RegisteredVehicle], str | None]:
-        registry, wanted = self._services.registry, query.q.strip().upper()
+        registry, wanted = self._services.registry, _searched(query.q)
         if query.which == "all" and not wanted:
             page = await registry.vehicles_of(uscc, after=query.cursor, limit=query.limit)
             return page.vehicles, page.next
@@ -239,3 +239,11 @@ class OwnerDesk:
 
 def _binding(binding: Binding) -> VehicleBinding:
     return VehicleBinding(binding.id, name_masked(binding.driver_name), binding.kind, time_text(binding.bound_at))
+
+
+def _searched(text: str) -> str:
+    """The part of a plate to look for. Raises ``InvalidInput``."""
+    try:
+        return part_of_plate(text)
+    except InvalidIdentifier as error:
+        raise InvalidInput(("q", str(error))) from None

@@ -1,7 +1,8 @@
-"""How does a natural person become a registered one (R2)?"""
+"""The registration of a natural person (R2)."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Annotated
 
 import msgspec
@@ -15,7 +16,7 @@ from api.ports import Services
 from api.sign_in import Code
 from domain.errors import InvalidInput, RealNameMismatch
 from domain.identifiers import MAX_INPUT_CHARS, InvalidIdentifier, parse_citizen_id
-from domain.registry import MAX_NAME_CHARS
+from domain.names import MAX_NAME_CHARS, parse_person_name
 
 
 class Registration(msgspec.Struct, frozen=True):
@@ -37,7 +38,8 @@ class RegistrationDesk:
     async def register(self, call: Call[Registration, None]) -> AccountView:
         """R2, R3, R61: what can be seen to be wrong is refused before the phone's code, which serves once, is redeemed."""
         account, asked = natural_of(call.account), call.body
-        citizen_id, real_name = _citizen_id(asked.citizen_id), _real_name(asked.real_name)
+        citizen_id = _parsed("citizen_id", parse_citizen_id, asked.citizen_id)
+        real_name = _parsed("real_name", parse_person_name, asked.real_name)
         person_key = self._services.registry.person_key(citizen_id)
         async with self._gates.real_name(account.id, call.address):
             if account.person_key not in (None, person_key):
@@ -51,15 +53,8 @@ class RegistrationDesk:
         return account_view(account)
 
 
-def _citizen_id(text: str) -> str:
+def _parsed(field: str, parse: Callable[[str], str], text: str) -> str:
     try:
-        return parse_citizen_id(text)
+        return parse(text)
     except InvalidIdentifier as error:
-        raise InvalidInput(("citizen_id", str(error))) from None
-
-
-def _real_name(text: str) -> str:
-    name = text.strip()
-    if not name or not name.isprintable():
-        raise InvalidInput(("real_name", "应为身份证上的姓名"))
-    return name
+        raise InvalidInput((field, str(error))) from None

@@ -1,4 +1,4 @@
-"""How does an account get in and out (R1, R4, R5)?"""
+"""Sign-in and sign-out of every kind of account (R1, R4, R5)."""
 
 from __future__ import annotations
 
@@ -15,7 +15,9 @@ from api.ports import Services
 from api.sessions import Sessions
 from api.views import time_text
 from domain.errors import TermsNotAccepted, WrongCredentials
-from domain.registry import MAX_NAME_CHARS, MAX_PASSWORD_CHARS
+from domain.identifiers import half_width
+from domain.names import MAX_NAME_CHARS
+from domain.registry import MAX_PASSWORD_CHARS
 
 MAX_CODE_CHARS = 512
 """WeChat's have 32 to some 64."""
@@ -93,7 +95,7 @@ class SignInDesk:
     async def _authenticated(self, proof: SignIn, address: str) -> Account:
         match proof:
             case LegalSignIn():
-                return await self._business(proof.username.strip(), proof.password, address)
+                return await self._business(half_width(proof.username).strip(), proof.password, address)
             case NaturalSignIn():
                 return await self._by_wechat(proof.wechat_code, address)
             case OneClickSignIn():

@@ -1,6 +1,6 @@
-"""Is this text a plate, a VIN, a citizen ID, a credit code or a phone number, and what may be shown of it?
+"""Plates, VINs, citizen IDs, credit codes and phone numbers are parsed and masked here.
 
-Every ``parse_`` function takes what a person typed, returns the one form that we store and compare, and raises
+Every ``parse_`` function takes text that a person typed and returns the one form that is stored and compared. It raises
 ``InvalidIdentifier`` with a Chinese sentence that says what is wrong (and never repeats the value: R62).
 """
 
@@ -10,7 +10,7 @@ import re
 from datetime import date
 from enum import StrEnum
 from typing import Final
-from unicodedata import normalize
+from unicodedata import category, normalize
 
 MAX_INPUT_CHARS: Final = 64
 
@@ -47,6 +47,36 @@ class PlateColor(StrEnum):
         return color
 
 
+_FILLERS: Final = re.compile(
+    "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u2800\u3164\uffa0\ufe00-\ufe0f\U000e0100-\U000e01ef]"
+)
+"""Fillers and variation selectors: marks that show nothing and stand outside the category Cf."""
+_PRIVATE_USE: Final = re.compile("[\ue000-\uf8ff\U000f0000-\U0010ffff]")
+
+
+def without_marks(text: str) -> str:
+    """The text without marks that show nothing: zero-width ones, byte order marks, soft hyphens, directions."""
+    return "".join(char for char in _FILLERS.sub("", text) if category(char) != "Cf")
+
+
+def half_width(text: str) -> str:
+    """NFKC of the text ``without_marks``."""
+    return normalize("NFKC", without_marks(text))
+
+
+def check_no_private_use(text: str) -> None:
+    """Raise ``InvalidIdentifier`` for a character that only the font of the person who typed it knows.
+
+    Old input methods put rare characters of names there, each under a number of its own, so that no two texts agree.
+    """
+    found = _PRIVATE_USE.search(text)
+    if found is not None:
+        place = len(without_marks(text[: found.start()])) + 1
+        raise InvalidIdentifier(
+            f"第 {place} 个字是输入法自造的字(Unicode 私用区),无法与登记核对,请换一种输入法重新输入这个字"
+        )
+
+
 _COLOR_CODES: Final = {
     PlateColor.BLUE: 1,
     PlateColor.YELLOW: 2,
@@ -63,11 +93,15 @@ _COLORS_BY_CODE: Final = {code: color for color, code in _COLOR_CODES.items()}
 
 # GA 36: the letters I and O are not used after the second place; trailers, learners, police, Hong Kong, Macao and
 # consulates end in a character of their own. New-energy plates have eight places, with the letter third or last.
+# NY 345: plates of farm machines have the two digits of a prefecture where the others have a letter.
+_PROVINCE: Final = "[京津沪渝冀豫云辽黑湘皖鲁新苏浙赣鄂桂甘晋蒙陕吉闽贵粤青藏川宁琼]"
 _PLATE: Final = re.compile(
-    "[京津沪渝冀豫云辽黑湘皖鲁新苏浙赣鄂桂甘晋蒙陕吉闽贵粤青藏川宁琼][A-HJ-Z]"
-    "(?:[A-HJ-NP-Z0-9]{4}[A-HJ-NP-Z0-9挂学警港澳领]|[A-HJK][A-HJ-NP-Z0-9][0-9]{4}|[0-9]{5}[A-HJK])"
+    f"{_PROVINCE}(?:"
+    "[A-HJ-Z](?:[A-HJ-NP-Z0-9]{4}[A-HJ-NP-Z0-9挂学警港澳领]|[A-HJK][A-HJ-NP-Z0-9][0-9]{4}|[0-9]{5}[A-HJK])"
+    "|[0-9]{2}[A-HJ-NP-Z0-9]{4}[A-HJ-NP-Z0-9挂学])"
 )
-_PLATE_SEPARATORS: Final = str.maketrans("", "", " ·•・.-‧")
+_PLATE_SEPARATORS: Final = re.compile("[-.·•‧∙⋅・●⸱⸳᛫ㆍ‐‑‒–—―−_]")
+_UNUSED_LETTERS: Final = re.compile(f"{_PROVINCE}.+[IO]")
 
 
 def parse_plate_color(text: str) -> PlateColor:
@@ -79,11 +113,18 @@ def parse_plate_color(text: str) -> PlateColor:
 
 
 def parse_plate(text: str) -> str:
-    """``粤B12345``, ``粤BD12345``, ``粤B1234挂``: capitals, half width, without separators."""
-    plate = _tidy(text).translate(_PLATE_SEPARATORS)
-    if not _PLATE.fullmatch(plate):
-        raise InvalidIdentifier("车牌号格式不正确")
-    return plate
+    """``粤B12345``, ``粤BD12345``, ``粤B1234挂``, ``黑0112345``: capitals, half width, without separators."""
+    plate = part_of_plate(text)
+    if _PLATE.fullmatch(plate):
+        return plate
+    if _UNUSED_LETTERS.match(plate):
+        raise InvalidIdentifier("车牌号的序号中没有字母 I 和 O,请看是否应为数字 1 和 0")
+    raise InvalidIdentifier("车牌号格式不正确")
+
+
+def part_of_plate(text: str) -> str:
+    """Any part of a plate in the form in which plates are stored, so that it can be looked for."""
+    return _PLATE_SEPARATORS.sub("", _tidy(text))
 
 
 _VIN: Final = re.compile("[A-HJ-NPR-Z0-9]{17}")
@@ -163,12 +204,12 @@ def uscc_check_char(body: str) -> str:
 
 
 _MOBILE_PHONE: Final = re.compile("1[3-9][0-9]{9}")
-_PHONE_NOISE: Final = str.maketrans("", "", " -")
+_PHONE_NOISE: Final = re.compile("[-‐‑‒–—―−()]")
 
 
 def parse_mobile_phone(text: str) -> str:
     """Eleven digits of the mainland; a leading +86 is taken away."""
-    phone = _tidy(text).translate(_PHONE_NOISE)
+    phone = _PHONE_NOISE.sub("", _tidy(text))
     phone = phone.removeprefix("+86") if phone.startswith("+") else phone
     if not _MOBILE_PHONE.fullmatch(phone):
         raise InvalidIdentifier("手机号应为 11 位数字")
@@ -179,8 +220,8 @@ _CERTIFICATE_NUMBER: Final = re.compile(r"[\w()\-/.]{1,40}")
 
 
 def parse_certificate_number(text: str) -> str:
-    """A number as printed on a certificate, without blanks; each province has a form of its own."""
-    number = _tidy(text).replace(" ", "")
+    """A number as printed on a certificate; each province has a form of its own."""
+    number = _tidy(text)
     if not _CERTIFICATE_NUMBER.fullmatch(number):
         raise InvalidIdentifier("证件号应为 1 到 40 位字母、数字或汉字")
     return number
@@ -213,7 +254,8 @@ def _masked(text: str, *, head: int, tail: int) -> str:
 
 
 def _tidy(text: str) -> str:
-    """Half width, capitals, no blanks around; too long a text is refused before any pattern sees it."""
+    """Half width, capitals, no blanks; a longer text is refused before any pattern sees it."""
     if len(text) > MAX_INPUT_CHARS:
         raise InvalidIdentifier("内容太长")
-    return normalize("NFKC", text).strip().upper()
+    check_no_private_use(text)
+    return "".join(half_width(text).split()).upper()

@@ -1,4 +1,4 @@
-"""What does the transport registry say of businesses, vehicles and persons?
+"""The transport registry's businesses, vehicles and persons, and how a line of its file is read.
 
 The dataclasses are what we keep. ``parse_line`` reads one line of the registry file; lines of businesses and persons
 carry secrets (a password, a citizen ID) that are kept only as hashes, so those stand beside the value, not in it.
@@ -26,12 +26,12 @@ from domain.identifiers import (
     parse_uscc,
     parse_vin,
 )
+from domain.names import parse_business_name, parse_person_name, parse_username
 
 PARTITIONS: Final = 256
 PACKS_A_PARTITION: Final = 256
 DEFAULT_SPEED_LIMIT_KMH: Final = 100
 MAX_SPEED_LIMIT_KMH: Final = 200
-MAX_NAME_CHARS: Final = 100
 MAX_PASSWORD_CHARS: Final = 200
 
 T = TypeVar("T")
@@ -178,8 +178,8 @@ def _business(fields: _Fields) -> BusinessLine:
         raise RegistryLineError("password", "密码太长")
     business = Business(
         uscc=fields.parsed("uscc", parse_uscc),
-        name=fields.name("name"),
-        username=fields.name("username"),
+        name=fields.parsed("name", parse_business_name),
+        username=fields.parsed("username", parse_username),
         password_hash=password_hash,
         operating_licence=fields.certificate("operating_licence", OperatingLicence),
     )
@@ -206,9 +206,9 @@ def _vehicle(fields: _Fields) -> RegisteredVehicle:
 
 def _person(fields: _Fields) -> PersonLine:
     person = RegisteredPerson(
-        real_name=fields.name("real_name"),
+        real_name=fields.parsed("real_name", parse_person_name),
         phone=fields.parsed("phone", parse_mobile_phone),
-        wechat_openid=fields.maybe_parsed("wechat_openid", _name) or "",
+        wechat_openid=fields.maybe_parsed("wechat_openid", parse_username) or "",
         qualification=fields.certificate("qualification", _qualification),
     )
     return PersonLine(person, fields.parsed("citizen_id", parse_citizen_id))
@@ -244,9 +244,6 @@ class _Fields:
 
     def maybe_parsed(self, field: str, parse: Callable[[str], T]) -> T | None:
         return self.parsed(field, parse) if self.maybe_text(field) else None
-
-    def name(self, field: str) -> str:
-        return self.parsed(field, _name)
 
     def certificate(self, field: str, make: Callable[[str, date], T]) -> T | None:
         value = self._line.get(field)
@@ -287,13 +284,6 @@ def _day(text: str) -> date:
         return date.fromisoformat(text)
     except ValueError:
         raise InvalidIdentifier("没有这一天") from None
-
-
-def _name(text: str) -> str:
-    name = text.strip()
-    if not 0 < len(name) <= MAX_NAME_CHARS or not name.isprintable():
-        raise InvalidIdentifier(f"应为 1 到 {MAX_NAME_CHARS} 个字符")
-    return name
 
 
 def _is_unicode(text: str) -> bool:

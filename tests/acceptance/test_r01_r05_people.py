@@ -116,6 +116,16 @@ async def test_r02_who_is_not_registered_is_led_to_registration(world: World) ->
     assert (await newcomer.get(f"{FAMILY}/shares")).items == []
 
 
+async def test_r02_a_name_is_the_same_with_whatever_dot_or_invisible_mark_it_was_typed(world: World) -> None:
+    await world.imports(person_line(REGISTERED_LATER, real_name="阿不都•艾力"))
+    newcomer = await world.natural(NEWCOMER)
+    for typed in ("阿不都艾力", "阿不·都艾力"):
+        (await registers(newcomer, REGISTERED_LATER, real_name=typed)).refused(422, "real_name_mismatch")
+    typed = "\ufeff阿不都\u200b．艾\u00ad力\u3000"
+    account = (await registers(newcomer, REGISTERED_LATER, real_name=typed)).ok()
+    assert account["display_name"] == "阿不都·艾力"
+
+
 async def test_r02_the_real_name_provider_must_confirm_who_somebody_is(world: World) -> None:
     newcomer = await world.natural(NEWCOMER)
     await world.imports(person_line(REGISTERED_LATER))

@@ -110,6 +110,14 @@ async def test_r11_the_colour_is_part_of_which_vehicle_it_is(world: World) -> No
     (await tries_to_bind(driver, 1)).ok(201)
 
 
+@pytest.mark.parametrize("typed", ["黑01·12345", "黑01-12345", "黑０１ 12345", "黑0112345\u200b"])
+async def test_r11_a_farm_machines_plate_is_bound_however_it_is_typed(world: World, typed: str) -> None:
+    driver = await world.natural(1)
+    await world.imports(vehicle_line(52, plate="黑01•12345", plate_color="farm_green"))
+    binding = (await tries_to_bind(driver, 52, plate=typed, plate_color="farm_green")).ok(201)
+    assert binding["vehicle"] == {"plate": "黑0112345", "plate_color": "farm_green"}
+
+
 # -- R12 ---------------------------------------------------------------------------------------------------------------
 
 

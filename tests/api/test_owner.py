@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 
@@ -117,6 +118,18 @@ async def test_a_part_of_the_plate_finds_a_vehicle(service: Service) -> None:
     assert [item["plate"] for item in await items(service, "?q=a0001")] == [plate(12)]
     assert [item["plate"] for item in await items(service, "?q=1&limit=200")] == [plate(1), plate(12), plate(21)]
     assert await items(service, "?q=%00") == []
+
+
+@pytest.mark.parametrize("typed", ["黑01·1", "黑０１1", "黑 01 1", "\u200b黑01-12", "01・12"])
+async def test_a_part_of_the_plate_is_found_however_it_is_typed(service: Service, typed: str) -> None:
+    await service.register(vehicle_line(12, plate="黑01·12345", plate_color="farm_green"))
+    assert [item["plate"] for item in await items(service, f"?q={quote(typed)}")] == ["黑0112345"]
+
+
+async def test_a_character_of_private_use_is_the_reason_why_no_plate_is_found(service: Service) -> None:
+    response = await service.client.get(f"{LIST}?q=%EE%A1%A3", headers=await service.sign_in())
+    body = await problem(response, 422, "invalid_input")
+    assert "输入法自造" in body["errors"][0]["message"]
 
 
 async def test_a_filtered_list_comes_in_pages_too(service: Service) -> None:

@@ -97,6 +97,46 @@ async def test_r2_small_letters_and_blanks_are_no_mismatch(service: Service) -> 
     assert (await registered(service, headers, sent))["registered"] is True
 
 
+TYPED_NAMES = [
+    "阿不都·艾力",
+    "阿不都•艾力",
+    "阿不都．艾力",
+    "阿不都・艾力",
+    "阿不都‧艾力",
+    "阿不都.艾力",
+    "\ufeff阿不都\u200b \u2027\u3000艾\u00ad力\u202c",
+]
+"""One person's, as input methods, copied text and other systems write it."""
+
+
+@pytest.mark.parametrize("imported", TYPED_NAMES[:5])
+@pytest.mark.parametrize("typed", TYPED_NAMES)
+async def test_r2_a_name_matches_whatever_dot_or_invisible_mark_it_was_typed_with(
+    service: Service, imported: str, typed: str
+) -> None:
+    await service.register(person_line(3, real_name=imported))
+    headers = await service.sign_in_person(STRANGER)
+    assert (await registered(service, headers, body(3, real_name=typed)))["display_name"] == "阿不都·艾力"
+
+
+async def test_r2_a_name_is_no_other_for_its_dot(service: Service) -> None:
+    await service.register(person_line(3, real_name="阿不都·艾力"))
+    headers = await service.sign_in_person(STRANGER)
+    for other in ("阿不都艾力", "阿不都·艾", "阿·不都艾力"):
+        await problem(await register(service, headers, body(3, real_name=other)), 422, "real_name_mismatch")
+
+
+async def test_r2_a_character_of_private_use_is_named_as_the_reason(service: Service) -> None:
+    headers = await service.sign_in_person(STRANGER)
+    found = await problem(await register(service, headers, body(2, real_name="张\ue863明")), 422, "invalid_input")
+    assert found["errors"] == [
+        {
+            "field": "real_name",
+            "message": "第 2 个字是输入法自造的字(Unicode 私用区),无法与登记核对,请换一种输入法重新输入这个字",
+        }
+    ]
+
+
 async def test_a_phone_code_that_is_refused_registers_nobody(service: Service) -> None:
     headers = await service.sign_in_person(STRANGER)
     await problem(await register(service, headers, body(phone_code="wrong")), 401, "code_refused")
@@ -110,7 +150,8 @@ BAD_FIELDS = [
     ("real_name", 7),
     ("real_name", "名" * 101),
     ("real_name", "张\u0000三"),
-    ("real_name", "张\u202e三"),
+    ("real_name", "张\ue863"),
+    ("citizen_id", f"{citizen_id(2)[:-1]}\ue000"),
     ("citizen_id", ""),
     ("citizen_id", "420101198001010010"),
     ("citizen_id", "4201011980010100"),

@@ -41,6 +41,11 @@ async def test_a_business_signs_in_and_is_who_it_is(service: Service) -> None:
     assert me["counts"] == {"vehicles": 3, "shares_watched": 0}
 
 
+async def test_a_user_name_typed_in_full_width_or_with_an_invisible_mark_is_the_same(service: Service) -> None:
+    for typed in ("ｏｗｎｅｒ１", "\ufeffowner1\u200b", "\u3000owner1 "):
+        assert (await sign_in(service, username=typed)).status == 201
+
+
 async def test_a_business_sees_its_licence_without_its_number(service: Service) -> None:
     body = await service.get("/api/v1/me/certificates", await service.sign_in())
     assert body["items"] == [

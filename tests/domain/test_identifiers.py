@@ -1,4 +1,4 @@
-"""Are good identifiers taken in one form, and slips of the finger found?"""
+"""Good identifiers are taken in one form, and slips of the finger are found."""
 
 from __future__ import annotations
 
@@ -58,6 +58,13 @@ uscc_bodies = st.builds(
         ("粤Z1234港", "粤Z1234港"),
         ("粤Z1234澳", "粤Z1234澳"),
         ("京A1234学", "京A1234学"),
+        ("\ufeff粤B\u200b12345\u200e", "粤B12345"),
+        ("粤\u3000B－１２３４５", "粤B12345"),
+        ("黑01·12345", "黑0112345"),
+        ("黑01-12345", "黑0112345"),
+        ("黑 01 12345", "黑0112345"),
+        ("黑０１・a１２３４", "黑01A1234"),
+        ("苏17•1234挂", "苏171234挂"),
     ],
 )
 def test_a_plate_has_one_form(typed: str, plate: str) -> None:
@@ -79,11 +86,66 @@ def test_a_plate_has_one_form(typed: str, plate: str) -> None:
         "粤112345",
         "粤B12345挂",
         "粤" * 99,
+        "黑01·1234",
+        "黑01·123456",
+        "黑1·12345",
+        "黑0A·12345",
+        "01·12345",
     ],
 )
 def test_what_is_no_plate_is_refused(typed: str) -> None:
     with pytest.raises(InvalidIdentifier):
         parse_plate(typed)
+
+
+@pytest.mark.parametrize("typed", ["粤B1234I", "粤B1O345", "粤b1o345", "黑01·1234o"])
+def test_the_letters_i_and_o_are_named_as_likely_digits(typed: str) -> None:
+    with pytest.raises(InvalidIdentifier, match="字母 I 和 O"):
+        parse_plate(typed)
+
+
+def full_width(char: str) -> str:
+    return chr(ord(char) + 0xFEE0) if char.isascii() else char
+
+
+@st.composite
+def typed_plates(draw: st.DrawFn) -> tuple[str, str]:
+    """A plate, and how it was typed: with dots, blanks and invisible marks, some characters small or in full width."""
+    plate = draw(st.sampled_from(["粤B12345", "粤BD12345", "黑0112345", "冀A1234挂"]))
+    typed = ""
+    for char in plate:
+        typed += draw(st.sampled_from(["", "", "", *"·•．・‧∙⋅ \u3000\u200b\u200d\ufeff\u00ad\u2060-"]))
+        typed += draw(st.sampled_from([char, char.lower(), full_width(char)]))
+    return plate, typed
+
+
+@given(typed_plates())
+def test_a_plate_is_the_same_with_any_dot_width_or_invisible_mark(pair: tuple[str, str]) -> None:
+    plate, typed = pair
+    assert parse_plate(typed) == plate
+
+
+INVISIBLE = ["\u200b", "\u200e", "\u202d", "\ufeff", "\u00ad", "\u2060", "\ufe0f", "\u3000", "\u00a0"]
+
+
+@pytest.mark.parametrize("mark", INVISIBLE, ids=ascii)
+def test_an_invisible_mark_in_any_identifier_is_passed_over(mark: str) -> None:
+    for parse, typed in (
+        (parse_plate, "粤B12345"),
+        (parse_vin, "LFWSRXSJ7M1E00001"),
+        (parse_citizen_id, "11010519491231002X"),
+        (parse_uscc, "91350100M000100Y43"),
+        (parse_mobile_phone, "13800138000"),
+        (parse_certificate_number, "粤交运管440300012345"),
+    ):
+        assert parse(mark + typed[:5] + mark + typed[5:] + mark) == typed
+
+
+@pytest.mark.parametrize("char", ["\ue000", "\ue863", "\uf8ff", "\U000f0000", "\U0010fffd"], ids=ascii)
+@pytest.mark.parametrize("parse", [parse_plate, parse_vin, parse_citizen_id, parse_uscc, parse_certificate_number])
+def test_a_character_of_private_use_is_named_as_the_reason(parse: Callable[[str], str], char: str) -> None:
+    with pytest.raises(InvalidIdentifier, match="第 2 个字是输入法自造的字"):
+        parse(f"\u200b粤{char}B12345")
 
 
 def test_plate_colours_have_the_standards_codes() -> None:

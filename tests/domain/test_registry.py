@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
 from datetime import date
 
 import pytest
@@ -106,6 +107,19 @@ def test_a_person_may_have_no_qualification_and_no_openid() -> None:
     other = parse_line(PERSON | {"qualification": None, "wechat_openid": None})
     assert isinstance(other, PersonLine)
     assert (other.person.qualification, other.person.wechat_openid) == (None, "")
+
+
+@pytest.mark.parametrize("field, line", [("real_name", PERSON), ("name", BUSINESS), ("plate", VEHICLE)])
+def test_a_character_of_private_use_is_named_as_the_reason(field: str, line: Mapping[str, object]) -> None:
+    with pytest.raises(RegistryLineError, match=f"^{field}: 第 2 个字是输入法自造的字"):
+        parse_line({**line, field: "粤\ue863"})
+
+
+def test_a_farm_plate_and_a_dotted_name_are_stored_in_their_one_form() -> None:
+    vehicle, person = parse_line(VEHICLE | {"plate": "黑01·12345"}), parse_line(PERSON | {"real_name": "阿不都．艾力"})
+    assert isinstance(vehicle, RegisteredVehicle)
+    assert isinstance(person, PersonLine)
+    assert (vehicle.plate, person.person.real_name) == ("黑0112345", "阿不都·艾力")
 
 
 @pytest.mark.parametrize(
