@@ -23,6 +23,7 @@ KINDS: Final = (
     "oversized",
     "split_over_limit",
     "split_timeout",
+    "too_many_refused_frames",
     "trailing_bytes",
     "trailing_nul",
     "unauthenticated",

@@ -56,6 +56,8 @@ def _register(session: Session, frame: Frame) -> None:
         session.exchange.deviations.note("unregistered", frame.phone)
         answer = RegistrationAnswer(frame.serial, ids.NO_SUCH_TERMINAL)
     session.send(frame, ids.REGISTER_ANSWER, answer.encode())
+    if answer.result != ids.REGISTERED:
+        session.turn_away()
 
 
 def _authenticate(session: Session, frame: Frame) -> None:

@@ -1,4 +1,4 @@
-"""How much may terminals, and those who pretend to be some, ask of us?"""
+"""The limits of the JT/T 808 gateway: what terminals, and connections that pretend to be some, may ask of it."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ class Limits:
     handshake_timeout_s: float = 30
     """Whoever has not authenticated by then is no terminal."""
     max_frame_bytes: int = MAX_FRAME_BYTES
-    max_bad_frames: int = 200
-    """In a row; then the connection is closed."""
+    max_refused_frames: int = 20
+    """Of a connection before it authenticates; after that, undecodable ones in a row. Then it is closed."""
     max_noise_bytes: int = 4 << 20
     """On one connection, outside of any frame."""
     max_unfinished_messages: int = 4

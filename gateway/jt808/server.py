@@ -27,7 +27,14 @@ _ACCEPTED_BESIDE: Final = 31
 """So we take more ourselves when it has accepted one: after a restart a whole fleet comes, and turns are long then."""
 _SWEPT_AT_ONCE: Final = 1000
 _ANSWER_TIMEOUT_S: Final = 15.0
-_REFUSALS: Final = ("bad_auth_code", "encrypted", "unauthenticated", "unknown_message", "unregistered")
+_REFUSALS: Final = (
+    "bad_auth_code",
+    "encrypted",
+    "too_many_refused_frames",
+    "unauthenticated",
+    "unknown_message",
+    "unregistered",
+)
 
 
 class TerminalNotConnected(Exception):

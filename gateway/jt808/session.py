@@ -1,4 +1,4 @@
-"""How does the conversation with one terminal go? Bytes in; answers out, and fixes handed over."""
+"""The conversation with one terminal takes bytes in, gives answers, and hands fixes over."""
 
 from __future__ import annotations
 
@@ -47,12 +47,12 @@ class Session:
 
     __slots__ = (
         "_address",
-        "_bad_in_a_row",
         "_link",
         "_noise",
         "_oversized",
         "_questions",
         "_reader",
+        "_refused",
         "_serial",
         "closed",
         "exchange",
@@ -68,7 +68,7 @@ class Session:
         self._reader = FrameReader(exchange.limits.max_frame_bytes)
         self._address: Address | None = None
         self._serial = 0
-        self._bad_in_a_row = self._noise = self._oversized = 0
+        self._refused = self._noise = self._oversized = 0
         self._questions: dict[int, Heard] | None = None
         self.closed = False
         self.terminal = ""
@@ -100,11 +100,13 @@ class Session:
                     acks.append(serial << 16 | ids.LOCATION)
                     continue
             if address is not None and fixes:
+                self._refused = 0
                 self.exchange.take(fixes, Owed(self, address, acks))
                 fixes, acks = [], []
             self._receive_any(piece)
             address = self._address
         if address is not None and fixes:
+            self._refused = 0
             self.exchange.take(fixes, Owed(self, address, acks))
 
     def _hear_noise(self, chunk: bytes) -> None:
@@ -114,6 +116,7 @@ class Session:
         if reader.oversized != self._oversized:
             self._oversized = reader.oversized
             self.note("oversized")
+            self._count_refused()
         elif first_words and chunk.startswith(_FOREIGN):
             self.note("not_jt808")
             self.close()
@@ -129,17 +132,19 @@ class Session:
         try:
             frame = decode(piece)
         except FrameError as error:
-            self._hear_bad_frame(error)
+            self.note(error.kind)
+            self._count_refused()
             return
-        self._bad_in_a_row = 0
+        if self.terminal:
+            self._refused = 0
         for kind in frame.deviations:
             self.exchange.deviations.note(kind, frame.phone)
         self._admit(frame)
 
-    def _hear_bad_frame(self, error: FrameError) -> None:
-        self.note(error.kind)
-        self._bad_in_a_row += 1
-        if self._bad_in_a_row > self.exchange.limits.max_bad_frames:
+    def _count_refused(self) -> None:
+        self._refused += 1
+        if self._refused >= self.exchange.limits.max_refused_frames and not self.closed:
+            self.note("too_many_refused_frames")
             self.close()
 
     def _admit(self, frame: Frame) -> None:
@@ -207,6 +212,16 @@ class Session:
         """Counts, and says no."""
         self.exchange.deviations.note(kind, frame.phone)
         self.reply(frame, result)
+        self.turn_away()
+
+    def turn_away(self) -> None:
+        """Count a refused frame of a stranger; a link may bring only a few of them.
+
+        After authentication only undecodable frames count, in a row: a terminal whose messages are merely unknown to the
+        platform, or a forwarding platform with some unregistered terminals, keeps its link.
+        """
+        if not self.terminal:
+            self._count_refused()
 
     def send(self, frame: Frame, message_id: int, body: bytes) -> None:
         """Says something to whoever sent ``frame``."""
@@ -262,6 +277,7 @@ class Session:
         if self.terminal != frame.phone:
             self.leave()
         self.terminal = frame.phone
+        self._refused = 0
         self._address = Address.of(frame)
         self.exchange.seat(self, frame.phone)
 

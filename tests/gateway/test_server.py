@@ -223,11 +223,13 @@ async def test_a_terminal_that_waits_for_our_store_is_not_called_idle(connect: C
 async def test_a_terminal_that_takes_no_answers_is_not_listened_to() -> None:
     async with running(Limits(write_buffer_high=4096)) as (gateway, port, _):
         loop = asyncio.get_running_loop()
-        heartbeats = Terminal(STRANGER).says(ids.HEARTBEAT) * 500
+        terminal = Terminal()
+        heartbeats = terminal.says(ids.HEARTBEAT) * 500
         with socket.socket() as deaf:
             deaf.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
             deaf.setblocking(False)
             await loop.sock_connect(deaf, ("127.0.0.1", port))
+            await _answer(deaf, terminal.authenticates())
             while not (held := [each for each in gateway.connections if each.waits_for_peer]):
                 with suppress(BlockingIOError):
                     deaf.send(heartbeats)
@@ -242,9 +244,10 @@ async def test_a_terminal_that_takes_its_answers_late_gets_them_all_in_order() -
             slow.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
             slow.setblocking(False)
             await loop.sock_connect(slow, ("127.0.0.1", port))
+            first = (await _answer(slow, Terminal().authenticates())).serial + 1
             reader, answers, behind = FrameReader(), list[int](), 0
             while behind < 50:
-                await loop.sock_sendall(slow, Terminal(STRANGER).says(ids.HEARTBEAT) * 100)
+                await loop.sock_sendall(slow, Terminal().says(ids.HEARTBEAT) * 100)
                 asked += 100
                 await asyncio.sleep(0)
                 if behind or any(each.unsent_bytes for each in gateway.connections):
@@ -252,8 +255,8 @@ async def test_a_terminal_that_takes_its_answers_late_gets_them_all_in_order() -
                     answers += [decode(piece).serial for piece in reader.feed(await loop.sock_recv(slow, 4096))]
             while len(answers) < asked:
                 answers += [decode(piece).serial for piece in reader.feed(await loop.sock_recv(slow, 65_536))]
-            assert answers == [number & 0xFFFF for number in range(asked)]
-            assert (await _answer(slow, Terminal(STRANGER).says(ids.HEARTBEAT))).serial == asked & 0xFFFF
+            assert answers == [first + number & 0xFFFF for number in range(asked)]
+            assert (await _answer(slow, Terminal().says(ids.HEARTBEAT))).serial == first + asked & 0xFFFF
 
 
 async def _answer(sock: socket.socket, frame: bytes) -> Frame:

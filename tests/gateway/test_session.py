@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -9,7 +11,7 @@ from hypothesis import strategies as st
 from domain.fix import FLAG_BACKFILLED
 from gateway.jt808 import message_ids as ids
 from gateway.jt808.exchange import Exchange
-from gateway.jt808.frames import encode, phone_bytes, sealed, unescape
+from gateway.jt808.frames import MAX_FRAME_BYTES, encode, phone_bytes, sealed, unescape
 from gateway.jt808.limits import Limits
 from gateway.jt808.messages import decode_resend_request, encode_batch
 from gateway.jt808.registration import Edition, RegistrationAnswer
@@ -404,12 +406,79 @@ def test_whoever_speaks_another_protocol_is_hung_up_on(words: bytes) -> None:
     assert talk.counted == {"not_jt808": 1}
 
 
-def test_bad_frames_without_end_end_the_connection() -> None:
-    talk = Talk(limits=Limits(max_bad_frames=3))
-    talk.session.receive(b"\x7ebad bad bad bad\x7e" * 3)
+BAD_FRAME = b"\x7ebad bad bad bad\x7e"
+REFUSED: dict[str, tuple[str, Callable[[Terminal], bytes]]] = {
+    "reports of an unregistered terminal": (STRANGER, lambda terminal: terminal.reports()),
+    "registrations of an unregistered terminal": (
+        STRANGER,
+        lambda terminal: terminal.says(ids.REGISTER, REGISTRATION.encode()),
+    ),
+    "heartbeats without authentication": (PHONE, lambda terminal: terminal.says(ids.HEARTBEAT)),
+    "wrong codes": (PHONE, lambda terminal: terminal.authenticates("guess")),
+    "unknown messages": (PHONE, lambda terminal: terminal.says(0x0F00)),
+    "unreadable bodies": (PHONE, lambda terminal: terminal.says(ids.REGISTER)),
+    "wrong check bytes": (PHONE, lambda terminal: BAD_FRAME),
+    "frames without end": (PHONE, lambda terminal: b"\x7e" + bytes(MAX_FRAME_BYTES + 1)),
+}
+
+
+@pytest.mark.parametrize("kind", REFUSED)
+def test_a_stranger_is_hung_up_on_after_twenty_refused_frames(kind: str) -> None:
+    phone, words = REFUSED[kind]
+    talk = Talk(phone)
+    for _ in range(Limits().max_refused_frames - 1):
+        talk.session.receive(words(talk.terminal))
     assert not talk.wire.closed
-    talk.session.receive(b"\x7ebad bad bad bad\x7e")
+    talk.session.receive(words(talk.terminal))
     assert talk.wire.closed
+    assert talk.counted["too_many_refused_frames"] == 1
+
+
+def test_nothing_behind_the_twentieth_refused_frame_is_taken_in() -> None:
+    talk = Talk(STRANGER)
+    talk.session.receive(b"".join(talk.terminal.says(ids.HEARTBEAT) for _ in range(1_000)))
+    assert len(results(talk.wire.said())) == talk.counted["unregistered"] == Limits().max_refused_frames
+
+
+def test_what_a_stranger_may_say_does_not_buy_it_more_refused_frames() -> None:
+    talk = Talk(STRANGER)
+    for _ in range(Limits().max_refused_frames):
+        talk.session.receive(talk.terminal.says(ids.TIME_QUERY) + talk.terminal.reports())
+    assert talk.wire.closed
+
+
+def test_a_terminal_that_authenticates_at_last_starts_from_nothing() -> None:
+    talk = Talk()
+    talk.session.receive(BAD_FRAME * (Limits().max_refused_frames - 1) + talk.terminal.authenticates())
+    talk.session.receive(BAD_FRAME * (Limits().max_refused_frames - 1))
+    assert not talk.wire.closed
+
+
+def test_a_known_terminal_is_hung_up_on_after_twenty_unreadable_frames_in_a_row() -> None:
+    talk = Talk.authenticated()
+    talk.session.receive(BAD_FRAME * Limits().max_refused_frames)
+    assert talk.wire.closed
+    assert talk.counted == {"bad_checksum": 20, "too_many_refused_frames": 1}
+
+
+@pytest.mark.parametrize("said", ["in one read", "in a read each"])
+def test_a_known_terminal_with_a_bad_frame_now_and_then_is_never_hung_up_on(said: str) -> None:
+    talk = Talk.authenticated()
+    words = [talk.terminal.reports() + BAD_FRAME for _ in range(300)]
+    for chunk in [b"".join(words)] if said == "in one read" else words:
+        talk.session.receive(chunk)
+    talk.shelf.settle()
+    assert not talk.wire.closed
+    assert len(talk.shelf.fixes) == 300
+
+
+@pytest.mark.parametrize("words", [lambda terminal: terminal.says(0x0F00), lambda _: Terminal(STRANGER).reports()])
+def test_what_a_known_terminal_is_refused_costs_it_nothing(words: Callable[[Terminal], bytes]) -> None:
+    """New firmware sends messages that are unknown here; a forwarding platform has terminals that are not registered."""
+    talk = Talk.authenticated()
+    for _ in range(100):
+        talk.session.receive(words(talk.terminal))
+    assert not talk.wire.closed
 
 
 def test_noise_without_end_ends_the_connection() -> None:
