@@ -1,4 +1,4 @@
-"""Which setting limits what? The settings, as each part wants to be told them."""
+"""Turns the settings into what each part wants to be told."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ import logging
 from dataclasses import replace
 from typing import Final
 
-from api.attempts import AttemptLimits
 from api.connections import ConnectionLimits
+from api.gates import AttemptLimits
 from api.pages import TileSource, tile_source
 from api.proxies import Proxies, networks
 from gateway.jt808.limits import Limits
@@ -70,9 +70,18 @@ def connections(settings: Settings) -> ConnectionLimits:
 
 
 def attempts(settings: Settings) -> AttemptLimits:
-    """Of who guesses (R61)."""
+    """How often a caller may guess wrong (R61)."""
     return AttemptLimits(
-        bind_data=settings.wrong_bind_data, passwords=settings.wrong_passwords, by_address=settings.wrong_by_address
+        bind_data=settings.wrong_bind_data,
+        bind_data_per_address=settings.wrong_bind_data_per_address,
+        real_names=settings.wrong_real_names,
+        real_names_per_address=settings.wrong_real_names_per_address,
+        passwords_per_name=settings.wrong_passwords_per_name,
+        passwords=settings.wrong_passwords,
+        passwords_per_address=settings.wrong_passwords_per_address,
+        codes_per_address=settings.wrong_codes_per_address,
+        links_per_address=settings.wrong_links_per_address,
+        keys_per_address=settings.wrong_keys_per_address,
     )
 
 

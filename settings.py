@@ -1,4 +1,4 @@
-"""Which knobs are there? All of them, in one frozen value; the only reader of the environment."""
+"""Holds every knob in one frozen value; the only reader of the environment."""
 
 from __future__ import annotations
 
@@ -72,11 +72,25 @@ class Settings:
     """``gcj02`` or ``wgs84``: which coordinates fit the tiles."""
 
     wrong_bind_data: int = 10
-    """Wrong attempts that an account may make in an hour to bind a vehicle, or to register (R61)."""
+    """Wrong vehicle papers of an account in an hour (R61); beyond any of these limits, 429 for this kind of attempt only."""
+    wrong_bind_data_per_address: int = 120
+    """In an hour; many people may stand behind one address."""
+    wrong_real_names: int = 10
+    """Wrong real names of an account in an hour."""
+    wrong_real_names_per_address: int = 60
+    """In an hour."""
     wrong_passwords: int = 10
-    """Per user name and address, in 15 minutes."""
-    wrong_by_address: int = 60
-    """Wrong passwords, codes and link tokens of one address, in 15 minutes: many people may stand behind one."""
+    """Of a user name at an address in 15 minutes."""
+    wrong_passwords_per_address: int = 60
+    """In 15 minutes."""
+    wrong_passwords_per_name: int = 200
+    """Of a user name over all addresses in an hour; an address where it signed in within 30 days is never refused."""
+    wrong_codes_per_address: int = 60
+    """Refused WeChat and phone codes in 15 minutes."""
+    wrong_links_per_address: int = 60
+    """Unknown link tokens in 15 minutes; a right one is never refused."""
+    wrong_keys_per_address: int = 60
+    """Wrong feed keys, and as many wrong operators' keys, in 15 minutes."""
 
     proxies: int = 0
     """How many reverse proxies of ours stand in front: callers' addresses come from their ``X-Forwarded-For`` then."""

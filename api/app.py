@@ -1,4 +1,4 @@
-"""How do the routes become a running application?"""
+"""Makes the routes a running application."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from aiohttp import web
 
 from api.accounts import Account, driver_of, natural_of, owner_of, registered_of
 from api.at_once import PollsAtOnce
-from api.attempts import Gates
 from api.calls import JSON, NO_COMMAND, ROUTES, Auth, Call, Command, Route, new_command, read_body, read_query
 from api.connections import CONNECTIONS, ConnectionLimits, Connections, GuardedRunner
 from api.edge import CallFigures, Edge, Next
+from api.gates import Gates
 from api.idempotency import HEADER, Idempotency, Request
 from api.live_routes import LiveSide
 from api.metrics import Figures, MetricsDesk
@@ -28,7 +28,7 @@ from api.routes import table
 from api.sessions import Sessions, bearer
 from api.share_view import ShareViews
 from api.vitals import Vitals
-from domain.errors import FeedKeyInvalid, OpsKeyInvalid
+from domain.errors import FeedKeyInvalid, OpsKeyInvalid, Unauthenticated
 from gateway.feed import MAX_BYTES
 
 Caller = tuple[Account | None, str]
@@ -51,7 +51,7 @@ def make_app(services: Services) -> web.Application:
     edge = Edge(figures, proxies=services.proxies, tell=services.tell_access)
     at_once = PollsAtOnce(edge, sessions, views).answer
     connections = Connections(services.connection_limits, is_proxy=services.proxies.has, at_once=at_once)
-    door = Door(Guard(services, sessions), Idempotency(store, clock.now), connections.limits)
+    door = Door(Guard(services, sessions, gates), Idempotency(store, clock.now), connections.limits)
     app = web.Application(middlewares=[edge.around], client_max_size=MAX_BYTES)
     app[CONNECTIONS] = connections
     metrics = MetricsDesk(Figures(services, vitals, figures, ops, connections, live.open_streams))
@@ -82,10 +82,11 @@ def make_runner(app: web.Application, *, drain_s: float) -> web.AppRunner:
 class Guard:
     """Checks what a call must show, before anything of it is read."""
 
-    def __init__(self, services: Services, sessions: Sessions) -> None:
+    def __init__(self, services: Services, sessions: Sessions, gates: Gates) -> None:
         self._feed_key = services.feed_key
         self._ops_key = services.ops_key
         self._sessions = sessions
+        self._gates = gates
 
     def admits(self, auth: Auth) -> Admit:
         """What lets the calls of one route in: tells who calls, and with which token, or raises the refusal."""
@@ -102,13 +103,25 @@ class Guard:
                 return partial(self._session, _MAY.get(auth))
 
     async def _feed(self, request: web.Request) -> Caller:
-        if not self._feed_key or not _same(request.headers.get("X-Feed-Key", ""), self._feed_key):
+        """A missing key is refused, and is no guess (R61)."""
+        given = request.headers.get("X-Feed-Key", "")
+        if not self._feed_key or not given:
             raise FeedKeyInvalid(configured=bool(self._feed_key))
+        async with self._gates.feed_key(request.remote or ""):
+            if not _same(given, self._feed_key):
+                raise FeedKeyInvalid(configured=True)
         return NOBODY
 
     async def _ops(self, request: web.Request) -> Caller:
-        if self._ops_key and not _same(request.headers.get("X-Ops-Key", ""), self._ops_key):
+        """Open where no key is set; a missing key is refused, and is no guess (R61)."""
+        if not self._ops_key:
+            return NOBODY
+        given = _shown_ops_key(request)
+        if not given:
             raise OpsKeyInvalid
+        async with self._gates.ops_key(request.remote or ""):
+            if not _same(given, self._ops_key):
+                raise OpsKeyInvalid
         return NOBODY
 
     async def _session_if_any(self, request: web.Request) -> Caller:
@@ -133,6 +146,17 @@ _MAY: Final[Mapping[Auth, Callable[[Account], object]]] = {
     Auth.OWNER: owner_of,
 }
 """What a session's account must be besides signed in: raises the refusal."""
+
+
+def _shown_ops_key(request: web.Request) -> str:
+    """What stands in X-Ops-Key, or else the Bearer token, which is all that some scrapers can send."""
+    given = request.headers.get("X-Ops-Key", "")
+    if given or "Authorization" not in request.headers:
+        return given
+    try:
+        return bearer(request.headers)
+    except Unauthenticated:
+        return ""
 
 
 def _same(given: str, right: str) -> bool:

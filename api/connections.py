@@ -16,7 +16,7 @@ from aiohttp import web
 from aiohttp.http_parser import RawRequestMessage
 from aiohttp.streams import EMPTY_PAYLOAD
 
-from api.attempts import network_of
+from api.addresses import network_of
 from api.edge import HEADERS
 from api.problems import HTTP_KINDS, INTERNAL, KINDS, response_as
 from domain.errors import Busy

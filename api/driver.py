@@ -11,10 +11,10 @@ from actors.people import BINDING, CURRENT, HISTORY, PERSON
 from actors.person import Bind, LookAtDriver, Unbind
 from api.accounts import NaturalAccount, driver_of
 from api.alert_history import AlertHistory
-from api.attempts import Gates
 from api.bindings import BindingView, BindRequest, binding_view, parsed_request
 from api.calls import Call
 from api.family import FamilyShareItems, FamilyShares
+from api.gates import Gates
 from api.link_tokens import checked_id, made_by
 from api.listing import ListQuery, newest_first
 from api.ports import Services
@@ -80,7 +80,7 @@ class DriverDesk:
     async def bind(self, call: Call[BindRequest, None]) -> BindingView:
         """R11-R14. Wrong data is counted (R61); a mismatch never says what does not match."""
         account, (plate, proof) = driver_of(call.account), parsed_request(call.body)
-        async with self._gates.bind_data(account.id):
+        async with self._gates.bind_data(account.id, call.address):
             vehicle = await self._services.registry.vehicle(vehicle_id(plate, call.body.plate_color))
             claimed = claim(vehicle, transport_cert_no=proof.transport_cert_no, vin=proof.vin)
         return await self._bind(call, claimed, again=False)

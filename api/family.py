@@ -13,10 +13,10 @@ from actors.person import BindDelegated
 from actors.vehicle import VehicleView
 from api.accounts import natural_of, registered_of
 from api.alert_history import AlertHistory
-from api.attempts import Gates
 from api.bindings import BindingView, Papers, binding_view, parsed_papers
 from api.calls import JSON, Call
 from api.edge import HEADERS
+from api.gates import Gates
 from api.link_tokens import checked_id, made_by
 from api.listing import ListQuery, newest_first
 from api.polled import Head, Polled
@@ -156,7 +156,7 @@ class FamilyDesk:
         proof = parsed_papers(call.body)
         if not is_live(delegation, self._services.clock.now()):
             return self._view(await self._bound_by(delegation, binding_id))
-        async with self._gates.bind_data(account.id):
+        async with self._gates.bind_data(account.id, call.address):
             vehicle = await self._services.registry.vehicle(delegation.vehicle_id)
             claimed = claim(vehicle, transport_cert_no=proof.transport_cert_no, vin=proof.vin)
         command = BindDelegated(delegation.id, binding_id, claimed, account.ids, call.doer)

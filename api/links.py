@@ -1,4 +1,4 @@
-"""What happens to a link that somebody received? A preview claims nothing; opening claims it for one person (R20, R23, R33)."""
+"""Answers the calls of whoever received a link: a preview claims nothing, opening claims it for one person (R20, R23, R33)."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from actors.people import DELEGATION, PERSON, SHARE
 from actors.person import OpenDelegation, PreviewDelegation
 from actors.share_link import OpenLink, Preview, PreviewLink
 from api.accounts import NaturalAccount, natural_of
-from api.attempts import Gates
 from api.calls import Call
+from api.gates import Gates
 from api.link_tokens import LinkKind, LinkToken, read_token
 from api.ports import Services
 from api.share_view import ShareView, ShareViews
@@ -59,16 +59,16 @@ class LinksDesk:
     async def preview(self, call: Call[LinkRequest, None]) -> LinkPreview:
         """Claims nothing. Needs no sign-in; who is signed in learns whether the link is theirs. Guessing is counted (R61)."""
         ids = () if call.account is None else call.account.ids
+        link = read_token(call.body.token)
         async with self._gates.link_token(call.address):
-            link = read_token(call.body.token)
             preview = await self._preview(link, ids)
         return LinkPreview(link.kind, plate_masked(preview.plate), preview.state)
 
     async def open(self, call: Call[LinkRequest, None]) -> ShareView | OpenedDelegation:
         """R20, R23: the first to open it owns it, and may come back. Guessing is counted (R61)."""
         account = natural_of(call.account)
+        link = read_token(call.body.token)
         async with self._gates.link_token(call.address):
-            link = read_token(call.body.token)
             opened = await self._open(link, account, call)
         if isinstance(opened, Share):
             return self._views.compose(await self._views.look(opened))

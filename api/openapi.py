@@ -1,4 +1,4 @@
-"""What do we tell programs of our calls? OpenAPI 3.1, made of the route table and of the very types that validate."""
+"""Describes our calls to programs: OpenAPI 3.1, made of the route table and of the very types that validate."""
 
 from __future__ import annotations
 
@@ -25,6 +25,7 @@ from domain.errors import (
     OpsKeyInvalid,
     OwnerOnly,
     RealNameRequired,
+    TooManyAttempts,
     Unauthenticated,
 )
 from persistence.store import StoreUnavailable
@@ -75,6 +76,11 @@ SECURITY_SCHEMES: Final = {
         "name": "X-Ops-Key",
         "description": "运维密钥，仅当服务设置了它。`OPS_KEY`, where the service has one.",
     },
+    "ops_bearer": {
+        "type": "http",
+        "scheme": "bearer",
+        "description": "同一运维密钥，供 Prometheus 等程序使用。The same key, for scrapers that send no other header.",
+    },
 }
 
 _ANSWER_HEADERS: Final = {
@@ -115,8 +121,8 @@ ADMISSIONS: Final[Mapping[Auth, Admission]] = {
     Auth.REGISTERED: Admission(("session",), (Unauthenticated, NaturalPersonOnly, RealNameRequired)),
     Auth.DRIVER: Admission(("session",), (Unauthenticated, DriverOnly)),
     Auth.OWNER: Admission(("session",), (Unauthenticated, OwnerOnly)),
-    Auth.FEED_KEY: Admission(("feed_key",), (FeedKeyInvalid,)),
-    Auth.OPS_KEY: Admission(("ops_key",), (OpsKeyInvalid,)),
+    Auth.FEED_KEY: Admission(("feed_key",), (FeedKeyInvalid, TooManyAttempts)),
+    Auth.OPS_KEY: Admission(("ops_key", "ops_bearer"), (OpsKeyInvalid, TooManyAttempts)),
 }
 
 

@@ -11,9 +11,9 @@ from actors.clock import Clock
 from actors.supervisor import Supervisor
 from actors.vehicle import Fleet
 from actors.watch_log import WatchLog
-from api.attempts import AttemptLimits
 from api.connections import ConnectionLimits
 from api.event_stream import StreamLimits
+from api.gates import AttemptLimits
 from api.identity import IdentityProvider, RealNames
 from api.pages import Pages
 from api.passwords import Passwords

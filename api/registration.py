@@ -9,8 +9,8 @@ import msgspec
 from msgspec import Meta
 
 from api.accounts import AccountView, account_view, natural_of
-from api.attempts import Gates
 from api.calls import Call
+from api.gates import Gates
 from api.people import People
 from api.ports import Services
 from api.sign_in import Code
@@ -44,7 +44,8 @@ class RegistrationDesk:
         async with self._gates.real_name(account.id, call.address):
             if account.person_key not in (None, person_key):
                 raise RealNameMismatch
-            phone = await self._services.identity.phone(asked.phone_code)
+            async with self._gates.code(call.address):
+                phone = await self._services.identity.phone(asked.phone_code)
             if not await self._services.real_names.agree(real_name=real_name, citizen_id=citizen_id, phone=phone):
                 raise RealNameMismatch
             account = await self._people.register(

@@ -5,11 +5,11 @@ from __future__ import annotations
 from aiohttp import web
 
 from api.accounts import AccountView
-from api.attempts import Gates
 from api.audit_list import AuditPage
 from api.calls import Auth, Route
 from api.docs_page import DocumentDesk
 from api.drive import DriveReport
+from api.gates import Gates
 from api.health import Alive, ClockView, Health, Readiness
 from api.live_routes import LiveSide
 from api.me import AuditQuery, Certificates, Me, MeDesk

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Final
 
-from api.attempts import Gates
 from api.bindings import BindingView, BindRequest, Papers
 from api.calls import Auth, Route
 from api.driver import BindingItems, BindingPage, DriverDesk, DriverVehicleList
 from api.family import AlertItems, FamilyDelegations, FamilyDesk, FamilyShareItems, FamilyShares
+from api.gates import Gates
 from api.links import LinkPreview, LinkRequest, LinksDesk, OpenedDelegation
 from api.listing import ListQuery
 from api.owner import OwnerDesk, VehicleItems, VehicleList, VehiclePage

@@ -8,8 +8,8 @@ import msgspec
 from msgspec import Meta
 
 from api.accounts import Account, AccountView, LegalAccount, NaturalAccount, account_view
-from api.attempts import Gates
 from api.calls import Call
+from api.gates import Gates
 from api.people import People
 from api.ports import Services
 from api.sessions import Sessions

@@ -31,8 +31,15 @@ SETTINGS: Final = Settings(
     feed_key=FEED_KEY,
     checkpoint_s=60.0,
     wrong_bind_data=100_000,
+    wrong_bind_data_per_address=100_000,
+    wrong_real_names=100_000,
+    wrong_real_names_per_address=100_000,
     wrong_passwords=100_000,
-    wrong_by_address=100_000,
+    wrong_passwords_per_address=100_000,
+    wrong_passwords_per_name=100_000,
+    wrong_codes_per_address=100_000,
+    wrong_links_per_address=100_000,
+    wrong_keys_per_address=100_000,
 )
 
 

@@ -185,7 +185,7 @@ function asked(method, path, fields, schemes, type, text, output) {
     else if (input.value) headers[name] = input.value;
   }
   for (const scheme of schemes) {
-    const key = $(`key-${scheme}`).value.trim();
+    const key = $(`key-${scheme}`)?.value.trim();
     if (key && scheme === 'session') headers.Authorization = `Bearer ${key}`;
     else if (key) headers[api.components.securitySchemes[scheme].name] = key;
   }

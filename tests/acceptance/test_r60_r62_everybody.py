@@ -25,14 +25,13 @@ from tests.acceptance.deeds import (
     tries_to_bind,
     watched,
 )
-from tests.acceptance.world import FEED_KEY, Answer, Body, Caller, World
+from tests.acceptance.world import FEED_KEY, OPS_KEY, Answer, Body, Caller, World
 from tests.api.conftest import citizen_id, mobile, person_line, phone, real_name
 
 SESSIONS = "/api/v1/sessions"
 HOUR_S = 3600
 QUARTER_S = 900
 ELSEWHERE = "127.0.0.9"
-GUESS = "A" * 43
 """Nobody's token."""
 
 
@@ -154,7 +153,7 @@ async def guesses_a_password(caller: Caller, number: int) -> Answer:
 
 
 async def guesses_a_link(caller: Caller, number: int) -> Answer:
-    return await previews(caller, f"{number:043d}")
+    return await previews(caller, f"s{number:016x}{'A' * 32}")
 
 
 @pytest.mark.parametrize(
@@ -165,30 +164,109 @@ async def guesses_a_link(caller: Caller, number: int) -> Answer:
 async def test_r61_sixty_wrong_guesses_of_an_address_in_a_quarter_of_an_hour(
     world: World, guesses: Callable[[Caller, int], Awaitable[Answer]], status: int
 ) -> None:
-    driver = await world.natural(1)
-    share = await shares(driver, await binds(driver, 1))
     guesser, neighbour = world.nobody(), world.nobody(ELSEWHERE)
     for number in range(60):
         assert (await guesses(guesser, number)).status == status
         if number % 20 == 0:
-            (await previews(guesser, share["token"])).ok()
+            (await signs_in_with(guesser, "right-1")).ok(201)
     wait_s = retry_after_s(await guesses(guesser, 60))
     assert 800 <= wait_s <= QUARTER_S
-    retry_after_s(await previews(guesser, share["token"]))
-    retry_after_s(await signs_in_with(guesser, "right-1"))
-    (await previews(neighbour, share["token"])).ok()
+    assert (await guesses(neighbour, 60)).status == status
     await world.restart()
-    retry_after_s(await previews(guesser, share["token"]))
+    retry_after_s(await guesses(guesser, 60))
     await world.advance(wait_s)
+    assert (await guesses(guesser, 60)).status == status
+
+
+async def test_r61_what_is_used_up_refuses_no_other_kind_and_no_right_link(world: World) -> None:
+    """Carriers' NAT: one phone that tries unknown links, codes and passwords stands behind the address of thousands."""
+    driver = await world.natural(1)
+    share = await shares(driver, await binds(driver, 1))
+    guesser = world.nobody()
+    for number in range(60):
+        (await guesses_a_link(guesser, number)).refused(404, "not_found")
+    retry_after_s(await guesses_a_link(guesser, 60))
+    (await signs_in_with(guesser, "right-1")).ok(201)
+    viewer = await world.natural(11)
     (await previews(guesser, share["token"])).ok()
+    (await opens(viewer, share["token"])).ok()
+    for number in range(60):
+        (await guesses_a_code(guesser, number)).refused(401, "code_refused")
+        (await guesses_a_password(guesser, number)).refused(401, "wrong_credentials")
+    retry_after_s(await guesses_a_code(guesser, 60))
+    retry_after_s(await guesses_a_password(guesser, 60))
+    (await previews(guesser, share["token"])).ok()
+    await binds(driver, 2)
+
+
+@pytest.mark.parametrize("token", ["", "x", "s", f"{1:043d}", f"s{1:016x}{'A' * 31}", f"s{1:016x}{'A' * 31}。"])
+async def test_r61_a_token_of_a_wrong_form_is_not_found_and_not_counted(world: World, token: str) -> None:
+    guesser, viewer = world.nobody(), await world.natural(11)
+    for _ in range(61):
+        (await previews(guesser, token)).refused(404, "not_found")
+    (await opens(viewer, token)).refused(404, "not_found")
+    (await guesses_a_link(guesser, 1)).refused(404, "not_found")
 
 
 async def test_r61_wrong_guesses_of_opening_a_link_count_too(world: World) -> None:
     viewer = await world.natural(11)
     for number in range(60):
-        (await opens(viewer, f"{number:043d}")).refused(404, "not_found")
-    retry_after_s(await opens(viewer, GUESS))
+        (await opens(viewer, f"d{number:016x}{'A' * 32}")).refused(404, "not_found")
+    retry_after_s(await opens(viewer, f"d{60:016x}{'A' * 32}"))
     (await viewer.get(f"{FAMILY}/shares")).ok()  # What is no guess goes on.
+
+
+async def test_r61_sixty_wrong_keys_of_an_address_in_a_quarter_of_an_hour(world: World) -> None:
+    async def shows_feed_key(key: str) -> Answer:
+        return await world.feeds(b"\x90", X_Feed_Key=key)
+
+    async def shows_ops_key(key: str) -> Answer:
+        return await world.nobody().get("/metrics", X_Ops_Key=key)
+
+    ways = ((shows_feed_key, FEED_KEY, "feed_key_invalid"), (shows_ops_key, OPS_KEY, "ops_key_invalid"))
+    for shows, right, code in ways:
+        for number in range(60):
+            (await shows(f"guess-{number}")).refused(401, code)
+            (await shows("")).refused(401, code)  # No key is no guess.
+            if number % 20 == 0:
+                assert (await shows(right)).status == 200
+        wait_s = retry_after_s(await shows(right))
+        await world.restart()
+        retry_after_s(await shows("guess"))
+        await world.advance(wait_s)
+        assert (await shows(right)).status == 200
+
+
+async def test_r61_many_accounts_of_one_address_share_a_count_of_papers_and_one_of_names(world: World) -> None:
+    await world.restart(wrong_bind_data_per_address=3, wrong_real_names_per_address=3)
+    first, second = await world.natural(1), await world.natural(2)
+    for number, driver in enumerate((first, first, second)):
+        (await tries_to_bind(driver, 2, vin=f"LZZ5ELND5HD99999{number}")).refused(422, "vehicle_mismatch")
+    retry_after_s(await tries_to_bind(second, 2))
+    for number in (77, 78, 79):
+        (await registers_wrongly(await world.natural(number), number)).refused(422, "real_name_mismatch")
+    retry_after_s(await registers_wrongly(await world.natural(80), 80))
+    await binds(second.at(ELSEWHERE), 2)
+    (await registers_wrongly((await world.natural(80)).at(ELSEWHERE), 80)).refused(422, "real_name_mismatch")
+
+
+async def registers_wrongly(newcomer: Caller, number: int) -> Answer:
+    form = {"real_name": "王一", "citizen_id": citizen_id(1), "phone_code": f"sandbox:{mobile(number)}"}
+    return await newcomer.post("/api/v1/registration", form)
+
+
+async def test_r61_a_name_is_guessed_from_everywhere_but_its_holder_is_not_locked_out(world: World) -> None:
+    await world.restart(wrong_passwords_per_name=4)
+    (await signs_in_with(world.nobody(), "right-1")).ok(201)
+    for number in range(4):
+        stranger = world.nobody(f"127.0.1.{number + 1}")
+        (await signs_in_with(stranger, f"guess-{number}")).refused(401, "wrong_credentials")
+    wait_s = retry_after_s(await signs_in_with(world.nobody(ELSEWHERE), "right-1"))
+    await world.restart()
+    (await signs_in_with(world.nobody(), "right-1")).ok(201)
+    retry_after_s(await signs_in_with(world.nobody(ELSEWHERE), "right-1"))
+    await world.advance(wait_s)
+    (await signs_in_with(world.nobody(ELSEWHERE), "right-1")).ok(201)
 
 
 async def test_r61_wrong_real_names_are_counted(world: World) -> None:

@@ -1,4 +1,4 @@
-"""Is guessing expensive, for who guesses and for nobody else, and also after a restart (R61)?"""
+"""Wrong attempts are counted exactly, also when many come at once, and outlast a restart (R61)."""
 
 from __future__ import annotations
 
@@ -9,10 +9,11 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 
-from api.attempts import AttemptLimits, Attempts, Gates, attempt, network_of
+from api.attempts import Attempts, attempt, wrong_attempt
 from api.keyed import Keyed
-from domain.errors import CodeRefused, NotFound, RealNameMismatch, TooManyAttempts, VehicleMismatch, WrongCredentials
+from domain.errors import NotFound, TooManyAttempts, WrongCredentials
 from persistence.sqlite import SqliteStore
+from persistence.store import StoreUnavailable
 
 
 class Clock:
@@ -35,21 +36,38 @@ def clock() -> Clock:
     return Clock()
 
 
-def counting(store: SqliteStore, clock: Clock, *, limit: int = 2, name: str = "a", max_keys: int = 100) -> Attempts:
+def counting(
+    store: SqliteStore,
+    clock: Clock,
+    *,
+    limit: int = 2,
+    name: str = "a",
+    max_keys: int = 100,
+    outlives_store: bool = False,
+) -> Attempts:
     keyed = Keyed(store, "attempts")
-    return Attempts(store, clock.now, keyed, name=name, limit=limit, window_s=10.0, max_keys=max_keys)
+    return Attempts(
+        store,
+        clock.now,
+        keyed,
+        name=name,
+        limit=limit,
+        window_s=10.0,
+        outlives_store=outlives_store,
+        max_keys=max_keys,
+    )
 
 
 async def guess(attempts: Attempts, who: str = "x") -> None:
     """A wrong one. Raises ``TooManyAttempts``."""
     with pytest.raises(NotFound):
-        async with attempt([(attempts, (who,))], wrong=(NotFound,)):
+        async with attempt([attempts.of(who)], wrong=(NotFound,)):
             raise NotFound
 
 
 async def is_free(attempts: Attempts, who: str = "x") -> bool:
     try:
-        async with attempt([(attempts, (who,))], wrong=(NotFound,)):
+        async with attempt([attempts.of(who)], wrong=(NotFound,)):
             return True
     except TooManyAttempts:
         return False
@@ -73,7 +91,7 @@ async def test_r61_what_was_right_or_failed_otherwise_does_not_count(store: Sqli
     for _ in range(5):
         assert await is_free(attempts)
         with pytest.raises(WrongCredentials):
-            async with attempt([(attempts, ("x",))], wrong=(NotFound,)):
+            async with attempt([attempts.of("x")], wrong=(NotFound,)):
                 raise WrongCredentials
     await guess(attempts)
     assert not await is_free(attempts)
@@ -97,7 +115,7 @@ async def test_r61_many_at_once_gain_nothing_after_a_restart_too(store: SqliteSt
 
     async def one() -> None:
         nonlocal inside
-        async with attempt([(attempts, ("x",))], wrong=(NotFound,)):
+        async with attempt([attempts.of("x")], wrong=(NotFound,)):
             inside += 1
             await gate.wait()
             raise NotFound
@@ -119,7 +137,7 @@ async def test_r61_one_that_is_cancelled_gives_up_its_place(store: SqliteStore, 
     entered = asyncio.Event()
 
     async def waits() -> None:
-        async with attempt([(attempts, ("x",))], wrong=(NotFound,)):
+        async with attempt([attempts.of("x")], wrong=(NotFound,)):
             entered.set()
             await asyncio.Event().wait()
 
@@ -133,7 +151,7 @@ async def test_r61_one_that_is_cancelled_gives_up_its_place(store: SqliteStore, 
 
 async def test_r61_one_count_that_is_used_up_takes_no_place_in_the_other(store: SqliteStore, clock: Clock) -> None:
     wide, narrow = counting(store, clock, limit=3, name="wide"), counting(store, clock, limit=1, name="narrow")
-    both = [(wide, ("x",)), (narrow, ("x",))]
+    both = [wide.of("x"), narrow.of("x")]
     await guess(narrow)
     for _ in range(5):
         with pytest.raises(TooManyAttempts):
@@ -163,86 +181,37 @@ async def test_a_store_that_does_not_write_leaves_a_guess_counted_in_memory(stor
     assert not await is_free(attempts)
 
 
-def stored_in(folder: Path) -> bytes:
-    return b"".join(path.read_bytes() for path in folder.iterdir())
-
-
-async def test_r62_the_store_holds_neither_name_nor_address(store: SqliteStore, clock: Clock, tmp_path: Path) -> None:
-    gates = Gates(store, clock.now, AttemptLimits())
-    with pytest.raises(WrongCredentials):
-        async with gates.password("owner1", "203.0.113.7"):
-            raise WrongCredentials
+async def test_without_its_store_a_count_refuses_or_goes_on_in_memory(store: SqliteStore, clock: Clock) -> None:
     await store.close()
-    stored = stored_in(tmp_path)
-    assert b"attempts" in stored
-    assert b"owner1" not in stored
-    assert b"203.0.113" not in stored
+    with pytest.raises(StoreUnavailable):
+        await is_free(counting(store, clock))
+    attempts = counting(store, clock, limit=1, outlives_store=True)
+    await guess(attempts)
+    assert not await is_free(attempts)
 
 
-async def test_r61_a_stranger_elsewhere_does_not_lock_a_business_out(store: SqliteStore, clock: Clock) -> None:
-    gates = Gates(store, clock.now, AttemptLimits(passwords=3))
+async def test_r61_a_count_that_only_counts_refuses_nobody(store: SqliteStore, clock: Clock) -> None:
+    attempts = counting(store, clock, limit=1)
     for _ in range(3):
-        with pytest.raises(WrongCredentials):
-            async with gates.password("owner1", "203.0.113.7"):
-                raise WrongCredentials
-    with pytest.raises(TooManyAttempts):
-        async with gates.password("owner1", "203.0.113.7"):
-            pass
-    async with gates.password("owner1", "198.51.100.1"):
-        pass
-    async with gates.password("owner2", "203.0.113.7"):
-        pass
+        with pytest.raises(NotFound):
+            async with attempt([attempts.of("x", refuses=False)], wrong=(NotFound,)):
+                raise NotFound
+    assert not await is_free(attempts)
 
 
-async def test_r61_passwords_codes_links_and_names_share_an_addresss_count(store: SqliteStore, clock: Clock) -> None:
-    gates = Gates(store, clock.now, AttemptLimits(by_address=4))
-    here = "203.0.113.7"
-    ways = [
-        (gates.password("a", here), WrongCredentials),
-        (gates.code(here), CodeRefused),
-        (gates.link_token(here), NotFound),
-        (gates.real_name("account", here), RealNameMismatch),
-    ]
-    for gate, wrong in ways:
-        with pytest.raises(wrong):
-            async with gate:
-                raise wrong
-    for gate in (gates.password("b", here), gates.code(here), gates.link_token(here), gates.real_name("b", here)):
-        with pytest.raises(TooManyAttempts):
-            async with gate:
-                pass
-    async with gates.code("203.0.113.8"):
-        pass
+async def test_r61_of_what_is_counted_afterwards_only_wrong_ones_are_refused(store: SqliteStore, clock: Clock) -> None:
+    attempts = counting(store, clock, limit=2)
 
+    async def one(*, is_right: bool) -> bool:
+        async with wrong_attempt([attempts.of("x")], wrong=(NotFound,)):
+            if not is_right:
+                raise NotFound
+        return True
 
-async def test_r61_wrong_bind_data_count_by_account_for_an_hour(store: SqliteStore, clock: Clock) -> None:
-    gates = Gates(store, clock.now, AttemptLimits())
-    for _ in range(10):
-        with pytest.raises(VehicleMismatch):
-            async with gates.bind_data("driver-1"):
-                raise VehicleMismatch
-    with pytest.raises(TooManyAttempts) as refused:
-        async with gates.bind_data("driver-1"):
-            pass
-    assert refused.value.retry_after_s == 3600.0
-    async with gates.bind_data("driver-2"):
-        pass
-    async with gates.real_name("driver-1", "203.0.113.7"):
-        pass
-    clock.at += 3600.0
-    async with gates.bind_data("driver-1"):
-        pass
-
-
-@pytest.mark.parametrize(
-    "address,network",
-    [
-        ("203.0.113.7", "203.0.113.7"),
-        ("2001:db8:1:2:aaaa::1", "2001:0db8:0001:0002"),
-        ("2001:db8:1:2::ffff%eth0", "2001:0db8:0001:0002"),
-        ("::ffff:203.0.113.7", "203.0.113.7"),
-        ("", ""),
-    ],
-)
-def test_r61_an_ipv6_customer_has_one_count_for_the_whole_network(address: str, network: str) -> None:
-    assert network_of(address) == network
+    outcomes = await asyncio.gather(*(one(is_right=False) for _ in range(10)), return_exceptions=True)
+    assert sum(isinstance(outcome, NotFound) for outcome in outcomes) == 2
+    assert sum(isinstance(outcome, TooManyAttempts) for outcome in outcomes) == 8
+    assert await one(is_right=True)
+    clock.at += 10.0
+    with pytest.raises(NotFound):
+        await one(is_right=False)

@@ -18,6 +18,7 @@ from api.app import Door, Guard
 from api.calls import Auth, Call, Route
 from api.connections import ConnectionLimits
 from api.edge import CallFigures, Edge
+from api.gates import Gates
 from api.idempotency import KIND, Idempotency
 from api.identity import Sandbox
 from api.people import People
@@ -91,7 +92,8 @@ def shop_app(service: Service, shop: Shop) -> web.Application:
         services.registry_revision,
         terms_version=services.terms.version,
     )
-    door = Door(Guard(services, sessions), Idempotency(services.store, services.clock.now), ConnectionLimits())
+    gates = Gates(services.store, services.clock.now, services.attempt_limits)
+    door = Door(Guard(services, sessions, gates), Idempotency(services.store, services.clock.now), ConnectionLimits())
     app = web.Application(middlewares=[Edge(CallFigures()).around])
     for path, auth in (("/shop", Auth.SESSION), ("/other", Auth.SESSION), ("/market", Auth.NOTHING)):
         route = Route("POST", path, shop.sell, "", auth=auth, body=Order, answer=Sold, status=201, idempotent=True)

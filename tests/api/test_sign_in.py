@@ -322,7 +322,7 @@ async def test_r61_wrong_codes_end_an_address_and_a_restart_forgives_nobody(serv
     response = await post(service, one_click(service, "sandbox:13700000001"))
     await problem(response, 429, "too_many_attempts")
     assert int(response.headers["Retry-After"]) == 900
-    await problem(await sign_in(service), 429, "too_many_attempts")
+    assert (await sign_in(service)).status == 201, "a password is another kind"
     await service.clock.advance(901)
     await account(service, one_click(service, "sandbox:13700000001"))
 

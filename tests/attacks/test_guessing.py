@@ -1,4 +1,4 @@
-"""Is guessing hopeless, also by many at once, from many connections, and with a made-up address (R61)?"""
+"""Guessing is hopeless, also by many at once, from many connections, and with a made-up address (R61)."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from api.attempts import AttemptLimits
+from api.gates import AttemptLimits
 from api.proxies import Proxies, networks
 from tests.api.conftest import FEED_KEY, Service
 from tests.api.drivers import BINDINGS, bind, bind_body, post, preview, share
@@ -33,7 +33,7 @@ async def at_once(calls: list[Any]) -> Counter[int]:
 
 async def test_r61_three_hundred_link_tokens_at_once_are_sixty_guesses(service: Service) -> None:
     statuses = await at_once([preview(service, f"s{number:016x}{'A' * 32}") for number in range(AT_ONCE)])
-    assert statuses == {404: LIMITS.by_address, 429: AT_ONCE - LIMITS.by_address}
+    assert statuses == {404: LIMITS.links_per_address, 429: AT_ONCE - LIMITS.links_per_address}
 
 
 async def test_r61_a_token_next_to_a_right_one_is_as_wrong_as_any(service: Service) -> None:
