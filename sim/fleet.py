@@ -1,21 +1,23 @@
-"""How do thousands of terminals drive at once?"""
+"""The fleet: all terminals of a drive, started at a pace, broken off in storms, drained at the end."""
 
 from __future__ import annotations
 
 import asyncio
 import errno
+from collections.abc import Sequence
 from functools import partial
 from math import ceil
 from typing import Final
 
 from sim.counts import Counts
 from sim.faults import Faults
+from sim.lead import INTERVAL_S, Lead
 from sim.ledger import Ledger
 from sim.registry_lines import identity
 from sim.scenarios import Scenario
 from sim.service_clock import ServiceClock
 from sim.terminal import FIRST_WAIT_S, Link, Terminal
-from sim.truck import Truck
+from sim.truck import FATIGUE, Truck
 from sim.wheel import Wheel
 from sim.world import World
 
@@ -44,6 +46,7 @@ class Fleet:
         clock: ServiceClock,
         address: tuple[str, int],
         first_wait_s: float = FIRST_WAIT_S,
+        lead: Lead | None = None,
     ) -> None:
         self.counts = Counts()
         self.terminals: list[Terminal] = []
@@ -55,6 +58,8 @@ class Fleet:
         self._clock = clock
         self._address = address
         self._first_wait_s = first_wait_s
+        self._lead = lead
+        self._order = _first(lead.truck if lead else 0, vehicles)
         self._wheel = Wheel()
         self._connecting = asyncio.Semaphore(_CONNECTING_LIMIT)
         self._dialling: set[asyncio.Task[None]] = set()
@@ -68,12 +73,12 @@ class Fleet:
         self._plan_storms()
         while self._driving and len(self.terminals) < self.vehicles:
             due = min(self.vehicles, int((loop.time() - started_at) * RAMP_PER_S) + 1)
-            for index in range(len(self.terminals), min(due, len(self.terminals) + RAMP_PER_S // 5)):
-                self._start(index)
+            for turn in range(len(self.terminals), min(due, len(self.terminals) + RAMP_PER_S // 5)):
+                self._start(self._order[turn])
             await asyncio.sleep(_RAMP_STEP_S)
 
     def _start(self, index: int) -> None:
-        truck = Truck(self._world, seed=self._seed, index=index, mix=self._scenario.drivers, period_s=self._interval_s)
+        truck = self._truck(index)
         terminal = Terminal(
             truck,
             identity(self._seed, index),
@@ -87,6 +92,15 @@ class Fleet:
         )
         self.terminals.append(terminal)
         terminal.start()
+
+    def _truck(self, index: int) -> Truck:
+        mix, lead = self._scenario.drivers, self._lead
+        if lead is None or index != lead.truck:
+            return Truck(self._world, seed=self._seed, index=index, mix=mix, period_s=self._interval_s)
+        interval_s = min(INTERVAL_S, self._interval_s)
+        truck = Truck(self._world, seed=self._seed, index=index, mix=mix, period_s=interval_s)
+        truck.alarm(FATIGUE, lead.alarm_from, lead.alarm_until)
+        return truck
 
     @property
     def full(self) -> bool:
@@ -160,6 +174,11 @@ class Fleet:
                 self.counts.misbehaved["storm"] += 1
                 terminal.break_off()
         self._plan_storms()
+
+
+def _first(index: int, count: int) -> Sequence[int]:
+    """Every number below ``count``, this one first."""
+    return [index, *(other for other in range(count) if other != index)]
 
 
 def _reason(error: OSError) -> str:

@@ -1,4 +1,4 @@
-"""Who shares a truck with whom in the demo? A driver, somebody at home and an owner, made over HTTP as anybody would."""
+"""The demo's household: a driver, a family member and an owner, made over HTTP as any client makes them."""
 
 from __future__ import annotations
 
@@ -8,11 +8,19 @@ import aiohttp
 import msgspec
 
 from sim.owners import ServiceError
-from sim.registry_lines import business, driver, family_member, identity
+from sim.registry_lines import (
+    VEHICLES_PER_DRIVER,
+    Identity,
+    business,
+    business_of,
+    driver,
+    family_member,
+    identity,
+)
 
 DURATION: Final = "7d"
-TRUCK: Final = 0
-OTHER_TRUCK: Final = 1
+OTHERS_KEPT: Final = 1
+"""A driver has room for three (R12): this truck, the one that the family member may bind, and one of an earlier demo."""
 _TIMEOUT: Final = aiohttp.ClientTimeout(total=30)
 
 T = TypeVar("T")
@@ -34,7 +42,9 @@ class Household(NamedTuple):
     free_link: str
     """A second share of the truck, that nobody has opened."""
     delegation_link: str
-    """Of another truck, whose papers somebody at home may fill in."""
+    """For another truck, whose papers a family member may fill in."""
+    papers: Identity
+    """The other truck."""
 
 
 class _Terms(msgspec.Struct):
@@ -78,24 +88,24 @@ class _Any(msgspec.Struct):
     """An answer of which nothing is needed."""
 
 
-async def make_household(url: str, *, seed: int) -> Household:
-    """Signs three people in, binds, shares and opens; again on a store that has them, it begins with fresh links.
+async def make_household(url: str, *, seed: int, truck: int = 0) -> Household:
+    """Signs three people in, binds this truck of the seed's fleet, shares it and opens a share.
 
-    Raises ``ServiceError``.
+    On a store that has these people already it begins with fresh links. Raises ``ServiceError``.
     """
     async with _Client(url) as client:
-        owner, home, wheel = business(seed, 0), family_member(seed), driver(seed, 0)
+        owner, home = business(seed, business_of(truck)), family_member(seed)
+        wheel, other = driver(seed, truck // VEHICLES_PER_DRIVER), truck ^ 1
         owner_token = await client.sign_in(kind="legal", username=owner.username, password=owner.password)
         driver_token = await client.sign_in(kind="natural", wechat_code=f"sandbox:{wheel.phone}")
         family_token = await client.sign_in(kind="natural", wechat_code=f"sandbox:{home.phone}")
-        binding_id = await _bound(client, driver_token, seed)
+        binding_id = await _bound(client, driver_token, identity(seed, truck))
         path = f"/api/v1/driver/bindings/{binding_id}/shares"
-        await client.call("DELETE", path, driver_token, _Any)
         shared = await client.call("POST", path, driver_token, _Share, duration=DURATION)
         free = await client.call("POST", path, driver_token, _Share, duration=DURATION)
         await client.call("POST", "/api/v1/links/open", family_token, _Any, token=shared.token)
         return Household(
-            plate=identity(seed, TRUCK).plate,
+            plate=identity(seed, truck).plate,
             driver_phone=wheel.phone,
             driver_token=driver_token,
             binding_id=binding_id,
@@ -106,32 +116,29 @@ async def make_household(url: str, *, seed: int) -> Household:
             owner_password=owner.password,
             owner_token=owner_token,
             free_link=free.link,
-            delegation_link=await _delegated(client, driver_token, seed),
+            delegation_link=await _delegated(client, driver_token, identity(seed, other)),
+            papers=identity(seed, other),
         )
 
 
-async def _bound(client: _Client, token: str, seed: int) -> str:
-    truck = identity(seed, TRUCK)
-    bindings = await client.call("GET", "/api/v1/driver/vehicles", token, _Bindings)
-    for binding in bindings.items:
+async def _bound(client: _Client, token: str, truck: Identity) -> str:
+    """The binding of this truck; shares of an earlier demo are cancelled (R19), and room is made (R12)."""
+    bindings = (await client.call("GET", "/api/v1/driver/vehicles", token, _Bindings)).items
+    for binding in bindings:
+        await client.call("DELETE", f"/api/v1/driver/bindings/{binding.id}/shares", token, _Any)
+    for binding in bindings:
         if binding.vehicle.plate == truck.plate:
             return binding.id
-    bound = await client.call(
-        "POST",
-        "/api/v1/driver/bindings",
-        token,
-        _Binding,
-        plate=truck.plate,
-        plate_color=truck.plate_color,
-        transport_cert_no=truck.transport_cert_no,
-        vin=truck.vin,
-    )
-    return bound.id
+    for binding in bindings[OTHERS_KEPT:]:
+        await client.call("DELETE", f"/api/v1/driver/bindings/{binding.id}", token, _Any)
+    form = {"plate": truck.plate, "plate_color": truck.plate_color}
+    papers = {"transport_cert_no": truck.transport_cert_no, "vin": truck.vin}
+    return (await client.call("POST", "/api/v1/driver/bindings", token, _Binding, **form, **papers)).id
 
 
-async def _delegated(client: _Client, token: str, seed: int) -> str:
+async def _delegated(client: _Client, token: str, truck: Identity) -> str:
     """The link of a fresh delegation; earlier ones are withdrawn, so that they do not pile up."""
-    path, truck = "/api/v1/driver/delegations", identity(seed, OTHER_TRUCK)
+    path = "/api/v1/driver/delegations"
     for delegation in (await client.call("GET", path, token, _Delegations)).items:
         if delegation.status in ("unopened", "open"):
             await client.call("DELETE", f"{path}/{delegation.id}", token, _Any)

@@ -1,4 +1,4 @@
-"""How does one drive run, from the first question to the verdict?"""
+"""One drive, from the first question to the verdict."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ from rich.console import Console
 from sim import registry_lines, verdict
 from sim.drive_report import DriveReport, operators_told, report_of
 from sim.fleet import Fleet
+from sim.lead import Lead
 from sim.owners import Service, ServiceError, SignInRefused
 from sim.progress import Progress
 from sim.scenarios import Scenario, UnknownScenario, scenario
@@ -28,6 +29,7 @@ OK: Final = 0
 DIFFERENT: Final = 1
 IMPOSSIBLE: Final = 2
 DRAIN_S: Final = 60.0
+ENDING: Final = "ending the drive: reports under way are answered first, then comes the verdict; Ctrl-C again gives up"
 _SPARE_DESCRIPTORS: Final = 100
 _SPEED_TOLERANCE: Final = 0.001
 _MAX_INTERVAL_S: Final = 300
@@ -52,6 +54,8 @@ class SimOptions:
     """Only write the fleet's registry lines, here."""
     ops_key: str | None = None
     """For a ``/health`` that asks for one."""
+    lead: Lead | None = None
+    """The truck that a demo shows."""
 
 
 class Impossible(Exception):
@@ -68,9 +72,9 @@ async def run_sim(options: SimOptions, *, stop: asyncio.Event | None = None, con
         chosen = scenario(options.scenario)
         if options.registry is not None:
             return _write_registry(options, options.registry, console)
-        _check(options, chosen)
+        check_interval(options.interval_s or chosen.interval_s)
         _raise_descriptor_limit(options.vehicles)
-        with _stopping(stop) as over:
+        with _stopping(stop, console) as over:
             return await _drive(options, chosen, over, console)
     except (Impossible, UnknownScenario, ServiceError) as error:
         console.print(f"sim: {error}", style="red", markup=False, soft_wrap=True)
@@ -87,12 +91,9 @@ def _write_registry(options: SimOptions, path: Path, console: Console) -> int:
     return OK
 
 
-def _check(options: SimOptions, chosen: Scenario) -> None:
-    if options.vehicles < 1:
-        raise Impossible("a fleet needs at least one vehicle")
-    if options.speedup <= 0:
-        raise Impossible("--speedup must be above 0")
-    if not 1 <= (options.interval_s or chosen.interval_s) <= _MAX_INTERVAL_S:
+def check_interval(interval_s: int) -> None:
+    """Raises ``Impossible`` for seconds between two reports that no terminal would have."""
+    if not 1 <= interval_s <= _MAX_INTERVAL_S:
         raise Impossible(f"the interval between two reports must be 1 to {_MAX_INTERVAL_S} seconds")
 
 
@@ -111,7 +112,7 @@ def _raise_descriptor_limit(vehicles: int) -> None:
 
 
 @contextmanager
-def _stopping(stop: asyncio.Event | None) -> Iterator[asyncio.Event]:
+def _stopping(stop: asyncio.Event | None, console: Console) -> Iterator[asyncio.Event]:
     """The event that ends the drive; without one from outside, Ctrl-C sets it, and a second Ctrl-C gives up."""
     if stop is not None:
         yield stop
@@ -123,6 +124,8 @@ def _stopping(stop: asyncio.Event | None) -> Iterator[asyncio.Event]:
     def interrupted() -> None:
         if over.is_set() and task is not None:
             task.cancel()
+        elif not over.is_set():
+            console.print(ENDING, style="yellow", soft_wrap=True)
         over.set()
 
     for number in (signal.SIGINT, signal.SIGTERM):
@@ -147,6 +150,7 @@ async def _drive(options: SimOptions, chosen: Scenario, over: asyncio.Event, con
             interval_s=options.interval_s or chosen.interval_s,
             clock=clock,
             address=(options.jt808_host, options.jt808_port),
+            lead=options.lead,
         )
         started_at = clock.now()
         _warn_of_the_future(before, started_at, console)

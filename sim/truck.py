@@ -87,6 +87,11 @@ class Truck:
         """The first second after ``at`` in which a report falls due; the grid depends on the truck alone."""
         return int(at) - (int(at) - self._key) % self.period_s + self.period_s
 
+    def alarm(self, alarms: int, since: float, until: float) -> None:
+        """Let the terminal set these alarm bits between two Unix times, besides what its life brings."""
+        start_s = self.journey.phase_s(since)
+        self._spells = tuple(sorted([*self._spells, Spell(start_s, start_s + until - since, alarms)]))
+
     def report(self, at: int) -> Report:
         """The report of this second."""
         motion = self.journey.at(at)
