@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import ceil
 from typing import Any, ClassVar, Final, NamedTuple, assert_never
 
 from actors.clock import Clock
@@ -14,7 +15,7 @@ from domain.fix import Fix
 from domain.profile import Profile
 from domain.quality import Outcome, Quality
 from domain.registry import PARTITIONS, partition_of
-from domain.vehicle import DrivingToday, Vehicle, accept, alerts_of, driving_today, is_online, shared
+from domain.vehicle import DrivingToday, Vehicle, accept, alerts_of, driving_today, heard_at, is_online, shared
 
 KIND: Final = "vehicle"
 NEVER: Final = float("inf")
@@ -222,7 +223,7 @@ class VehicleActor(Actor):
         self.online = True
         self.fleet.online += 1
         self.fleet.announcements += 1
-        self._arm(self.vehicle.fixed_at + self.fleet.profile.offline_after_s)
+        self._arm_offline()
 
     def on_wake(self, now: float) -> None:
         """R32: the one pending timer of a vehicle; re-arms when it finds that the vehicle moved on."""
@@ -231,7 +232,7 @@ class VehicleActor(Actor):
         self.armed_for = NEVER
         vehicle, fleet = self.vehicle, self.fleet
         if is_online(vehicle, now, fleet.profile):
-            self._arm(vehicle.fixed_at + fleet.profile.offline_after_s)
+            self._arm_offline()
             return
         if self.online:
             self.leave()
@@ -249,6 +250,10 @@ class VehicleActor(Actor):
             self.online = False
             self.fleet.online -= 1
             self.fleet.announcements += 1
+
+    def _arm_offline(self) -> None:
+        profile = self.fleet.profile
+        self._arm(ceil(heard_at(self.vehicle, profile)) + profile.offline_after_s)
 
     def _arm_passivation(self) -> None:
         """In whole seconds, so that many share one place on the agenda."""

@@ -1,4 +1,4 @@
-"""How does a vehicle come back? Its state to and from the store's records, and the folding of the log's tail."""
+"""A vehicle's way back: its state to and from the store's records, and the folding of the log's tail."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from actors.vehicle import KIND, Fleet, VehicleActor
 from domain.alerts import Alert
 from domain.fix import Fix
 from domain.registry import partition_of
-from domain.terminal_clock import TerminalClock
+from domain.terminal_clock import HOUR_S, TerminalClock
 from domain.vehicle import Suspect, Vehicle, shared
 from persistence.records import decode, decode_batch, encode
 from persistence.store import IndexEntry, Put, Store, StoreFormatError
@@ -87,12 +87,21 @@ def from_record(key: str, record: bytes) -> Vehicle:
     *state, backfilled, applied, limit_dkmh = fields  # The rest is in the vehicle's own order: a start makes millions.
     vehicle = Vehicle(key, shared(limit_dkmh), *state)
     vehicle.backfilled = dict.fromkeys(backfilled) if backfilled else None
+    if vehicle.terminal_clock is not None and vehicle.terminal_clock.offset_s % HOUR_S:
+        _unlearn(vehicle, vehicle.terminal_clock.offset_s)
     vehicle.applied, vehicle.day, vehicle.received_at = (
         shared(applied),
         shared(vehicle.day),
         shared(vehicle.received_at),
     )
     return vehicle
+
+
+def _unlearn(vehicle: Vehicle, offset_s: int) -> None:
+    """Earlier versions learned quarter hours, too: the terminal's own times hold again, or it would seem to fall back."""
+    vehicle.terminal_clock = None
+    vehicle.fixed_at += offset_s
+    vehicle.reported_at += offset_s
 
 
 def alert_document(vehicle_key: str, alert: Alert) -> Put:

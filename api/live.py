@@ -31,6 +31,7 @@ from api.views import AlertView, LastFix, Sighting, alert_view, last_fix
 from domain.alerts import Alert
 from domain.errors import Busy, ShareEnded, Unauthenticated
 from domain.share import EndReason, Share
+from domain.vehicle import heard_at
 from persistence.store import StoreError
 
 FULL_RETRY_S: Final = 30.0
@@ -321,7 +322,7 @@ class LiveDesk:
         moved, presence, alerts = stream.moved, stream.presence, stream.alerts
         stream.moved = stream.presence = None
         chunk = b""
-        if moved is not None and moved.fixed_at > stream.fixed_at:
+        if moved is not None and self._is_newer(moved, stream):
             stream.fixed_at = moved.fixed_at
             chunk = self._moved(moved)
         if presence is not None and presence.online != stream.online:
@@ -348,8 +349,14 @@ class LiveDesk:
         assert fix is not None
         return Position(**msgspec.structs.asdict(fix), online=self._is_online(seen))
 
+    def _is_newer(self, moved: Moved, stream: LiveStream) -> bool:
+        """R50: what was told and lies ahead of now was dated by a wrong clock, and gives way."""
+        told_ahead = stream.fixed_at - moved.at > self._services.fleet.profile.future_s
+        return moved.fixed_at > stream.fixed_at or (told_ahead and moved.fixed_at != stream.fixed_at)
+
     def _is_online(self, seen: Sighting) -> bool:
-        return seen.at - seen.fixed_at < self._services.fleet.profile.offline_after_s
+        profile = self._services.fleet.profile
+        return seen.at - heard_at(seen, profile) < profile.offline_after_s
 
     def _alert(self, stream: LiveStream, alert: Alert) -> bytes:
         """With the id of a client that has it."""

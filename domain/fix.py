@@ -1,4 +1,4 @@
-"""What is one position report, and where on earth is it?"""
+"""One position report, and distances on earth."""
 
 from __future__ import annotations
 
@@ -8,6 +8,11 @@ from typing import Final, NamedTuple
 
 FLAG_BACKFILLED: Final = 1
 """``Fix.flags`` bit 0: stored in a dead zone and sent later (JT/T 808 0x0704 type 1)."""
+FLAG_DOUBTED: Final = 2
+"""Bit 1, set by us and never by a sender: our own clock was in doubt when this came, so the terminal's time stands (R50).
+
+It is kept with the fix in the log, so that reading the log again decides the same.
+"""
 
 STATUS_ACC_ON: Final = 1 << 0
 STATUS_POSITIONED: Final = 1 << 1

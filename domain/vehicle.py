@@ -8,22 +8,21 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from functools import lru_cache
-from typing import Final, NamedTuple, TypeVar
+from typing import Final, NamedTuple, Protocol, TypeVar
 
 from domain import alarm_bits as bits
 from domain.alerts import TERMINAL_KINDS, Alert, Source, alert_id, conditions, is_plausible
 from domain.driving import civil_day, fatigue_kind, stint_after
-from domain.fix import FLAG_BACKFILLED, STATUS_ACC_ON, STATUS_POSITIONED, Fix, distance_m
+from domain.fix import FLAG_BACKFILLED, FLAG_DOUBTED, STATUS_ACC_ON, STATUS_POSITIONED, Fix, distance_m
 from domain.profile import Profile
 from domain.quality import Outcome, Quality
-from domain.terminal_clock import RIGHT, TerminalClock, is_right, observe
+from domain.terminal_clock import TerminalClock, is_right
+from domain.vehicle_time import ahead_of_now, corrected, give_way, quarantine
 
 RECENT_ALERTS: Final = 10
 """Ended alerts that a vehicle keeps at hand; the store has them all."""
 BACKFILL_MEMORY: Final = 512
 """Times of back-filled fixes remembered to tell duplicates."""
-TIME_ZONE_S: Final = 8 * 3600
-TIME_ZONE_TOLERANCE_S: Final = 300
 MAX_LON_E6: Final = 180_000_000
 MAX_LAT_E6: Final = 90_000_000
 
@@ -82,6 +81,16 @@ class Suspect(NamedTuple):
     agreeing: int
 
 
+class Seen(Protocol):
+    """When a vehicle's newest fix was made, by its corrected clock, and when it came."""
+
+    @property
+    def fixed_at(self) -> int: ...
+
+    @property
+    def received_at(self) -> float: ...
+
+
 class DrivingToday(NamedTuple):
     """The summary of one Asia/Shanghai day."""
 
@@ -93,7 +102,13 @@ class DrivingToday(NamedTuple):
 
 def is_online(vehicle: Vehicle, now: float, profile: Profile) -> bool:
     """R32: from the time of the newest accepted live fix, computed at the moment of the question."""
-    return vehicle.newest is not None and now - vehicle.fixed_at < profile.offline_after_s
+    return vehicle.newest is not None and now - heard_at(vehicle, profile) < profile.offline_after_s
+
+
+def heard_at(seen: Seen, profile: Profile) -> float:
+    """The time from which R32's ten minutes run: the newest fix's, or of one that ran ahead of our clock, its receipt."""
+    ran_ahead = seen.fixed_at - seen.received_at > profile.future_s
+    return seen.received_at if ran_ahead else seen.fixed_at
 
 
 def driving_today(vehicle: Vehicle, now: float) -> DrivingToday:
@@ -123,9 +138,13 @@ def accept(vehicle: Vehicle, fix: Fix, received_at: float, profile: Profile, qua
     if vehicle.terminal_clock is not None or not is_right(fixed_at, received_at):
         if fixed_at <= 0:
             return Outcome.BAD_TIME
-        fixed_at = _corrected(vehicle, fixed_at, received_at, quality)
-        if fixed_at - received_at > profile.future_s:
-            return _ahead(fixed_at - received_at)
+        fixed_at, waiting = corrected(vehicle, fix, received_at, profile, quality)
+        for ahead, ahead_at in waiting:
+            accept(vehicle, ahead, ahead_at, profile, quality)
+        if fixed_at - received_at > profile.future_s and not fix.flags & FLAG_DOUBTED:
+            return quarantine(vehicle, fix, received_at, ahead_s=fixed_at - received_at)
+    if fixed_at <= vehicle.reported_at:
+        _give_way(vehicle, fixed_at, received_at, profile)
     elapsed_s = fixed_at - vehicle.fixed_at
     if elapsed_s <= 0:
         return _late(vehicle, fix, fixed_at, profile, quality)
@@ -186,17 +205,13 @@ def position_problem(fix: Fix) -> Outcome | None:
 # -- time -----------------------------------------------------------------------------------------------------------
 
 
-def _corrected(vehicle: Vehicle, fixed_at: int, received_at: float, quality: Quality) -> int:
-    clock = observe(vehicle.terminal_clock or RIGHT, fixed_at, received_at)
-    if clock.offset_s and clock.offset_s != (vehicle.terminal_clock or RIGHT).offset_s:
-        quality.corrected_clocks += 1
-    vehicle.terminal_clock = None if clock == RIGHT else clock
-    return fixed_at - clock.offset_s
-
-
-def _ahead(ahead_s: float) -> Outcome:
-    is_zone = abs(ahead_s - TIME_ZONE_S) <= TIME_ZONE_TOLERANCE_S
-    return Outcome.TIME_ZONE_FAULT if is_zone else Outcome.FUTURE
+def _give_way(vehicle: Vehicle, fixed_at: int, received_at: float, profile: Profile) -> None:
+    """R50: a state that lies ahead of now was dated by a wrong clock; a right report puts it in its place."""
+    if vehicle.reported_at - received_at > profile.future_s and is_right(fixed_at, received_at):
+        give_way(vehicle, fixed_at, received_at, profile)
+        day = civil_day(fixed_at)
+        if vehicle.day > day:
+            _begin_day(vehicle, day)
 
 
 def _keep_backfill(vehicle: Vehicle, fix: Fix, received_at: float, profile: Profile) -> Outcome:
@@ -206,7 +221,7 @@ def _keep_backfill(vehicle: Vehicle, fix: Fix, received_at: float, profile: Prof
     if fixed_at <= 0:
         return Outcome.BAD_TIME
     if fixed_at - received_at > profile.future_s:
-        return _ahead(fixed_at - received_at)
+        return ahead_of_now(fixed_at - received_at)
     problem = position_problem(fix)
     if problem is not None:
         return problem

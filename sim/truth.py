@@ -51,9 +51,12 @@ KINDS: Final = {
     31: "illegal_door",
 }
 _FUTURE_S: Final = 300
-_QUARTER_S: Final = 900
+_HOUR_S: Final = 3600
+_LATE_S: Final = 450
 _STEADY_WITHIN_S: Final = 90
 _LEARNED_AFTER: Final = 4
+_WAITING: Final = 8
+_WAITS_S: Final = 3600
 _LEARNED_SPAN_S: Final = 90
 _GAP_S: Final = 300
 _SPEEDING_PAIR_S: Final = 600
@@ -127,30 +130,36 @@ def truth(reports: Sequence[Told], *, limit_kmh: int, before: LastFix | None = N
 
 
 def right_clocks(reports: Iterable[Told]) -> tuple[list[Told], int]:
-    """The live reports and the offset found: taken off once it is known, and reports from the future left out."""
+    """The live reports and the offset found: taken off once it is known; until then reports from the future wait."""
     kept: list[Told] = []
     steady: list[Told] = []
+    ahead: list[Told] = []
     learned_s = 0
     for report in reports:
         if report.backfilled:
             continue
-        offset_s = quarter_offset_s(report.fixed_at - report.received_at)
-        if steady and quarter_offset_s(steady[-1].fixed_at - steady[-1].received_at) != offset_s:
+        offset_s = hours_offset_s(report.fixed_at - report.received_at)
+        if steady and hours_offset_s(steady[-1].fixed_at - steady[-1].received_at) != offset_s:
             steady = []
         steady.append(report)
         if len(steady) >= _LEARNED_AFTER and report.received_at - steady[0].received_at >= _LEARNED_SPAN_S:
             learned_s = offset_s
         fixed_at = report.fixed_at - (learned_s if offset_s == learned_s else 0)
-        if fixed_at - report.received_at <= _FUTURE_S:
-            kept.append(report._replace(fixed_at=fixed_at))
+        if fixed_at - report.received_at > _FUTURE_S:
+            ahead = [*ahead[1 - _WAITING :], report]
+            continue
+        before = (each for each in ahead if 0 < report.fixed_at - each.fixed_at <= _WAITS_S)
+        kept += [each._replace(fixed_at=each.fixed_at - report.fixed_at + fixed_at) for each in before]
+        kept.append(report._replace(fixed_at=fixed_at))
+        ahead = []
     return kept, learned_s
 
 
-def quarter_offset_s(skew_s: float) -> int:
-    """The whole quarter hours by which a clock is wrong; 0 where it is right or wrong in another way."""
-    if -_QUARTER_S / 2 < skew_s <= _FUTURE_S:
+def hours_offset_s(skew_s: float) -> int:
+    """The whole hours by which a clock is wrong; 0 where it is right or wrong in another way."""
+    if -_LATE_S < skew_s <= _FUTURE_S:
         return 0
-    nearest = round(skew_s / _QUARTER_S) * _QUARTER_S
+    nearest = round(skew_s / _HOUR_S) * _HOUR_S
     return nearest if abs(skew_s - nearest) <= _STEADY_WITHIN_S else 0
 
 

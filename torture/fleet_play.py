@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 
 PERIOD_S: Final = 10.0
 SHORT_SILENCE_S: Final = 1_000.0
-QUARTER_S: Final = 900
-MAX_WRONG_QUARTERS: Final = 40
+HOUR_S: Final = 3_600
+MAX_WRONG_HOURS: Final = 20
 BURST: Final = 400
 """More than a mailbox holds."""
 
@@ -57,7 +57,7 @@ class FleetPlay:
                 truck.lon_e6 -= 10_000_000
             case "wrong_clock":
                 wrong = truck.clock_offset_s == 0
-                truck.clock_offset_s = (b % MAX_WRONG_QUARTERS - MAX_WRONG_QUARTERS // 2) * QUARTER_S if wrong else 0
+                truck.clock_offset_s = (b % MAX_WRONG_HOURS - MAX_WRONG_HOURS // 2) * HOUR_S if wrong else 0
                 await self.drive(truck, 6, chance, period_s=30.0)
             case "cut_truck":
                 self.drama.tried["a terminal's connection is cut"] += 1

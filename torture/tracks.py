@@ -27,6 +27,8 @@ class Track:
     wrong: list[float] = field(default_factory=list)
     """When the reports of one wrong clock came, in a row."""
     wrong_by_s: int = 0
+    ahead: list[tuple[Fix, bool]] = field(default_factory=list)
+    """Reports from the future, and whether they have an alarm: they wait until the terminal's clock is known."""
     emergencies: list[tuple[int, int | None]] = field(default_factory=list)
     """(from, until) of each."""
     seen: set[tuple[str, int]] = field(default_factory=set)
@@ -44,7 +46,18 @@ class Track:
             return
         fixed_at = fix.fixed_at - self._learned_offset(fix.fixed_at - received_at, received_at)
         if fixed_at - received_at > 300:
+            plain = [place for place, (_, has_alarm) in enumerate(self.ahead) if not has_alarm]
+            if len(self.ahead) == 8:
+                del self.ahead[plain[0] if plain else 0]
+            self.ahead.append((fix, bool(fix.alarms)))
             return
+        for each, _ in self.ahead:
+            if 0 < fix.fixed_at - each.fixed_at <= 3600:
+                self._hear(each, each.fixed_at - self.offset_s)
+        self.ahead = []
+        self._hear(fix, fixed_at)
+
+    def _hear(self, fix: Fix, fixed_at: int) -> None:
         is_later = fixed_at > self.fixed_at
         if fixed_at > self.reported_at and is_later:
             self.reported_at = fixed_at
@@ -56,15 +69,15 @@ class Track:
         if -450 < skew_s <= 300:
             self.offset_s, self.wrong, self.wrong_by_s = 0, [], 0
             return 0
-        quarter_s = round(skew_s / 900) * 900
-        if abs(skew_s - quarter_s) > 90:
+        hours_s = round(skew_s / 3600) * 3600
+        if abs(skew_s - hours_s) > 90:
             self.wrong, self.wrong_by_s = [], 0
-        elif quarter_s != self.wrong_by_s:
-            self.wrong, self.wrong_by_s = [received_at], quarter_s
+        elif hours_s != self.wrong_by_s:
+            self.wrong, self.wrong_by_s = [received_at], hours_s
         elif received_at > self.wrong[-1]:
             self.wrong.append(received_at)
             if len(self.wrong) >= 4 and received_at - self.wrong[0] >= 90:
-                self.offset_s = quarter_s
+                self.offset_s = hours_s
         return self.offset_s
 
     def _is_plausible(self, fix: Fix, fixed_at: int) -> bool:

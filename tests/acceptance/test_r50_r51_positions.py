@@ -200,9 +200,9 @@ async def test_r50_a_batch_out_of_a_dead_zone_is_back_filled(world: World) -> No
     assert (await seen.view())["online"]
 
 
-async def test_r50_a_steady_offset_of_whole_quarter_hours_is_learned_and_corrected(world: World) -> None:
+async def test_r50_a_steady_offset_of_whole_hours_is_learned_and_corrected(world: World) -> None:
     seen = await watched(world)
-    behind = 45 * 60
+    behind = 3 * 3600
     async with world.truck(1) as truck:
         await truck.signs_on()
         for _ in range(8):
@@ -212,6 +212,16 @@ async def test_r50_a_steady_offset_of_whole_quarter_hours_is_learned_and_correct
     assert view["online"]
     assert view["last_fix"]["age_s"] == 0
     assert (await health(world))["data_quality"]["corrected_clocks"] >= 1
+
+
+async def test_r50_a_platform_that_is_steadily_a_quarter_of_an_hour_late_is_not_shown_as_now(world: World) -> None:
+    seen = await watched(world)
+    for _ in range(8):
+        await world.advance(30)
+        await world.feed(row(1, at=world.now - 900))
+    view = await seen.view()
+    assert (view["online"], view["last_fix"]["age_s"]) == (False, 900)
+    assert (await health(world))["data_quality"]["corrected_clocks"] == 0
 
 
 async def test_r50_any_other_stale_live_report_keeps_its_own_time(world: World) -> None:
