@@ -8,9 +8,9 @@ STAMP  := .venv/installed
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-TOOLS  := redis-server chromium
-# Without a Chinese font, Chromium shows boxes.
-PACKAGES_OF_chromium := chromium chromium-headless-shell fonts-noto-cjk
+# What tests start besides Python: a command and the Debian packages that bring it. Without a Chinese font, Chromium shows boxes.
+TOOLS  := redis-server:redis-server chromium:chromium,chromium-headless-shell,fonts-noto-cjk nginx:nginx caddy:caddy \
+	promtool:prometheus systemd-analyze:systemd
 
 .PHONY: help setup tools web run test check screenshots format torture crash fuzz bench bench-full soak lock clean
 
@@ -26,16 +26,13 @@ $(STAMP): requirements.txt requirements-dev.txt
 	$(PYTHON) -m pip --disable-pip-version-check --python $(BIN)/python install --quiet --require-hashes -r requirements.txt -r requirements-dev.txt
 	@touch $@
 
-# Programs that some tests start, by their Debian packages. Without them those tests skip; with CI=true they fail.
-tools: ## redis-server and chromium for the tests, by apt when it may; else says what is missing
-	@$(foreach tool,$(TOOLS),$(call installs,$(tool),$(or $(PACKAGES_OF_$(tool)),$(tool))))
-
-define installs
-command -v $(1) >/dev/null || \
-	{ [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && apt-get update -qq && \
-		DEBIAN_FRONTEND=noninteractive apt-get install --yes -qq --no-install-recommends $(2) >/dev/null; } || \
-	echo "$(1) is missing: the tests that need it are left out; apt-get install $(2) brings it" >&2;
-endef
+# Without them the tests that need them skip; with CI=true they fail. RUNLEVEL=1: no package starts its service here.
+tools: ## the programs that tests start (servers, a browser, checkers), by apt when it may; else says what is missing
+	@missing=""; \
+	for tool in $(TOOLS); do command -v "$${tool%%:*}" >/dev/null || missing="$$missing $$(echo "$${tool#*:}" | tr , ' ')"; done; \
+	[ -z "$$missing" ] || { [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && apt-get update -qq && \
+		RUNLEVEL=1 DEBIAN_FRONTEND=noninteractive apt-get install --yes -qq --no-install-recommends $$missing >/dev/null; } || \
+	echo "missing:$$missing. The tests that need them are left out; apt-get install$$missing brings them" >&2
 
 web: setup ## the pages, into web/dist; does something only when they changed
 	@PYTHON=../$(BIN)/python web/build.sh

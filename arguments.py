@@ -42,9 +42,13 @@ class Options:
             raise SettingsError(f"{variable}={text!r}: 1 or 0 is needed")
         command.add_argument(name, action="store_true", default=text in _TRUE, help=f"{help} [{variable}]")
 
+    def known(self) -> set[str]:
+        """The variables of all options added so far, and of the settings."""
+        return self._variables | {_variable(knob.name) for knob in fields(Settings)}
+
     def check(self) -> None:
         """Refuse a variable that nothing reads: a mistyped limit is no limit. Raises ``SettingsError``."""
-        known = self._variables | {_variable(knob.name) for knob in fields(Settings)}
+        known = self.known()
         endings = {name.removeprefix(PREFIX): name for name in known}
         for name in sorted(self._environment):
             if name.startswith(PREFIX) and name not in known:
@@ -67,6 +71,20 @@ def _variable(knob: str) -> str:
 
 def parser(settings: Settings, environment: Mapping[str, str], *, version: str) -> argparse.ArgumentParser:
     """Build the commands; defaults are the settings and the environment. Raises ``SettingsError``."""
+    options = Options(environment)
+    top = _commands(settings, options, version)
+    options.check()
+    return top
+
+
+def known_variables() -> set[str]:
+    """Every environment variable that is read."""
+    options = Options({})
+    _commands(Settings(), options, version="")
+    return options.known()
+
+
+def _commands(settings: Settings, options: Options, version: str) -> argparse.ArgumentParser:
     top = argparse.ArgumentParser(
         prog="run.py",
         description="平安守望: live trucks over JT/T 808, for the families at home.",
@@ -75,7 +93,6 @@ def parser(settings: Settings, environment: Mapping[str, str], *, version: str) 
     )
     top.add_argument("--version", action="version", version=f"shouwang {version}")
     commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    options = Options(environment)
     _serve(commands.add_parser("serve", help="the service", **_listing(settings)), settings, options)
     _import(
         commands.add_parser("import", help="load registry lines; a running service sees them at once"),
@@ -99,7 +116,6 @@ def parser(settings: Settings, environment: Mapping[str, str], *, version: str) 
         settings,
         options,
     )
-    options.check()
     return top
 
 
