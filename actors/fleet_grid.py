@@ -1,4 +1,4 @@
-"""Where are the vehicles, for somebody who looks at a map? A grid of who is roughly where, and exact positions when asked.
+"""The fleet on a map: a grid of who is roughly where, and exact positions when asked.
 
 The fleet may have millions of vehicles: nobody walks through all of them at once. A sweep sorts them into cells, a slice
 at a time and with rests between, and a question then looks at the cells of its viewport only. Positions and presence
@@ -13,7 +13,7 @@ from typing import Final, NamedTuple
 
 from actors.supervisor import Supervisor
 from actors.vehicle import KIND, Fleet, VehicleActor
-from domain.vehicle import is_online
+from domain.vehicle import is_alerting, is_online
 
 CELL_E6: Final = 100_000
 """A tenth of a degree: about ten kilometres."""
@@ -157,8 +157,9 @@ class FleetGrid:
             if cell is None:
                 cell = cells[place] = _Cell()
             cell.actors.append(actor)
-            cell.online += is_online(actor.vehicle, now, profile)
-            cell.alerts += bool(actor.vehicle.ongoing)
+            online = is_online(actor.vehicle, now, profile)
+            cell.online += online
+            cell.alerts += is_alerting(actor.vehicle, online=online)
             placed += 1
         return placed
 
@@ -181,6 +182,7 @@ class FleetGrid:
         for actor in actors:
             vehicle = actor.vehicle
             if (fix := vehicle.newest) is not None:
+                online = is_online(vehicle, now, profile)
                 yield Spot(
                     vehicle.key,
                     fix.lon_e6,
@@ -188,8 +190,8 @@ class FleetGrid:
                     fix.course_deg % 360,
                     fix.speed_dkmh,
                     vehicle.fixed_at,
-                    is_online(vehicle, now, profile),
-                    bool(vehicle.ongoing),
+                    online,
+                    is_alerting(vehicle, online=online),
                 )
 
 

@@ -1,4 +1,4 @@
-"""What does a vehicle's actor add to the rules? A mailbox, presence announced in time, and what is to be saved."""
+"""A vehicle's actor: the rules with a mailbox, with presence announced in time, and with what is to be saved."""
 
 from __future__ import annotations
 
@@ -190,16 +190,16 @@ class VehicleActor(Actor):
 
     def view(self) -> VehicleView:
         vehicle, now = self.vehicle, self.fleet.clock.now()
-        clock = vehicle.terminal_clock
+        clock, online = vehicle.terminal_clock, is_online(vehicle, now, self.fleet.profile)
         return VehicleView(
             key=vehicle.key,
             at=now,
-            online=is_online(vehicle, now, self.fleet.profile),
+            online=online,
             newest=vehicle.newest,
             fixed_at=vehicle.fixed_at,
             received_at=vehicle.received_at,
             clock_offset_s=clock.offset_s if clock else 0,
-            alerts=alerts_of(vehicle),
+            alerts=alerts_of(vehicle, online=online),
             today=driving_today(vehicle, now),
         )
 

@@ -1,4 +1,4 @@
-"""What is told to those who watch a vehicle? Its newest position, its presence, and alerts that begin or end, each once."""
+"""Announcements to those who watch a vehicle: its newest position, its presence, alerts that begin or end, each once."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class PresenceChanged:
 
 @dataclass(frozen=True, slots=True)
 class AlertChanged:
-    """An alert began, or ended (the same id again)."""
+    """An alert began, ended, or goes on after all: a late report showed it (the same id again)."""
 
     alert: Alert
 
@@ -49,9 +49,9 @@ class VehicleWatch:
     """Knows what was told last; a vehicle has one only while somebody watches it."""
 
     __slots__ = (
-        "_alerts",
         "_board",
         "_clock",
+        "_ends",
         "_fixed_at",
         "_is_due",
         "_kind",
@@ -71,8 +71,9 @@ class VehicleWatch:
         self.follow(vehicle)
         self._fixed_at = vehicle.fixed_at
         self._online = is_online(vehicle, clock.now(), profile)
-        self._alerts = self._alerts_now()
-        self._seen = (vehicle.ongoing, vehicle.recent)
+        self._seen = (vehicle.ongoing, vehicle.recent, self._online)
+        self._ends = {alert.id: alert.ended_at for alert in alerts_of(vehicle, online=self._online)}
+        """Of each alert that was told, by id; as few as a vehicle keeps at hand."""
 
     def follow(self, vehicle: Vehicle) -> None:
         """The same vehicle, restarted: what changed meanwhile is told at the next look."""
@@ -91,8 +92,8 @@ class VehicleWatch:
         """Tells what has changed since the last look."""
         self._is_due = False
         vehicle, now = self._vehicle, self._clock.now()
-        self._look_at_alerts()
         newest, online = vehicle.newest, is_online(vehicle, now, self._profile)
+        self._look_at_alerts(online=online)
         if vehicle.fixed_at != self._fixed_at and newest is not None:
             self._fixed_at = vehicle.fixed_at
             self._tell(Moved(now, online, newest, vehicle.fixed_at, vehicle.received_at))
@@ -100,19 +101,17 @@ class VehicleWatch:
             self._online = online
             self._tell(PresenceChanged(now, online, newest, vehicle.fixed_at, vehicle.received_at))
 
-    def _look_at_alerts(self) -> None:
+    def _look_at_alerts(self, *, online: bool) -> None:
         vehicle = self._vehicle
-        ongoing, recent = self._seen
-        if vehicle.ongoing is ongoing and vehicle.recent is recent:
+        ongoing, recent, was_online = self._seen
+        if vehicle.ongoing is ongoing and vehicle.recent is recent and online is was_online:
             return
-        told, self._alerts, self._seen = self._alerts, self._alerts_now(), (vehicle.ongoing, vehicle.recent)
-        for alert in reversed(alerts_of(vehicle)):
-            if told.get(alert.id) is not alert.ongoing:
+        told, alerts = self._ends, alerts_of(vehicle, online=online)
+        self._ends = {alert.id: alert.ended_at for alert in alerts}
+        self._seen = (vehicle.ongoing, vehicle.recent, online)
+        for alert in reversed(alerts):
+            if alert.id not in told or told[alert.id] != alert.ended_at:
                 self._tell(AlertChanged(alert))
-
-    def _alerts_now(self) -> dict[str, bool]:
-        """Whether each goes on, by id; as few as a vehicle keeps at hand."""
-        return {alert.id: alert.ongoing for alert in alerts_of(self._vehicle)}
 
     def _tell(self, event: Announcement) -> None:
         self._board.announce(self._kind, self._vehicle.key, event)

@@ -1,4 +1,4 @@
-"""Which alerts has a client had when it comes back? It says so itself, with the id of the last event that it got.
+"""The alerts that a returning client already has: it says so itself, with the id of the last event that it got.
 
 An id tells up to when all alerts are known, which of those after that are, and which of all that are known still went on:
 ``<Unix seconds>-<prefixes of ongoing ones>-<prefixes of ended ones>``. So a resume is exact, and needs no memory of ours:
@@ -60,16 +60,19 @@ class Delivered:
         return _all_told_from(alerts) <= self._known_before and all(prefix in told for prefix in self._ongoing)
 
     def missed(self, alerts: Iterable[Alert]) -> list[Alert]:
-        """Those of ``alerts`` that the client does not know, or not that they ended; the oldest first.
+        """Those of ``alerts`` that the client does not know, or not that they ended or go on after all; the oldest first.
 
         Of the ones that it knows we learn again when they began: that is not in an id.
         """
         missed = []
         for alert in alerts:
             prefix = _prefix(alert)
-            if prefix in self._ended:
+            if alert.ongoing:
+                if prefix not in self._ongoing:
+                    missed.append(alert)
+            elif prefix in self._ended:
                 self._ended[prefix] = alert.started_at
-            elif not alert.ongoing if prefix in self._ongoing else alert.started_at >= self._known_before:
+            elif prefix in self._ongoing or alert.started_at >= self._known_before:
                 missed.append(alert)
         return sorted(missed, key=lambda alert: (alert.started_at, alert.id))
 
@@ -78,6 +81,7 @@ class Delivered:
         prefix = _prefix(alert)
         if alert.ongoing:
             self._ongoing[prefix] = None
+            self._ended.pop(prefix, None)
         else:
             self._ongoing.pop(prefix, None)
             self._ended[prefix] = alert.started_at

@@ -37,7 +37,7 @@ from api.views import (
 )
 from domain.alerts import Alert
 from domain.certificates import CertificateKind, china_date, reminders
-from domain.driving import civil_day
+from domain.civil_time import civil_day
 from domain.registry import RegisteredVehicle
 from domain.share import Share
 from domain.vehicle import DrivingToday

@@ -1,11 +1,25 @@
-"""When is it so many calendar days or months later in China?"""
+"""China's civil time: calendar days, and instants that lie days or months apart."""
 
 from __future__ import annotations
 
 from calendar import monthrange
 from datetime import datetime, timedelta
+from typing import Final
 
 from domain.certificates import CHINA_TIME
+
+DAY_S: Final = 86_400
+_OFFSET_S: Final = 8 * 3600
+
+
+def civil_day(at: float) -> int:
+    """The Asia/Shanghai day of an instant, counted from 1970-01-01."""
+    return int(at + _OFFSET_S) // DAY_S
+
+
+def midnight_of(day: int) -> int:
+    """The first second of a day (Unix seconds)."""
+    return day * DAY_S - _OFFSET_S
 
 
 def days_later(at: float, days: int) -> float:

@@ -1,20 +1,12 @@
-"""How long has somebody driven without a stop, and how much today? (R52)
+"""The hours at the wheel since the last real stop (R52).
 
-Each fix's state, moving or standing, holds until the next fix. Longer than ``data_gap_s`` nobody knows: that time is
-neither driving nor rest and breaks neither.
+Each fix's state, moving or standing, holds until the next fix. An interval longer than ``data_gap_s`` is unknown: neither
+driving nor rest, unless the truck stood through it at one place.
 """
 
 from __future__ import annotations
 
 from domain.profile import Profile
-
-DAY_S = 86_400
-SHANGHAI_OFFSET_S = 8 * 3600
-
-
-def civil_day(at: float) -> int:
-    """The Asia/Shanghai day of an instant, counted from 1970-01-01."""
-    return int(at + SHANGHAI_OFFSET_S) // DAY_S
 
 
 def stint_after(driving_s: int, rest_s: int, *, interval_s: int, moving: bool, profile: Profile) -> tuple[int, int]:

@@ -1,4 +1,4 @@
-"""At which numbers do the rules bite? All thresholds of telemetry in one profile, so that a fleet or a law can change them."""
+"""The thresholds of telemetry's rules, in one profile, so that a fleet or a law can change them."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ class Profile:
     """The thresholds of R32, R50 and R52; the defaults are the rules'."""
 
     offline_after_s: int = 600
-    """R32: without a current fix for so long, a vehicle is offline."""
+    """R32, R52: without a current fix for so long, a vehicle is offline, and what the platform inferred has ended."""
 
     speed_limit_kmh: int = 100
     """R52: the limit of a vehicle of which the registry says nothing."""
@@ -24,7 +24,7 @@ class Profile:
     moving_dkmh: int = 50
     """From this speed (0.1 km/h) a truck drives; below it stands, and GPS noise talks."""
     parked_within_m: float = 200.0
-    """A silent truck that has not moved further, engine off before and after, was parked all the while."""
+    """R52: a truck that stands before and after a silence, no further apart than this, was parked all the while."""
 
     future_s: int = 300
     """R50: a fix further ahead of our clock is quarantined."""

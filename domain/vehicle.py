@@ -1,4 +1,4 @@
-"""What does a vehicle know, and what does one more report change? (R32, R34, R50, R52)
+"""A vehicle's live state, and what one more report changes in it (R32, R34, R50, R52).
 
 ``accept`` is the hot path of the whole system. A vehicle is therefore one mutable object, against the habit of this
 house, and ``accept`` first computes everything that could throw and then assigns, so that a failure leaves it whole.
@@ -12,8 +12,9 @@ from typing import Final, NamedTuple, Protocol, TypeVar
 
 from domain import alarm_bits as bits
 from domain.alerts import TERMINAL_KINDS, Alert, Source, alert_id, conditions, is_plausible
-from domain.driving import civil_day, fatigue_kind, stint_after
-from domain.fix import FLAG_BACKFILLED, FLAG_DOUBTED, STATUS_ACC_ON, STATUS_POSITIONED, Fix, distance_m
+from domain.civil_time import civil_day, midnight_of
+from domain.driving import fatigue_kind, stint_after
+from domain.fix import FLAG_BACKFILLED, FLAG_DOUBTED, STATUS_POSITIONED, Fix, distance_m
 from domain.profile import Profile
 from domain.quality import Outcome, Quality
 from domain.terminal_clock import TerminalClock, is_right
@@ -112,18 +113,33 @@ def heard_at(seen: Seen, profile: Profile) -> float:
 
 
 def driving_today(vehicle: Vehicle, now: float) -> DrivingToday:
-    """What it has driven since midnight in Shanghai."""
+    """The distance, driving and alerts since midnight in Shanghai, up to the newest fix."""
     if vehicle.day != civil_day(now):
         return DrivingToday(0.0, 0, 0, 0)
     return DrivingToday(vehicle.day_distance_m, vehicle.day_driving_s, vehicle.day_longest_s, vehicle.day_alerts)
 
 
-def alerts_of(vehicle: Vehicle) -> tuple[Alert, ...]:
-    """Ongoing and recently ended alerts, and all that the store does not have yet, newest first."""
+def alerts_of(vehicle: Vehicle, *, online: bool) -> tuple[Alert, ...]:
+    """Ongoing and recently ended alerts, and all that the store does not have yet, newest first.
+
+    R52: what the platform inferred has ended at the newest fix once the vehicle is offline. The state itself keeps such an
+    alert open, so that it does not depend on timers: a late report that shows it still belongs to the same episode.
+    """
     if vehicle.ongoing == vehicle.recent == () and not vehicle.unsaved:
         return ()
-    alerts = {alert.id: alert for alert in (*vehicle.recent, *(vehicle.unsaved or {}).values(), *vehicle.ongoing)}
+    ongoing = vehicle.ongoing if online else (_as_of_silence(alert, vehicle.fixed_at) for alert in vehicle.ongoing)
+    alerts = {alert.id: alert for alert in (*vehicle.recent, *(vehicle.unsaved or {}).values(), *ongoing)}
     return tuple(sorted(alerts.values(), key=lambda alert: (alert.started_at, alert.id), reverse=True))
+
+
+def is_alerting(vehicle: Vehicle, *, online: bool) -> bool:
+    """Whether any alert goes on."""
+    ongoing = vehicle.ongoing
+    return bool(ongoing) and (online or any(alert.source == "terminal" for alert in ongoing))
+
+
+def _as_of_silence(alert: Alert, fixed_at: int) -> Alert:
+    return replace(alert, ended_at=fixed_at) if alert.source == "platform" else alert
 
 
 def accept(vehicle: Vehicle, fix: Fix, received_at: float, profile: Profile, quality: Quality) -> Outcome:
@@ -154,14 +170,14 @@ def accept(vehicle: Vehicle, fix: Fix, received_at: float, profile: Profile, qua
 
     newest = vehicle.newest
     if newest is None:
-        driving_s, rest_s, drove_s, moved_m = vehicle.driving_s, vehicle.rest_s, 0, 0.0
+        driving_s, rest_s, drove_s, driven_m = vehicle.driving_s, vehicle.rest_s, 0, 0.0
     else:
         moved_m = distance_m(newest.lon_e6, newest.lat_e6, fix.lon_e6, fix.lat_e6)
         if moved_m > profile.jump_m + profile.jump_mps * elapsed_s:
             if not _reanchors(vehicle, fix, fixed_at, profile, quality):
                 return _without_position(vehicle, fix, fixed_at, Outcome.IMPLAUSIBLE, profile, quality)
             moved_m = 0.0
-        driving_s, rest_s, drove_s = _drive(vehicle, newest, fix, elapsed_s, moved_m, profile, quality)
+        driving_s, rest_s, drove_s, driven_m = _drive(vehicle, newest, fix, elapsed_s, moved_m, profile, quality)
 
     # Most reports touch no alert at all; these five conditions are all that could.
     if (
@@ -171,16 +187,21 @@ def accept(vehicle: Vehicle, fix: Fix, received_at: float, profile: Profile, qua
         or driving_s > profile.fatigue_warning_s
         or fix.speed_dkmh > vehicle.limit_dkmh
     ):
-        _judge(vehicle, fix, fixed_at, driving_s, profile, quality)
+        _judge(vehicle, fix, fixed_at, driving_s, profile, quality, drove_s=drove_s)
 
     day = (fixed_at + 28_800) // 86_400
-    if day != vehicle.day:
+    if day > vehicle.day:
         _begin_day(vehicle, day)
-    if drove_s or elapsed_s > profile.data_gap_s:
-        vehicle.day_distance_m += moved_m
-        vehicle.day_driving_s += drove_s
-    if driving_s > vehicle.day_longest_s:
-        vehicle.day_longest_s = driving_s
+    if driven_m or drove_s:
+        since_midnight_s = fixed_at + 28_800 - vehicle.day * 86_400
+        if elapsed_s > since_midnight_s:
+            drove_s, driven_m = _part_of_day(since_midnight_s, elapsed_s, drove_s, driven_m)
+        vehicle.day_distance_m += driven_m
+        day_driving_s = vehicle.day_driving_s = vehicle.day_driving_s + drove_s
+        # Of a stint that began before midnight, all of today's driving is part.
+        longest_s = driving_s if driving_s < day_driving_s else day_driving_s
+        if longest_s > vehicle.day_longest_s:
+            vehicle.day_longest_s = longest_s
     vehicle.driving_s = driving_s
     vehicle.rest_s = rest_s
     vehicle.newest = fix
@@ -279,31 +300,39 @@ def _reanchors(vehicle: Vehicle, fix: Fix, fixed_at: int, profile: Profile, qual
 
 def _drive(
     vehicle: Vehicle, newest: Fix, fix: Fix, elapsed_s: int, moved_m: float, profile: Profile, quality: Quality
-) -> tuple[int, int, int]:
-    """The stint's driving and rest seconds after this fix, and how much of the time since the newest was driving."""
+) -> tuple[int, int, int, float]:
+    """The stint's driving and rest seconds after this fix; of the time since the newest, the driving seconds and metres."""
     moving = newest.speed_dkmh >= profile.moving_dkmh
-    if elapsed_s <= profile.data_gap_s:
-        if moving:
-            quality.distance_m += moved_m
-    elif not moving and _was_parked(newest, fix, moved_m, profile):
-        pass
-    else:
+    if elapsed_s > profile.data_gap_s and not _was_parked(newest, fix, profile):
         quality.distance_m += moved_m
         quality.gap_distance_m += moved_m
-        return vehicle.driving_s, vehicle.rest_s, 0
+        return vehicle.driving_s, 0, 0, moved_m  # It has moved, so the stop before the gap is over.
     driving_s, rest_s = stint_after(
         vehicle.driving_s, vehicle.rest_s, interval_s=elapsed_s, moving=moving, profile=profile
     )
-    return driving_s, rest_s, elapsed_s if moving else 0
+    if not moving:
+        return driving_s, rest_s, 0, 0.0
+    quality.distance_m += moved_m
+    return driving_s, rest_s, elapsed_s, moved_m
 
 
-def _was_parked(newest: Fix, fix: Fix, moved_m: float, profile: Profile) -> bool:
-    """A sleeping terminal: engine off when it fell silent, and it wakes standing at the same place."""
-    return (
-        not newest.status & STATUS_ACC_ON
-        and fix.speed_dkmh < profile.moving_dkmh
-        and moved_m <= profile.parked_within_m
-    )
+def _was_parked(newest: Fix, fix: Fix, profile: Profile) -> bool:
+    """R52: it stood when it fell silent, and stands at the same place when it speaks again, whatever the engine bits say.
+
+    What lies between such fixes is drift, also where a jump was believed in the end: so the distance is measured here.
+    """
+    if newest.speed_dkmh >= profile.moving_dkmh or fix.speed_dkmh >= profile.moving_dkmh:
+        return False
+    return distance_m(newest.lon_e6, newest.lat_e6, fix.lon_e6, fix.lat_e6) <= profile.parked_within_m
+
+
+def _part_of_day(since_midnight_s: int, elapsed_s: int, drove_s: int, driven_m: float) -> tuple[int, float]:
+    """Seconds and metres of an interval that lie after the midnight which it crosses.
+
+    None do where a report without a position, later than this fix, has begun the next day: midnight is still to come then.
+    """
+    part_s = max(0, since_midnight_s)
+    return min(drove_s, part_s), driven_m * part_s / elapsed_s
 
 
 def _begin_day(vehicle: Vehicle, day: int) -> None:
@@ -324,6 +353,7 @@ def _judge(
     profile: Profile,
     quality: Quality,
     *,
+    drove_s: int = 0,
     platform_rules: bool = True,
 ) -> None:
     """Opens, continues and ends alerts after one report; called before the report becomes the newest."""
@@ -331,8 +361,11 @@ def _judge(
     if fixed_at > vehicle.reported_at or not platform_rules:
         _judge_terminal(vehicle, fix, episodes, quality)
     if platform_rules:
+        if fixed_at - vehicle.fixed_at >= profile.offline_after_s:
+            episodes.lapse()
         _judge_speed(vehicle, fix, fixed_at, profile, episodes)
-        _judge_fatigue(driving_s, profile, episodes)
+        at_wheel = drove_s > 0 or fix.speed_dkmh >= profile.moving_dkmh
+        _judge_fatigue(driving_s, profile, episodes, at_wheel=at_wheel)
     quality.alerts_begun += episodes.settle()
 
 
@@ -367,13 +400,14 @@ def _judge_speed(vehicle: Vehicle, fix: Fix, fixed_at: int, profile: Profile, ep
         episodes.holds("speeding", "platform", since=newest, since_at=vehicle.fixed_at)
 
 
-def _judge_fatigue(driving_s: int, profile: Profile, episodes: _Episodes) -> None:
+def _judge_fatigue(driving_s: int, profile: Profile, episodes: _Episodes, *, at_wheel: bool) -> None:
+    """R52. Fatigue goes on while the stop is too short for a rest, and begins only for a driver ``at_wheel``."""
     suspected = fatigue_kind(driving_s, profile)
     for kind in ("fatigue_warning", "fatigue"):
-        if kind == suspected:
-            episodes.holds(kind, "platform")
-        else:
+        if kind != suspected:
             episodes.ends(kind, "platform")
+        elif at_wheel or episodes.is_open(kind, "platform"):
+            episodes.holds(kind, "platform")
 
 
 class _Episodes:
@@ -406,6 +440,11 @@ class _Episodes:
         if alert is not None:
             self._changed.append(replace(alert, ended_at=self._fixed_at))
 
+    def lapse(self) -> None:
+        """R52: ends what the platform inferred at the fix that showed it last, which is the newest."""
+        inferred = [key for key in self._open if key[1] == "platform"]
+        self._changed += [replace(self._open.pop(key), ended_at=self._vehicle.fixed_at) for key in inferred]
+
     def _begin(self, kind: str, source: Source, fix: Fix, at: int) -> Alert:
         place = fix if position_problem(fix) is None else self._vehicle.newest
         is_speeding = kind.startswith("speeding")
@@ -433,9 +472,10 @@ class _Episodes:
         unsaved = vehicle.unsaved if vehicle.unsaved is not None else {}
         unsaved.update((alert.id, alert) for alert in self._changed)
         day = civil_day(self._fixed_at)
-        if day != vehicle.day:
+        if day > vehicle.day:
             _begin_day(vehicle, day)
-        vehicle.day_alerts += begun
+        midnight = midnight_of(vehicle.day)
+        vehicle.day_alerts += len({alert.id for alert in self._changed if alert.started_at >= midnight} - known)
         vehicle.ongoing = tuple(self._open.values())
         vehicle.recent = (ended + vehicle.recent)[:RECENT_ALERTS]
         vehicle.unsaved = unsaved

@@ -1,4 +1,4 @@
-"""What does the service tell the fleet's owners?"""
+"""A client of the service's HTTP contract, as a fleet's owner."""
 
 from __future__ import annotations
 
@@ -86,6 +86,7 @@ class _DrivingToday(msgspec.Struct):
 class _VehiclePage(msgspec.Struct):
     driving_today: _DrivingToday | None = None
     alerts: list[_Alert] = []
+    online: bool | None = None
     alerts_next: str | None = None
 
 
@@ -134,6 +135,8 @@ class SeenAlerts(NamedTuple):
     cut: bool
     driving_today_s: int | None = None
     """Driving since midnight, from the same page; None where the page does not tell."""
+    online: bool | None = True
+    """As the same page tells."""
 
 
 class Service:
@@ -201,7 +204,7 @@ class Service:
         page = _decoded(raw, _VehiclePage)
         cut = page.alerts_next is not None or len(page.alerts) >= _LISTED_ALERTS
         today_s = page.driving_today.driving_s if page.driving_today else None
-        return SeenAlerts(tuple(_seen_alert(alert) for alert in page.alerts), cut, today_s)
+        return SeenAlerts(tuple(_seen_alert(alert) for alert in page.alerts), cut, today_s, page.online)
 
     async def _call(
         self,

@@ -1,4 +1,4 @@
-"""What must the service tell about a vehicle, given the reports that it acknowledged?
+"""The ground truth: what the service must tell about a vehicle, given the reports that it acknowledged.
 
 Written from the rules alone (R32, R50, R52 and the settled readings), over whole lists and without regard to cost; it
 shares nothing with the service, so that an error there does not find its twin here.
@@ -59,7 +59,8 @@ _WAITING: Final = 8
 _WAITS_S: Final = 3600
 _LEARNED_SPAN_S: Final = 90
 _GAP_S: Final = 300
-_SPEEDING_PAIR_S: Final = 600
+_SILENCE_S: Final = 600
+_PARKED_M: Final = 200
 _REST_S: Final = 1200
 _WARNING_S: Final = 12_600
 _FATIGUE_S: Final = 14_400
@@ -95,6 +96,7 @@ class Truth:
 
     last_fix: LastFix | None
     episodes: tuple[Episode, ...]
+    """As if the newest fix were just made: see ``silenced``."""
     driving_s: dict[int, int]
     """Seconds of driving by day, counted in days since 1970 of China's calendar."""
     clock_offset_s: int
@@ -284,13 +286,38 @@ def runs(reports: Sequence[Told], carried: Sequence[bool], *, kind: str, source:
 
 def speeding_episodes(fixes: Sequence[Told], *, limit_kmh: int) -> list[Episode]:
     """Above the limit on two fixes in a row, until the first that is not."""
-    fast = [fix.speed_dkmh > limit_kmh * 10 for fix in fixes]
-    carried = [False] * len(fixes)
-    for index, (a, b) in enumerate(pairwise(fixes)):
-        follows = b.fixed_at - a.fixed_at <= _SPEEDING_PAIR_S
-        if fast[index] and fast[index + 1] and (follows or carried[index]):
-            carried[index] = carried[index + 1] = True
-    return runs(fixes, carried, kind="speeding", source="platform")
+    episodes: list[Episode] = []
+    parts = stretches(fixes)
+    for stretch in parts:
+        carried = [False] * len(stretch)
+        for index, (a, b) in enumerate(pairwise(stretch)):
+            if min(a.speed_dkmh, b.speed_dkmh) > limit_kmh * 10:
+                carried[index] = carried[index + 1] = True
+        found = runs(stretch, carried, kind="speeding", source="platform")
+        episodes += found if stretch is parts[-1] else [over_at(each, stretch[-1].fixed_at) for each in found]
+    return episodes
+
+
+def stretches(fixes: Sequence[Told]) -> list[list[Told]]:
+    """The fixes between silences of ten minutes; at least one stretch, which is empty without a fix."""
+    found: list[list[Told]] = [[]]
+    for fix in fixes:
+        if found[-1] and fix.fixed_at - found[-1][-1].fixed_at >= _SILENCE_S:
+            found.append([])
+        found[-1].append(fix)
+    return found
+
+
+def over_at(episode: Episode, last_shown_at: int) -> Episode:
+    """R52: what the platform inferred, and nothing ended, is over at the last fix before a silence."""
+    inferred = episode.source == "platform" and episode.ended_at is None
+    return replace(episode, ended_at=last_shown_at) if inferred else episode
+
+
+def silenced(known: Truth) -> list[Episode]:
+    """The episodes as they are told once the vehicle is offline."""
+    last = known.last_fix
+    return [over_at(each, last.fixed_at) if last else each for each in known.episodes]
 
 
 class Step(NamedTuple):
@@ -319,6 +346,8 @@ def driving(fixes: Sequence[Told]) -> list[Step]:
                 rest_s = 0
             elif span_s <= _GAP_S or parked_through(earlier, fix):
                 rest_s += span_s
+            else:
+                rest_s = 0
             if rest_s >= _REST_S:
                 driving_s = 0
         steps.append(Step(fix.fixed_at, fix.speed_dkmh, added_s, driving_s, rest_s))
@@ -326,17 +355,19 @@ def driving(fixes: Sequence[Told]) -> list[Step]:
 
 
 def parked_through(a: Told, b: Told) -> bool:
-    """Ignition off when the gap began, and wheels still in the same place when it ends: the truck stood."""
-    off = not a.status & ACC_ON
+    """Wheels still when the gap began, and still in the same place when it ends: the truck stood."""
     still = a.speed_dkmh < _MOVING_DKMH and b.speed_dkmh < _MOVING_DKMH
-    return off and still and metres(a, b) <= 200
+    return still and metres(a, b) <= _PARKED_M
 
 
 def fatigue_episodes(driven: Sequence[Step]) -> list[Episode]:
-    """A warning from 3.5 h on, fatigue from 4 h on, both until a rest of 20 min."""
+    """A warning from 3.5 h on, fatigue from 4 h on, both until a rest of 20 min or a silence; neither begins at a stop."""
     episodes: list[Episode] = []
     running: Episode | None = None
-    for step in driven:
+    for index, step in enumerate(driven):
+        if running and step.fixed_at - driven[index - 1].fixed_at >= _SILENCE_S:
+            episodes.append(over_at(running, driven[index - 1].fixed_at))
+            running = None
         kind = None
         if step.driving_s > _FATIGUE_S:
             kind = "fatigue"
@@ -347,16 +378,17 @@ def fatigue_episodes(driven: Sequence[Step]) -> list[Episode]:
             running = None
         if running:
             running = replace(running, peak_dkmh=max(running.peak_dkmh, step.speed_dkmh))
-        elif kind:
+        elif kind and (step.added_s or step.speed_dkmh >= _MOVING_DKMH):
             running = Episode(kind, "platform", step.fixed_at, None, step.speed_dkmh)
     return [*episodes, running] if running else episodes
 
 
 def by_day(driven: Iterable[Step]) -> dict[int, int]:
-    """Driving by the day in which an interval ended."""
+    """Driving by day; an interval that crosses midnight is cut there."""
     days: dict[int, int] = {}
     for step in driven:
-        if step.added_s:
-            day = (step.fixed_at + CHINA_S) // DAY_S
-            days[day] = days.get(day, 0) + step.added_s
+        day, second = divmod(step.fixed_at + CHINA_S, DAY_S)
+        for each, part_s in ((day, min(step.added_s, second)), (day - 1, max(0, step.added_s - second))):
+            if part_s:
+                days[each] = days.get(each, 0) + part_s
     return days

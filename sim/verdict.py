@@ -1,4 +1,4 @@
-"""Does the service tell the truth about every vehicle?"""
+"""The verdict: whether the service tells the truth about every vehicle."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from rich.table import Table
 from sim.owners import SeenAlert, SeenAlerts, SeenFix, SeenVehicle, Service
 from sim.registry_lines import Business
 from sim.terminal import Terminal
-from sim.truth import CHINA_S, DAY_S, Episode, LastFix, Truth, truth
+from sim.truth import CHINA_S, DAY_S, Episode, LastFix, Truth, silenced, truth
 
 CHINA_TIME: Final = timezone(timedelta(hours=8))
 LISTED_LIMIT: Final = 50
@@ -165,7 +165,8 @@ def alert_differences(question: Question, seen: SeenAlerts, verdict: Verdict) ->
             return False
         return True
 
-    expected = {_key(episode): episode for episode in question.truth.episodes if comparable(episode)}
+    episodes = silenced(question.truth) if seen.online is False else question.truth.episodes
+    expected = {_key(episode): episode for episode in episodes if comparable(episode)}
     listed = [alert for alert in seen.alerts if comparable(alert) and _key(alert) not in question.before.told]
     told = {_key(alert): alert for alert in listed}
     verdict.alerts += len(expected)

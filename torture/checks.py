@@ -147,7 +147,11 @@ def _tracks(drama: Drama) -> None:
         demand(newest == track.fixed_at, f"R50: truck {number}: its newest report is {newest}, not {track.fixed_at}")
         if drama.was_conflated:
             continue
-        kept = {(each.started_at, each.ended_at) for each in alerts_of(actor.vehicle) if each.kind == "emergency"}
+        kept = {
+            (each.started_at, each.ended_at)
+            for each in alerts_of(actor.vehicle, online=True)
+            if each.kind == "emergency"
+        }
         stored = drama.machine.disk.documents.get(ALERT_KIND, {})
         for began, ended in track.emergencies[-5:]:
             found = (began, ended) in kept

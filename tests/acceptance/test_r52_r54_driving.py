@@ -1,4 +1,4 @@
-"""R52 to R54: when does a truck drive too fast or too long, and which certificate runs out when?"""
+"""R52 to R54: driving too fast or too long, what today holds, certificates that run out, and overload."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from struct import pack
 
 import pytest
 
-from tests.acceptance.deeds import FATIGUE, OWNER, SPEEDING, Watched, alerts, tries_to_bind, watched
+from tests.acceptance.deeds import FATIGUE, OWNER, SPEEDING, Watched, alerts, looks, tries_to_bind, watched
 from tests.acceptance.trucks import OK
-from tests.acceptance.world import OPS_KEY, World
+from tests.acceptance.world import EASTWARDS_E6, OPS_KEY, World
 from tests.api.conftest import TODAY, business_line, citizen_id, person_line, row, vehicle_line
 
 MINUTE_S = 60
@@ -178,6 +178,85 @@ async def test_r52_no_data_is_neither_driving_nor_rest(world: World) -> None:
     assert await told(seen) == [("fatigue_warning", "platform", True)]
     await world.drives(1, 240)
     assert (await told(seen))[0] == ("fatigue", "platform", True)
+
+
+async def test_r52_what_the_platform_inferred_ends_at_its_last_fix_once_ten_minutes_pass(world: World) -> None:
+    seen = await watched(world)
+    async with seen.viewer.watches(seen.id) as stream:
+        for _ in range(3):
+            await world.reports(1, speed=1200)
+            await world.advance(10)
+        (ongoing,) = await alerts(seen.viewer, seen.id)
+        assert ongoing["ongoing"]
+        await world.advance(589)
+        assert await alerts(seen.viewer, seen.id) == [ongoing]
+        await world.advance(1)
+        (over,) = await alerts(seen.viewer, seen.id)
+        assert over == ongoing | {"ongoing": False, "ended_at": "2025-10-09T16:53:40+08:00", "title": over["title"]}
+        told_of: list[tuple[str, str | None]] = []
+        while not told_of or told_of[-1][1] is None:
+            event = await stream.next()
+            assert event is not None
+            if event.name == "alert":
+                told_of.append((event.told["id"], event.told["ended_at"]))
+        assert told_of == [(over["id"], None), (over["id"], over["ended_at"])]
+    await world.restart()
+    await world.advance(3 * 24 * HOUR_S - 700)
+    assert await alerts(seen.viewer, seen.id) == (await seen.view())["alerts"] == [over]
+    owner = await world.owner()
+    (vehicle,) = [each for each in (await owner.get(f"{OWNER}/vehicles?list=bound")).items if each["last_fix"]]
+    assert (await owner.get(f"{OWNER}/vehicles/{vehicle['id']}")).ok()["alerts"] == [over]
+
+
+async def test_r34_a_terminals_own_alarm_goes_on_through_a_silence(world: World) -> None:
+    seen = await watched(world)
+    await world.reports(1, speed=1200, alarms=SPEEDING)
+    await world.advance(HOUR_S)
+    assert await told(seen) == [("speeding", "terminal", True)]
+
+
+async def test_r52_a_night_with_the_main_switch_off_is_rest(world: World) -> None:
+    """The terminal lost its power before it could tell that the engine was off."""
+    seen = await watched(world)
+    await world.reports(1)
+    await world.drives(1, 3 * HOUR_S + 20 * MINUTE_S)
+    await world.drives(1, 240, speed=0)
+    await world.drives(1, 8 * HOUR_S, every=8 * HOUR_S, speed=0)
+    await world.drives(1, HOUR_S)
+    assert await told(seen) == []
+
+
+async def test_r52_a_parked_truck_collects_no_kilometres_from_drift(world: World) -> None:
+    seen = await watched(world)
+    for number in range(40):
+        await world.reports(1, speed=0, lon=114_400_000 + 900 * (number % 2))
+        await world.advance(10 * MINUTE_S)
+    today = (await seen.view())["driving_today"]
+    assert today == {"distance_km": 0.0, "driving_s": 0, "longest_stint_s": 0, "alert_count": 0}
+
+
+async def test_r52_todays_figures_hold_todays_part_only(world: World) -> None:
+    seen = await watched(world)
+    await world.advance_to("2025-10-09T23:00:00+08:00")
+    await world.reports(1)
+    await world.drives(1, 57 * MINUTE_S, every=3 * MINUTE_S)
+    yesterday = (await seen.view())["driving_today"]
+    assert (yesterday["driving_s"], yesterday["distance_km"]) == (57 * MINUTE_S, 75.9)
+    etag = (await looks(seen.viewer, seen.id)).headers["ETag"]
+    await world.advance_to("2025-10-10T00:00:00+08:00")
+    answer = await looks(seen.viewer, seen.id, If_None_Match=etag)
+    assert answer.ok()["driving_today"] == {
+        "distance_km": 0.0,
+        "driving_s": 0,
+        "longest_stint_s": 0,
+        "alert_count": 0,
+    }
+    await world.advance(MINUTE_S)
+    await world.reports(1, lon=114_400_000 + 61 * MINUTE_S * EASTWARDS_E6)
+    today = (await seen.view())["driving_today"]
+    assert (today["driving_s"], today["longest_stint_s"], today["distance_km"]) == (60, 60, 1.3)
+    await world.restart()
+    assert (await seen.view())["driving_today"] == today
 
 
 # -- R53 ---------------------------------------------------------------------------------------------------------------

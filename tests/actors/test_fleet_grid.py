@@ -1,4 +1,4 @@
-"""Does a view of the map show the vehicles that are there, exactly or in clusters, without a walk through all of them?"""
+"""A view of the map shows the vehicles that are there, exactly or in clusters, without a walk through all of them."""
 
 from __future__ import annotations
 
@@ -45,6 +45,18 @@ async def test_positions_are_of_the_moment_though_the_sweep_is_old(house: House,
     assert (spot.key, spot.lon_e6, spot.online) == ("v11", 114_001_000, True)
     await house.clock.advance(600)
     assert [spot.online for spot in grid.picture(WUHAN, limit=10).spots] == [False]
+
+
+async def test_r52_a_silent_truck_is_marked_for_its_own_alarm_and_not_for_what_the_platform_inferred(
+    house: House, grid: FleetGrid
+) -> None:
+    fast = [at(1, 114_000_000 + 300 * i, seconds=i)._replace(speed_dkmh=1200) for i in range(2)]
+    await house.report(*fast, at(2, 114_000_000, alarms=bits.EMERGENCY))
+    for online in (True, False):
+        await grid.sweep()
+        assert {spot.key: spot.alert for spot in grid.picture(WUHAN, limit=10).spots} == {"v11": online, "v12": True}
+        assert sum(cluster.alerts for cluster in grid.picture(WUHAN, limit=1).clusters) == 1 + online
+        await house.clock.advance(600)
 
 
 async def test_a_crowded_view_shows_clusters_that_count_everybody(house: House, grid: FleetGrid) -> None:

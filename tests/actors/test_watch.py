@@ -100,6 +100,30 @@ async def test_r34_an_alert_is_told_when_it_begins_and_when_it_ends_and_not_betw
     assert told[0].id == told[1].id
 
 
+async def test_r52_what_the_platform_inferred_is_told_to_have_ended_in_the_moment_of_going_offline(
+    house: House, listener: Listener
+) -> None:
+    for i in range(2):
+        await house.clock.advance(30)
+        await house.report(fix_of("11", T0 + 30 + 30 * i, speed_dkmh=1200))
+    (begun, *_) = [event.alert for event in await listener.told() if isinstance(event, AlertChanged)]
+    assert begun.ongoing
+    await house.clock.advance(T0 + 659 - house.clock.now())
+    assert await listener.told() == []
+    assert [alert.ongoing for alert in (await house.look("11")).alerts] == [True]
+    await house.clock.advance(1)
+    over, offline = await listener.told()
+    assert isinstance(over, AlertChanged)
+    assert isinstance(offline, PresenceChanged)
+    assert (over.alert.id, over.alert.ended_at) == (begun.id, T0 + 60)
+    assert (await house.look("11")).alerts == (over.alert,)
+    # A report that was long on its way shows it after all: the same alert goes on.
+    await house.report(fix_of("11", T0 + 600, speed_dkmh=1200))
+    again, *_ = await listener.told()
+    assert isinstance(again, AlertChanged)
+    assert (again.alert.id, again.alert.ended_at) == (begun.id, None)
+
+
 async def test_an_alert_that_began_and_ended_in_one_turn_is_told_as_ended(house: House, listener: Listener) -> None:
     await house.clock.advance(60)
     await house.report(fix_of("11", T0 + 10, alarms=bits.EMERGENCY), fix_of("11", T0 + 20))

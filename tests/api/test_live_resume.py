@@ -1,4 +1,4 @@
-"""Does a client's last event id say exactly which alerts it has, whatever comes in which order?"""
+"""A client's last event id says exactly which alerts it has, whatever comes in which order."""
 
 from __future__ import annotations
 
@@ -45,6 +45,15 @@ def test_what_the_vehicle_tells_of_is_known() -> None:
 def test_an_end_is_missed_however_long_ago_the_alert_began() -> None:
     old, new = alert(1, started_at=-900_000), alert(2, started_at=0)
     assert again(Delivered.of([old, new])).missed([ended(old, 900_100), new]) == [ended(old, 900_100)]
+
+
+def test_r52_an_inferred_alert_that_goes_on_after_all_is_missed_by_who_was_told_its_end() -> None:
+    inferred = alert(1, started_at=0)
+    delivered = Delivered.of([ended(inferred)])
+    assert again(delivered).missed([inferred]) == [inferred]
+    delivered.note(inferred)
+    assert again(delivered).missed([inferred]) == []
+    assert again(delivered).missed([ended(inferred, 90)]) == [ended(inferred, 90)]
 
 
 def test_a_new_alert_that_began_before_a_known_one_is_missed() -> None:

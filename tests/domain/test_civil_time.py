@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from domain.certificates import CHINA_TIME
-from domain.civil_time import days_later, months_later
+from domain.civil_time import civil_day, days_later, midnight_of, months_later
 
 instants = st.floats(0, 4_000_000_000)
 
@@ -38,6 +38,13 @@ def told(instant: float) -> str:
 )
 def test_r17_months_are_calendar_ones_clamped_to_the_months_last_day(start: str, months: int, end: str) -> None:
     assert told(months_later(at(start), months)) == end
+
+
+def test_a_day_begins_at_midnight_in_shanghai() -> None:
+    midnight = int(at("2026-01-01 00:00:00"))
+    assert civil_day(midnight) == civil_day(midnight - 0.5) + 1
+    assert civil_day(midnight) == civil_day(midnight + 86_399)
+    assert midnight_of(civil_day(midnight + 40_000)) == midnight
 
 
 def test_r17_the_day_is_chinas_and_not_greenwichs() -> None:

@@ -1,9 +1,18 @@
-"""Does the oracle read the rules as they are written?"""
+"""The oracle reads the rules as they are written, and agrees with the service's own fold."""
 
 from __future__ import annotations
 
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from domain.alerts import Alert
+from domain.fix import Fix
+from domain.profile import DEFAULT_PROFILE
+from domain.quality import Quality
+from domain.vehicle import Vehicle, accept, alerts_of, driving_today
 from sim.ledger import Ledger, Told
-from sim.truth import ACC_ON, POSITIONED, Episode, LastFix, Truth, truth
+from sim.truth import ACC_ON, CHINA_S, DAY_S, POSITIONED, Episode, LastFix, Truth, silenced, truth
 from tests.sim.fakes import LAT_E6, LON_E6, NOON, told
 
 EMERGENCY, SPEEDING, FATIGUE = 1 << 0, 1 << 1, 1 << 2
@@ -115,8 +124,24 @@ def test_one_fix_above_the_limit_is_not() -> None:
     assert alerts(of(told(0, kmh=110), told(10, kmh=99), told(20, kmh=110))) == []
 
 
-def test_two_fixes_more_than_ten_minutes_apart_are_no_pair() -> None:
-    assert alerts(of(told(0, kmh=110), told(601, kmh=110))) == []
+def test_two_fixes_ten_minutes_apart_are_no_pair() -> None:
+    assert alerts(of(told(0, kmh=110), told(600, kmh=110))) == []
+    assert alerts(of(told(0, kmh=110), told(599, kmh=110))) == [("speeding", "platform", 0, None)]
+
+
+def test_what_is_inferred_ends_at_the_last_fix_that_showed_it_once_ten_minutes_pass() -> None:
+    fast = [told(at, kmh=110) for at in (0, 10)]
+    over, ongoing = ("speeding", "platform", 0, 10), ("speeding", "platform", 0, None)
+    assert alerts(of(*fast)) == [ongoing]
+    assert [(each.started_at - NOON, each.ended_at) for each in silenced(of(*fast))] == [(0, NOON + 10)]
+    assert alerts(of(*fast, told(610, kmh=50))) == [over]
+    assert alerts(of(*fast, told(610, kmh=110))) == [over]
+    assert alerts(of(*fast, told(610, kmh=110), told(620, kmh=110))) == [over, ("speeding", "platform", 610, None)]
+    assert alerts(of(*fast, told(609, kmh=110))) == [ongoing]
+
+
+def test_a_terminals_alarm_outlasts_the_silence() -> None:
+    assert [each.ended_at for each in silenced(of(told(0, alarms=EMERGENCY)))] == [None]
 
 
 def test_the_platform_leaves_speeding_to_a_terminal_that_computes_it() -> None:
@@ -159,12 +184,69 @@ def test_a_gap_in_the_data_is_neither_driving_nor_rest() -> None:
     assert alerts(found)[0][:3] == ("fatigue_warning", "platform", 10_000 + 5460)
 
 
-def test_a_night_with_the_ignition_off_is_rest_though_nothing_was_reported() -> None:
+@pytest.mark.parametrize("status", [POSITIONED_PARKED, ACC_ON | POSITIONED])
+def test_a_night_at_one_place_is_rest_though_nothing_was_reported(status: int) -> None:
     drive = driven(3.8)
     end = drive[-1].fixed_at - NOON + 60
     north_m = end * 80 / 3.6
-    parked = [told(at, north_m=north_m, status=POSITIONED_PARKED) for at in (end, end + 3600)]
-    assert alerts(of(*drive, *parked)) == [("fatigue_warning", "platform", 12_660, end + 3600)]
+    parked = [told(at, north_m=north_m, status=status) for at in (end, end + 3600)]
+    morning = [told(end + 3660 + at, north_m=north_m + at * 22.2, kmh=80) for at in range(0, 3600, 60)]
+    assert alerts(of(*drive, *parked, *morning)) == [("fatigue_warning", "platform", 12_660, end)]
+
+
+def test_a_parked_truck_that_reports_seldom_begins_no_fatigue() -> None:
+    drive = driven(4.5)
+    end = drive[-1].fixed_at - NOON + 60
+    parked = [told(at, north_m=end * 80 / 3.6) for at in (end, end + 900, end + 1800)]
+    assert alerts(of(*drive, *parked))[-1] == ("fatigue", "platform", 14_460, end)
+
+
+def test_an_interval_over_midnight_is_cut_there() -> None:
+    day = (NOON + CHINA_S) // DAY_S + 1
+    midnight = day * DAY_S - CHINA_S - NOON
+    found = of(told(midnight - 100, kmh=80), told(midnight + 140, north_m=5300, kmh=80))
+    assert found.driving_s == {day - 1: 100, day: 140}
+
+
+STEPS = st.lists(
+    st.tuples(
+        st.sampled_from((1, 60, 280, 300, 301, 599, 600, 601, 3600, 30_000)),
+        st.sampled_from((0, 0, 300, 800, 800, 800, 1100)),
+        st.integers(-3, 3),
+        st.integers(0, 3),
+    ),
+    max_size=120,
+)
+
+
+def folded(reports: list[Told]) -> Vehicle:
+    """As the service folds them."""
+    vehicle, quality = Vehicle("v", 1000), Quality()
+    for each in reports:
+        fix = Fix("1", each.fixed_at, each.lon_e6, each.lat_e6, 0, each.speed_dkmh, 0, each.alarms, each.status, 0)
+        accept(vehicle, fix, each.received_at, DEFAULT_PROFILE, quality)
+    return vehicle
+
+
+def as_episode(alert: Alert) -> Episode:
+    return Episode(alert.kind, alert.source, alert.started_at, alert.ended_at, alert.peak_dkmh)
+
+
+@given(STEPS)
+def test_the_oracle_and_the_service_agree(steps: list[tuple[int, int, int, int]]) -> None:
+    reports, at, north_m = [], 0, 0.0
+    for step_s, speed_dkmh, drift, word in steps:
+        at += step_s
+        north_m += drift * 80 if speed_dkmh < 50 else step_s * speed_dkmh / 36
+        reports.append(
+            told(at, north_m=north_m, kmh=speed_dkmh / 10, alarms=word & EMERGENCY, status=word | POSITIONED)
+        )
+    vehicle, known = folded(reports), of(*reports)
+    for online, episodes in ((True, list(known.episodes)), (False, silenced(known))):
+        seen = {as_episode(alert) for alert in alerts_of(vehicle, online=online)}
+        assert seen == set(episodes)
+    today = driving_today(vehicle, vehicle.fixed_at)
+    assert today.driving_s == known.driving_s.get(vehicle.day, 0)
 
 
 def test_a_clock_seven_hours_behind_is_right_from_the_fourth_report_on() -> None:

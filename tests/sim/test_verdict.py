@@ -1,4 +1,4 @@
-"""Does the verdict find each kind of lie, and no other?"""
+"""The verdict finds each kind of lie, and no other."""
 
 from __future__ import annotations
 
@@ -88,6 +88,17 @@ def test_a_planted_error_in_the_vehicle_is_found(vehicle: SeenVehicle | None, wh
 )
 def test_a_planted_error_in_the_alerts_is_found(alerts: tuple[SeenAlert, ...], what: list[str]) -> None:
     assert list(judged(alerts=alerts).by_kind) == what
+
+
+def test_r52_an_inferred_alert_of_a_silent_truck_must_be_told_as_ended() -> None:
+    known = truth((told(0, kmh=105), told(30, kmh=106)), limit_kmh=100)
+    case = Question("京A00001", known, NOTHING_BEFORE, 0, NOON - 5)
+    silent = VEHICLE._replace(online=False, last_fix=FIX._replace(age_s=700.0, speed_kmh=106.0))
+    ongoing = SeenAlert("speeding", "platform", NOON, None, 106.0)
+    for told_of, expected in ((ongoing._replace(ended_at=NOON + 30), []), (ongoing, ["alert differs"])):
+        verdict = Verdict()
+        judge(case, silent, SeenAlerts((told_of,), cut=False, online=False), verdict)
+        assert list(verdict.by_kind) == expected
 
 
 def test_an_alert_from_before_the_run_is_not_its_to_judge() -> None:
