@@ -2,21 +2,43 @@
 
 from __future__ import annotations
 
+import re
 from ipaddress import IPv6Address, ip_address
 from typing import Final
 
 IPV6_SITE_BITS: Final = 64
 """One customer has at least so large a network: within it an address costs nothing."""
 
+_QUOTED: Final = re.compile(r'"([^"]*)"')
+_BRACKETED: Final = re.compile(r"\[([^\]]*)\](?::\d{1,5})?", re.ASCII)
+_IPV4_WITH_PORT: Final = re.compile(r"([\d.]+):\d{1,5}", re.ASCII)
+
+
+def address_of(text: str) -> str | None:
+    """The address in a word of a proxy, or None where there is none, as in ``unknown``.
+
+    Takes ``203.0.113.7``, ``203.0.113.7:4711``, ``2001:db8::1``, ``[2001:db8::1]`` and ``[2001:db8::1]:4711``, each of
+    them in quotes, too. An IPv4 address within IPv6 is told as IPv4.
+    """
+    word = text.strip()
+    if quoted := _QUOTED.fullmatch(word):
+        word = quoted[1].strip()
+    if found := _BRACKETED.fullmatch(word) or _IPV4_WITH_PORT.fullmatch(word):
+        word = found[1]
+    try:
+        address = ip_address(word.partition("%")[0])
+    except ValueError:
+        return None
+    mapped = address.ipv4_mapped if isinstance(address, IPv6Address) else None
+    return str(mapped or address)
+
 
 def network_of(address: str) -> str:
     """What counts as one address: an IPv4 address, or the network that one customer has of IPv6."""
-    try:
-        parsed = ip_address(address.partition("%")[0])
-    except ValueError:
+    known = address_of(address)
+    if known is None:
         return address
+    parsed = ip_address(known)
     if not isinstance(parsed, IPv6Address):
-        return str(parsed)
-    if parsed.ipv4_mapped is not None:
-        return str(parsed.ipv4_mapped)
+        return known
     return parsed.exploded[: IPV6_SITE_BITS // 4 + IPV6_SITE_BITS // 16 - 1]

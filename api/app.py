@@ -24,6 +24,7 @@ from api.ops import OpsDesk
 from api.pages import PageDesk
 from api.people import People
 from api.ports import Services
+from api.proxies import Callers
 from api.routes import table
 from api.sessions import Sessions, bearer
 from api.share_view import ShareViews
@@ -45,10 +46,11 @@ def make_app(services: Services) -> web.Application:
     people = People(store, clock, registry, revision)
     sessions = Sessions(store, clock, registry, people, revision, terms_version=services.terms.version)
     gates = Gates(store, clock.now, services.attempt_limits)
-    ops = OpsDesk(services, vitals)
+    callers = Callers(services.proxies)
+    ops = OpsDesk(services, vitals, callers)
     live = LiveSide(services, sessions, ops)
     views = ShareViews(services, people)
-    edge = Edge(figures, proxies=services.proxies, tell=services.tell_access)
+    edge = Edge(figures, callers=callers, tell=services.tell_access)
     at_once = PollsAtOnce(edge, sessions, views).answer
     connections = Connections(services.connection_limits, is_proxy=services.proxies.has, at_once=at_once)
     door = Door(Guard(services, sessions, gates), Idempotency(store, clock.now), connections.limits)

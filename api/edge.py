@@ -1,4 +1,4 @@
-"""What surrounds every call? A request id, problems, security headers, the access log, and figures of it all."""
+"""Surrounds every call with a request id, problems, security headers, the access log, and figures of it all."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from aiohttp.http_parser import RawRequestMessage
 
 from api.polled import REQUEST_ID, Polled
 from api.problems import INTERNAL, kind_of, response_to, response_to_http
-from api.proxies import Proxies
+from api.proxies import Callers, Proxies
 from domain.audit import address_masked
 from domain.errors import DomainError
 
@@ -57,11 +57,11 @@ class Edge:
     """The outermost layer of the application."""
 
     def __init__(
-        self, figures: CallFigures, *, proxies: Proxies | None = None, tell: Callable[[str], None] = lambda line: None
+        self, figures: CallFigures, *, callers: Callers | None = None, tell: Callable[[str], None] = lambda line: None
     ) -> None:
         """``tell`` takes the lines of the access log."""
         self._figures = figures
-        self._proxies = proxies or Proxies()
+        self._callers = callers or Callers(Proxies())
         self._tell = tell
         self._process = token_hex(4)
         self._numbers = count(1)
@@ -70,8 +70,9 @@ class Edge:
     async def around(self, request: web.Request, handler: Next) -> web.StreamResponse:
         """Never raises for what a call or its handler did wrong."""
         request_id, began = self._next_id(), perf_counter()
-        if self._proxies.count:
-            request = request.clone(remote=self._caller(request.remote or "", request))
+        peer = request.remote or ""
+        if (caller := self._callers.address(peer, request.headers)) != peer:
+            request = request.clone(remote=caller)
         request[ID_OF_REQUEST] = request_id
         try:
             response = await handler(request)
@@ -88,7 +89,7 @@ class Edge:
         resource = request.match_info.route.resource
         route = resource.canonical if resource is not None else UNMATCHED
         took_s = perf_counter() - began
-        self._note(request.method, route, response.status, took_s, request.remote or "", request_id)
+        self._note(request.method, route, response.status, took_s, caller, request_id)
         return response
 
     def at_once(
@@ -112,15 +113,13 @@ class Edge:
         if answered is None:
             return None
         status, content = answered
-        caller = self._caller(peer, call) if self._proxies.count else peer
-        self._note(call.method, route, status, perf_counter() - began, caller, request_id)
+        self._note(
+            call.method, route, status, perf_counter() - began, self._callers.address(peer, call.headers), request_id
+        )
         return content
 
     def _next_id(self) -> str:
         return f"{self._process}{next(self._numbers):08x}"
-
-    def _caller(self, peer: str, call: web.Request | RawRequestMessage) -> str:
-        return self._proxies.caller(peer, call.headers.getall("X-Forwarded-For", ()))
 
     def _refusal(self, error: Exception, request_id: str) -> web.Response:
         if kind_of(error) is INTERNAL:

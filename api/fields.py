@@ -1,4 +1,4 @@
-"""What does each field of the API mean, and what does one look like? One table by name: a word means the same everywhere."""
+"""Tells what each field of the API means and looks like. One table by name: a word means the same everywhere."""
 
 from __future__ import annotations
 
@@ -202,6 +202,13 @@ FIELDS: Final[Mapping[str, Field]] = {
     "corrected_clocks": Field("已校正时钟的终端数"),
     "implausible_alarm_words": Field("不可信的报警字数"),
     "speeding_at_standstill": Field("静止时的超速报警数"),
+    "forwarded": Field("反向代理转告的来源地址"),
+    "proxies": Field("前面有几层自己的反向代理", 1),
+    "oddities": Field(
+        "不寻常的请求有多少：unexpected 未设置代理却带有来源标头，unknown_proxy 来自网段之外，missing 没有标头，unreadable 读不出地址",
+        {"missing": 1},
+    ),
+    "notices": Field("提示", ["反向代理所在的网段来过没有 X-Forwarded-For 的请求。"]),
     "drive": Field("模拟器自报的行驶情况；没有模拟器在报告则为空"),
     "scenario": Field("模拟场景", "everyday"),
     "seed": Field("随机种子", 1),

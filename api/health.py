@@ -1,4 +1,4 @@
-"""What does the operational picture look like? Plain values without a person, a plate or a place."""
+"""The operational picture, in plain values without a person, a plate or a place."""
 
 from __future__ import annotations
 
@@ -128,6 +128,14 @@ class DataQuality(msgspec.Struct, frozen=True):
     alerts_begun: int
 
 
+class ForwardedView(msgspec.Struct, frozen=True):
+    """What was odd about the headers by which proxies tell of whom they forward a call, since the start."""
+
+    proxies: int
+    oddities: dict[str, int]
+    notices: list[str]
+
+
 class Health(msgspec.Struct, frozen=True):
     """All of it."""
 
@@ -153,5 +161,6 @@ class Health(msgspec.Struct, frozen=True):
     event_loop: LoopView
     gateway: dict[str, object]
     data_quality: DataQuality
+    forwarded: ForwardedView
     drive: DriveReport | None
     """What a simulator says that it does; null while none reports."""

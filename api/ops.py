@@ -1,4 +1,4 @@
-"""Is the service well? What load balancers, operators and tests ask."""
+"""Tells load balancers, operators and tests whether the service is well."""
 
 from __future__ import annotations
 
@@ -20,6 +20,7 @@ from api.health import (
     DataQuality,
     DeadLetters,
     DeadLetterView,
+    ForwardedView,
     Health,
     LoopView,
     Mailboxes,
@@ -31,6 +32,7 @@ from api.health import (
     Timers,
 )
 from api.ports import Services
+from api.proxies import ODDITIES, Callers
 from api.views import time_text
 from api.vitals import Vitals
 from domain.certificates import CHINA_TIME
@@ -56,9 +58,10 @@ class Advance(msgspec.Struct, frozen=True):
 class OpsDesk:
     """The handlers of the operations calls."""
 
-    def __init__(self, services: Services, vitals: Vitals) -> None:
+    def __init__(self, services: Services, vitals: Vitals, callers: Callers) -> None:
         self._services = services
         self._vitals = vitals
+        self._callers = callers
         self._probed_at = float("-inf")
         self._store_answers = True
         self._looked_at = float("-inf")
@@ -138,6 +141,7 @@ class OpsDesk:
             event_loop=LoopView(vitals.loop_lag_s, vitals.worst_loop_lag_s),
             gateway=dict(services.gateway_stats()),
             data_quality=self.data_quality(),
+            forwarded=self._forwarded(),
             drive=self._drive.seen(monotonic()),
         )
 
@@ -195,6 +199,12 @@ class OpsDesk:
             "event_loop": _component("slow" if vitals.worst_loop_lag_s > SLOW_LOOP_S else None),
             "service": Component("degraded" if of_service else "ok", of_service),
         }
+
+    def _forwarded(self) -> ForwardedView:
+        oddities = self._callers.oddities
+        return ForwardedView(
+            self._services.proxies.count, dict(oddities), [ODDITIES[oddity].notice for oddity in oddities]
+        )
 
     def _clock(self) -> ClockView:
         clock = self._services.clock

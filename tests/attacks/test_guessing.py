@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from multidict import CIMultiDict
 
 from api.gates import AttemptLimits
-from api.proxies import Proxies, networks
+from api.proxies import Callers, Proxies, networks
 from tests.api.conftest import FEED_KEY, Service
 from tests.api.drivers import BINDINGS, bind, bind_body, post, preview, share
 
@@ -97,7 +98,8 @@ def test_only_a_peer_within_the_networks_is_a_proxy(peer: str, is_ours: bool) ->
     ours = networks("127.0.0.0/8, ::1/128,10.0.0.0/8")
     assert Proxies(1, ours).has(peer) is is_ours
     assert not Proxies(0, ours).has(peer)
-    assert Proxies(1, ours).caller(peer, ["192.0.2.1"]) == ("192.0.2.1" if is_ours else peer)
+    headers = CIMultiDict({"X-Forwarded-For": "192.0.2.1"})
+    assert Callers(Proxies(1, ours)).address(peer, headers) == ("192.0.2.1" if is_ours else peer)
 
 
 async def test_a_key_is_compared_whole_whatever_is_in_it(service: Service) -> None:
