@@ -1,0 +1,117 @@
+"""The proxies' blocks of docs/operations.md pass callers' addresses and live streams on as they say."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import socket
+import subprocess
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from http.client import HTTPConnection, HTTPResponse
+from pathlib import Path
+from typing import Final
+
+import pytest
+
+from sim.household import make_household
+from tests.e2e.processes import SEED, Yard, until
+from tests.programs import needs
+
+pytestmark = pytest.mark.e2e
+
+DOCS: Final = Path(__file__).parents[2] / "docs" / "operations.md"
+CALLER: Final = "127.1.2.3"
+"""As an address of this machine that is not the proxy's own."""
+
+
+def block(language: str) -> str:
+    found = re.search(rf"^```{language}\n(.*?)^```", DOCS.read_text("utf-8"), re.MULTILINE | re.DOTALL)
+    assert found is not None
+    return found[1]
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def is_listening(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
+@contextmanager
+def running(command: list[str], port: int, folder: Path) -> Iterator[None]:
+    home = {"HOME": str(folder), "PATH": "/usr/sbin:/usr/bin:/sbin:/bin"}
+    with (folder / "proxy.log").open("wb") as log:
+        proxy = subprocess.Popen(command, cwd=folder, env=home, stdout=log, stderr=log)
+    try:
+        assert until(lambda: is_listening(port) or proxy.poll() is not None)
+        assert proxy.poll() is None, (folder / "proxy.log").read_text()
+        yield
+    finally:
+        proxy.terminate()
+        proxy.wait()
+
+
+@contextmanager
+def nginx(service: str, folder: Path) -> Iterator[int]:
+    """As the page has it, but for TLS and the ports; in one process that writes into its folder only."""
+    port = free_port()
+    server = re.sub(r"^ *ssl_.*\n", "", block("nginx"), flags=re.MULTILINE)
+    server = server.replace("listen 443 ssl;", f"listen 127.0.0.1:{port};").replace("127.0.0.1:8080", service)
+    places = "".join(
+        f"{kind}_temp_path {folder}/{kind};" for kind in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
+    )
+    file = folder / "nginx.conf"
+    file.write_text(
+        f"daemon off; master_process off; pid {folder}/nginx.pid; error_log stderr; events {{}}\n"
+        f"http {{ access_log off; {places}\n{server} }}\n"
+    )
+    with running(["nginx", "-c", str(file), "-p", str(folder)], port, folder):
+        yield port
+
+
+@contextmanager
+def caddy(service: str, folder: Path) -> Iterator[int]:
+    port = free_port()
+    site = block("caddy").replace("shouwang.example.cn", f"http://127.0.0.1:{port}").replace("127.0.0.1:8080", service)
+    file = folder / "Caddyfile"
+    file.write_text(f"{{\n    admin off\n}}\n{site}")
+    with running(["caddy", "run", "--config", str(file), "--adapter", "caddyfile"], port, folder):
+        yield port
+
+
+PROXIES: Final = {"nginx": nginx, "caddy": caddy}
+
+
+@contextmanager
+def asking(port: int, path: str, **headers: str) -> Iterator[HTTPResponse]:
+    """From another address of this machine, and with a made-up one in the header."""
+    named = {name.replace("_", "-"): value for name, value in headers.items()}
+    with closing(HTTPConnection("127.0.0.1", port, timeout=20.0, source_address=(CALLER, 0))) as connection:
+        connection.request("GET", path, headers={"X-Forwarded-For": "203.0.113.7", **named})
+        with closing(connection.getresponse()) as response:
+            assert response.status == 200
+            yield response
+
+
+@pytest.mark.parametrize("name", PROXIES)
+def test_a_callers_address_and_a_live_stream_come_through(yard: Yard, name: str) -> None:
+    needs(name)
+    serving = yard.serves(SHOUWANG_PROXIES="1")
+    people = asyncio.run(make_household(f"http://{serving.http}", seed=SEED))
+    with PROXIES[name](serving.http, yard.folder) as port:
+        with asking(port, "/api/v1/web-config") as answer:
+            answer.read()
+        path = f"/api/v1/family/shares/{people.share_id}/live"
+        with asking(port, path, Authorization=f"Bearer {people.family_token}") as stream:
+            while not stream.readline().startswith(b"event: presence"):  # Far less than a buffer, and no more follows.
+                assert not stream.isclosed()
+        assert until(lambda: "GET /api/v1/web-config 200" in serving.process.err)
+    (line,) = [line for line in serving.process.err.splitlines() if "GET /api/v1/web-config" in line]
+    assert " 127.1.2.* " in line
+    assert "203.0.113" not in serving.process.err
