@@ -83,11 +83,12 @@ def converse(stream: bytes) -> None:
 def check_memory(session: Session) -> None:
     """Nothing that the session keeps is beyond its limit."""
     assert len(session._reader.pending) <= LIMITS.max_frame_bytes
-    if session.reassembly is not None:
-        assert len(session.reassembly) <= LIMITS.max_unfinished_messages
-        assert session.reassembly._size() <= LIMITS.max_unfinished_bytes
-    if session.finished is not None:
-        assert len(session.finished.digests) <= LIMITS.max_unfinished_bytes // 64
+    for packets in (session._strangers_packets, *(seat.packets for seat in session.seats())):
+        if packets is not None:
+            assert len(packets) <= LIMITS.max_unfinished_messages
+            assert packets.size <= LIMITS.max_unfinished_bytes
+            for joined in packets._joined:
+                assert len(joined.copies) <= LIMITS.max_unfinished_bytes // 16
 
 
 def check_fixes(fixes: list[Fix]) -> None:
@@ -123,7 +124,7 @@ def seeds() -> dict[str, bytes]:
         "the-last-of-many-packets": old.says(ids.LOCATION_BATCH, b"x", part=(64, 64)),
         "media": old.says(ids.MEDIA, bytes(range(36))),
         "media-split": b"".join(old.splits(ids.MEDIA, bytes(range(100)), 2)),
-        "parameters": old.says(ids.PARAMETER_ANSWER, encode_parameter_answer(0, {1: b"\0\0\0\1", 0x13: b"host"})),
+        "parameters": old.says(ids.PARAMETER_ANSWER, encode_parameter_answer(0, [(1, b"\0\0\0\1"), (0x13, b"host")])),
         "attributes": old.says(ids.ATTRIBUTE_ANSWER, bytes(2 + 5 + 20 + 7 + 10) + b"\1h\1f\0\0"),
         "card": old.says(ids.DRIVER_CARD, b"\1" + location[-6:] + b"\0\2ab" + bytes(20) + b"\2cd" + bytes(24)),
         "answers": old.says(ids.TERMINAL_REPLY, bytes(5)) + old.says(ids.LOCATION_ANSWER, bytes(2) + location),

@@ -1,4 +1,4 @@
-"""What do real terminals get wrong, and how often? Each kind is logged once a terminal, and counted every time."""
+"""Deviations are what real terminals get wrong: each kind is logged once a terminal, and counted every time."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ KINDS: Final = (
     "bad_body",
     "bad_checksum",
     "bad_length",
+    "bad_split",
     "bad_time",
     "batch_count_wrong",
     "encrypted",
@@ -19,11 +20,17 @@ KINDS: Final = (
     "noise",
     "not_bcd_phone",
     "not_jt808",
+    "odd_authentication",
     "odd_item_length",
+    "odd_registration",
     "oversized",
+    "split_given_up",
     "split_over_limit",
+    "split_serials",
     "split_timeout",
+    "split_unclear",
     "too_many_refused_frames",
+    "too_many_terminals",
     "trailing_bytes",
     "trailing_nul",
     "unauthenticated",

@@ -1,4 +1,4 @@
-"""What do all conversations share: who speaks where, what was counted, where fixes go?"""
+"""The exchange is what all conversations share: who speaks where, what was counted, where fixes go."""
 
 from __future__ import annotations
 
@@ -109,12 +109,12 @@ class Exchange:
             self._soon(partial(self._acknowledge, all_owed, stop))
 
     def seat(self, session: Session, terminal: str) -> None:
-        """``terminal`` speaks through ``session`` from now on; whoever did so before is dead, and closed."""
+        """``terminal`` speaks through ``session`` from now on; its seat on another connection is dead, and ended."""
         old = self._sessions.get(terminal)
         self._sessions[terminal] = session
         if old is not None and old is not session:
             self.takeovers += 1
-            old.superseded()
+            old.superseded(terminal)
 
     def unseat(self, session: Session, terminal: str) -> None:
         """``session`` speaks for ``terminal`` no more; nothing happens if another has taken over."""
@@ -127,5 +127,5 @@ class Exchange:
 
     @property
     def authenticated(self) -> int:
-        """How many terminals speak."""
+        """How many terminals speak; several may share a connection."""
         return len(self._sessions)

@@ -1,9 +1,9 @@
-"""What does each message of a terminal ask for?"""
+"""Each message of a terminal has its handler here."""
 
 from __future__ import annotations
 
-import hmac
 from collections.abc import Callable, Mapping
+from hmac import compare_digest
 from typing import TYPE_CHECKING, Final
 
 from domain.fix import FLAG_BACKFILLED, Fix
@@ -20,27 +20,41 @@ from gateway.jt808.messages import (
     vendor_time_answer,
 )
 from gateway.jt808.parameters import decode_parameter_answer
-from gateway.jt808.reassembly import Finished, Reassembly, Unfinished, key_of
-from gateway.jt808.registration import Authentication, MessageError, Registration, RegistrationAnswer
+from gateway.jt808.reassembly import Joined, NotKept, Reassembly, Unfinished, is_sound
+from gateway.jt808.registration import (
+    Authentication,
+    MessageError,
+    Registration,
+    RegistrationAnswer,
+    carries_code,
+    is_well_framed,
+)
 
 if TYPE_CHECKING:
     from gateway.jt808.session import Session
 
 _ASSEMBLED: Final = frozenset({ids.REGISTER, ids.AUTHENTICATE, ids.LOCATION, ids.LOCATION_BATCH, ids.PARAMETER_ANSWER})
-"""Messages whose packets we put together; of all others each packet is acknowledged and forgotten."""
+"""Messages whose packets are joined; of all others, pictures too, each packet is acknowledged and forgotten."""
 _REPORTS: Final = frozenset({ids.LOCATION, ids.LOCATION_BATCH})
 _MOST_INDEXES_ASKED: Final = 125
 
 
 def handle(session: Session, frame: Frame) -> None:
     """One message of somebody who may send it."""
+    if frame.part and frame.message_id in _ASSEMBLED:
+        _take_packet(session, frame)
+    else:
+        _take_whole(session, frame)
+
+
+def _take_whole(session: Session, frame: Frame) -> int:
+    """Handle one message; the result says whether its body could be read."""
     try:
-        if frame.part and frame.message_id in _ASSEMBLED:
-            _take_packet(session, frame)
-        else:
-            _HANDLERS.get(frame.message_id, _acknowledge)(session, frame)
+        _HANDLERS.get(frame.message_id, _acknowledge)(session, frame)
     except MessageError:
         session.refuse(frame, "bad_body", ids.RESULT_BAD_MESSAGE)
+        return ids.RESULT_BAD_MESSAGE
+    return ids.RESULT_OK
 
 
 def _acknowledge(session: Session, frame: Frame) -> None:
@@ -48,8 +62,12 @@ def _acknowledge(session: Session, frame: Frame) -> None:
 
 
 def _register(session: Session, frame: Frame) -> None:
+    """Bind by the number. Nothing in the body is needed, and real ones have every edition's sizes in every layout."""
     terminals = session.exchange.terminals
-    Registration.decode(frame.body, modern=frame.protocol_version is not None)
+    try:
+        Registration.decode(frame.body, modern=frame.protocol_version is not None)
+    except MessageError:
+        session.exchange.deviations.note("odd_registration", frame.phone)
     if terminals.knows(frame.phone):
         answer = RegistrationAnswer(frame.serial, ids.REGISTERED, terminals.auth_code(frame.phone))
     else:
@@ -62,25 +80,30 @@ def _register(session: Session, frame: Frame) -> None:
 
 def _authenticate(session: Session, frame: Frame) -> None:
     terminals = session.exchange.terminals
-    shown = Authentication.decode(frame.body, modern=frame.protocol_version is not None).auth_code
     if not terminals.knows(frame.phone):
         session.refuse(frame, "unregistered", ids.RESULT_FAILED)
-    elif not terminals.needs_auth(frame.phone) or _same(shown, terminals.auth_code(frame.phone)):
-        session.seat(frame)
-        session.reply(frame)
-    else:
+    elif terminals.needs_auth(frame.phone) and not _shows_code(session, frame, terminals.auth_code(frame.phone)):
         session.refuse(frame, "bad_auth_code", ids.RESULT_FAILED)
+    else:
+        session.reply(frame, ids.RESULT_OK if session.admit(frame) else ids.RESULT_FAILED)
 
 
-def _same(shown: str, expected: str) -> bool:
-    return hmac.compare_digest(shown.encode(), expected.encode())
+def _shows_code(session: Session, frame: Frame, code: str) -> bool:
+    """Whether the terminal has the code, written by the standard or with one of the slips of ``carries_code``."""
+    modern = frame.protocol_version is not None
+    shown = Authentication.decode(frame.body, modern=modern).auth_code
+    as_told = compare_digest(shown.encode(), code.encode())
+    if not as_told and not carries_code(frame.body, code):
+        return False
+    if not as_told or not is_well_framed(frame.body, modern=modern):
+        session.exchange.deviations.note("odd_authentication", frame.phone)
+    return True
 
 
 def _log_out(session: Session, frame: Frame) -> None:
     """The terminal closes the connection; if it does not, it has to authenticate anew."""
     session.reply(frame)
-    if frame.phone == session.terminal:
-        session.leave()
+    session.leave(frame.phone)
 
 
 def _tell_time(session: Session, frame: Frame) -> None:
@@ -94,24 +117,28 @@ def _tell_vendor_time(session: Session, frame: Frame) -> None:
 def _take_media(session: Session, frame: Frame) -> None:
     """We keep no pictures, so nothing is asked for again; a split one is answered when its last packet comes."""
     total, index = frame.part or (1, 1)
+    seat = session.seat
+    assert seat is not None
     if index == 1:
-        session.media_id = media_answer(frame.body)
+        seat.media_id = media_answer(frame.body)
     if total > 1:
         session.reply(frame)
-    if index == total and session.media_id:
-        session.send(frame, ids.MEDIA_ANSWER, session.media_id)
-        session.media_id = b""
+    if index == total and seat.media_id:
+        session.send(frame, ids.MEDIA_ANSWER, seat.media_id)
+        seat.media_id = b""
 
 
 def _hear_reply(session: Session, frame: Frame) -> None:
     reply = Reply.decode(frame.body)
-    session.hear_answer(reply.ack_serial, reply)
+    if session.seat is not None:
+        session.seat.hear_answer(reply.ack_serial, reply)
 
 
 def _hear_parameters(session: Session, frame: Frame) -> None:
     parameters = decode_parameter_answer(frame.body)
     session.reply(frame)
-    session.hear_answer(parameters.ack_serial, parameters)
+    if session.seat is not None:
+        session.seat.hear_answer(parameters.ack_serial, parameters)
 
 
 def _take_report(session: Session, frame: Frame) -> None:
@@ -156,59 +183,81 @@ _HANDLERS: Final[Mapping[int, Callable[[Session, Frame], None]]] = {
 
 
 def _take_packet(session: Session, frame: Frame) -> None:
-    """Acknowledges each packet of a split message at once, but the last only when the whole is there and safe."""
-    assert frame.part is not None
-    total, index = frame.part
-    if session.finished is not None and session.finished.has(frame):
-        session.reply(frame)
+    """Keep one packet of a split message; answer it by its own serial, now or when the message is done.
+
+    A packet of reports is acknowledged only when the whole message is here and durable. A terminal drops what was
+    acknowledged; the other packets may never come, and a crash or the end of the connection loses those that did, so an
+    early result 0 would break R51. Without an answer the terminal sends the packet again, as after every lost answer.
+    Registrations and parameters are told again anyhow, so their packets are acknowledged as they come.
+    """
+    if not is_sound(frame):
+        session.refuse(frame, "bad_split", ids.RESULT_BAD_MESSAGE)
         return
-    message = _packets(session).add(frame, now=session.exchange.tick)
-    if message is None:
-        session.refuse(frame, "split_over_limit", ids.RESULT_FAILED)
-    elif len(message.bodies) == total:
-        _take_assembled(session, message)
-    elif index == total:
+    packets = session.packets_of(frame.phone)
+    joined = packets.joined_before(frame)
+    if joined is not None:
+        if joined.durable:
+            session.reply(frame)
+        else:
+            joined.owe(frame)
+        return
+    try:
+        message, repeated = packets.add(frame, now=session.exchange.tick)
+    except NotKept as error:
+        _refuse_packet(session, frame, error.kind)
+        return
+    if message.complete:
+        _take_joined(session, packets, message)
+    elif frame.part and frame.part[0] == frame.part[1]:
         _ask_for_missing(session, message)
-    else:
+    elif frame.message_id not in _REPORTS:
         session.reply(frame)
+    elif repeated and message.stands_still():
+        session.reply(frame, ids.RESULT_FAILED)
 
 
-def _packets(session: Session) -> Reassembly:
-    if session.reassembly is None:
-        limits = session.exchange.limits
-        session.reassembly = Reassembly(
-            max_messages=limits.max_unfinished_messages, max_bytes=limits.max_unfinished_bytes
-        )
-    return session.reassembly
+def _refuse_packet(session: Session, frame: Frame, kind: str) -> None:
+    """Refuse a packet that will never be kept; stay silent where it is welcome later."""
+    if kind == "split_over_limit":
+        session.refuse(frame, kind, ids.RESULT_FAILED)
+    else:
+        session.note(kind)
 
 
-def _take_assembled(session: Session, message: Unfinished) -> None:
-    finished = Finished.of(message)
-    last_serial = (finished.key[1] + len(message.bodies) - 1) & 0xFFFF
-    frame = _packets(session).finish(message)
-    fixes = _fixes_of(session, frame) if frame.message_id in _REPORTS else []
-    if fixes:
-        acks = [ack_of(frame.message_id, serial) for serial in {frame.serial, last_serial}]
-        session.submit(fixes, acks, finished)
+def _take_joined(session: Session, packets: Reassembly, message: Unfinished) -> None:
+    """Handle a message whose packets all came."""
+    frame, joined = packets.finish(message)
+    if frame.message_id in _REPORTS:
+        _take_joined_reports(session, packets, frame, joined)
         return
-    session.finished = finished
-    handle(session, frame)
-    if frame.serial != last_serial:
-        session.reply(frame._replace(serial=last_serial))
+    result = _take_whole(session, frame)
+    if message.newest.serial != frame.serial:
+        session.reply(message.newest, result)
+
+
+def _take_joined_reports(session: Session, packets: Reassembly, frame: Frame, joined: Joined) -> None:
+    try:
+        fixes = _fixes_of(session, frame)
+    except MessageError:
+        session.note("bad_body")
+        session.answer_packets(frame, joined.serials(), ids.RESULT_BAD_MESSAGE)
+        return
+    packets.remember(joined)
+    if fixes:
+        session.submit(fixes, (), joined)
+        return
+    joined.settle(durable=True)
+    session.answer_packets(frame, joined.serials(), ids.RESULT_OK)
 
 
 def _ask_for_missing(session: Session, message: Unfinished) -> None:
-    modern = message.frame.protocol_version is not None
+    message.asked = True
+    modern = message.newest.protocol_version is not None
     missing = message.missing()[:_MOST_INDEXES_ASKED]
-    first_serial = key_of(message.frame)[1]
-    session.send(message.frame, ids.RESEND_REQUEST, resend_request(first_serial, missing, modern=modern))
+    session.send(message.newest, ids.RESEND_REQUEST, resend_request(message.first_serial(), missing, modern=modern))
 
 
-def ask_for_overdue(session: Session, now: float) -> None:
+def ask_for_overdue(session: Session, packets: Reassembly, now: float) -> None:
     """Asks once more for packets that have not come for a while, and gives up what was asked for in vain."""
-    packets = _packets(session)
     for message in packets.overdue(now=now, patience_s=session.exchange.limits.split_patience_s):
-        if packets.waits_for(message):
-            _ask_for_missing(session, message)
-        else:
-            session.note("split_timeout")
+        _ask_for_missing(session, message)

@@ -18,15 +18,17 @@ class Limits:
     """Silence of three heartbeats: the path is dead."""
     handshake_timeout_s: float = 30
     """Whoever has not authenticated by then is no terminal."""
+    max_terminals_per_connection: int = 1_000
+    """A forwarding platform brings many over one connection."""
     max_frame_bytes: int = MAX_FRAME_BYTES
     max_refused_frames: int = 20
     """Of a connection before it authenticates; after that, undecodable ones in a row. Then it is closed."""
     max_noise_bytes: int = 4 << 20
     """On one connection, outside of any frame."""
     max_unfinished_messages: int = 4
-    """Split messages of one connection that wait for packets."""
+    """Split messages of one terminal that wait for packets."""
     max_unfinished_bytes: int = 65_536
-    """Of one connection, together."""
+    """Of one terminal, together."""
     split_patience_s: float = 5
     """So long after the last packet we ask for the missing ones; three times, then the message is given up."""
     max_questions: int = 8

@@ -1,18 +1,22 @@
-"""How are a terminal's parameters asked for, set and told?"""
+"""A terminal's parameters are asked for, set and told in the forms of this module."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 
 from gateway.jt808.registration import MessageError
+
+Item = tuple[int, bytes]
+"""A parameter's id and value."""
 
 
 @dataclass(frozen=True, slots=True)
 class Parameters:
     """What 0x0104 and 0x8103 carry. ``count`` is what the sender claims; ``leftover`` could not be read."""
 
-    items: Mapping[int, bytes]
+    items: Sequence[Item]
+    """As told: in order, a repeated id as often as it stands there."""
     count: int
     leftover: bytes = b""
     ack_serial: int | None = field(default=None)
@@ -25,14 +29,14 @@ def decode_parameters(body: bytes, at: int = 0) -> Parameters:
         raise MessageError(f"parameters of {len(body)} bytes")
     count = body[at]
     at += 1
-    items: dict[int, bytes] = {}
+    items: list[Item] = []
     for _ in range(count):
         end = at + 5 + body[at + 4] if at + 5 <= len(body) else len(body) + 1
         if end > len(body):
             break
-        items[int.from_bytes(body[at : at + 4], "big")] = body[at + 5 : end]
+        items.append((int.from_bytes(body[at : at + 4], "big"), body[at + 5 : end]))
         at = end
-    return Parameters(items, count, body[at:])
+    return Parameters(tuple(items), count, body[at:])
 
 
 def decode_parameter_answer(body: bytes) -> Parameters:
@@ -42,14 +46,14 @@ def decode_parameter_answer(body: bytes) -> Parameters:
     return Parameters(parameters.items, parameters.count, parameters.leftover, serial)
 
 
-def encode_parameters(items: Mapping[int, bytes]) -> bytes:
+def encode_parameters(items: Collection[Item]) -> bytes:
     """A 0x8103 body."""
     pieces = [bytes((len(items),))]
-    pieces += (item_id.to_bytes(4, "big") + bytes((len(value),)) + value for item_id, value in items.items())
+    pieces += (item_id.to_bytes(4, "big") + bytes((len(value),)) + value for item_id, value in items)
     return b"".join(pieces)
 
 
-def encode_parameter_answer(ack_serial: int, items: Mapping[int, bytes]) -> bytes:
+def encode_parameter_answer(ack_serial: int, items: Collection[Item]) -> bytes:
     """A 0x0104 body."""
     return ack_serial.to_bytes(2, "big") + encode_parameters(items)
 

@@ -1,114 +1,270 @@
-"""How do the packets of a split message come together again, without anybody filling our memory?"""
+"""The packets of split messages are joined here, within fixed bounds.
+
+The standard numbers the packets of a message consecutively, so each one tells the serial of the first. Real terminals put
+heartbeats between packets, repeat one serial for ever, or send a missing packet again under a new serial. A packet whose
+serial leads nowhere is joined by terminal, message id, total and index.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections import deque
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from typing import Final, NamedTuple
+from typing import Final
 
 from gateway.jt808.frames import Frame
 
 TIMES_ASKED: Final = 3
+_TIMES_TOLD: Final = 3
+_JOINED_REMEMBERED: Final = 4
+_COPIES_A_PACKET: Final = 4
+_SMALLEST_PACKET_BYTES: Final = 64
+"""Smaller packets than this, on average, make a message that claims more packets than its bytes could need."""
 
-Key = tuple[int, int]
-"""Message id and the serial of the first packet."""
+
+class NotKept(Exception):
+    """This packet was not kept; ``kind`` says why, in the words of ``deviations``."""
+
+    def __init__(self, kind: str) -> None:
+        super().__init__(kind)
+        self.kind = kind
 
 
-def key_of(frame: Frame) -> Key:
-    """Packets have consecutive serials, so each one knows the first."""
+def is_sound(frame: Frame) -> bool:
+    """Whether the packet's index lies within its total."""
+    return frame.part is not None and 0 < frame.part[1] <= frame.part[0]
+
+
+def _part(frame: Frame) -> tuple[int, int]:
     assert frame.part is not None
-    return frame.message_id, (frame.serial - frame.part[1] + 1) & 0xFFFF
+    return frame.part
 
 
-@dataclass(slots=True)
+def _offset(frame: Frame) -> int:
+    """Equal for packets that are numbered consecutively."""
+    return (frame.serial - _part(frame)[1]) & 0xFFFF
+
+
+@dataclass(slots=True, eq=False)
 class Unfinished:
-    """A split message that waits for packets; ``frame`` is its newest one."""
+    """A split message that waits for packets; ``newest`` is the packet that came last."""
 
-    frame: Frame
+    newest: Frame
     heard_at: float
     bodies: dict[int, bytes] = field(default_factory=dict)
+    copies: dict[tuple[int, int], None] = field(default_factory=dict)
+    """(index, serial) of each copy of a packet, in order of arrival: each is owed an acknowledgement."""
+    offsets: set[int] = field(default_factory=set)
     size: int = 0
+    asked: bool = False
+    """Whether the terminal was asked for the missing packets."""
     times_asked: int = 0
+    times_told: int = 0
+
+    def is_kin(self, frame: Frame) -> bool:
+        """Whether the packet belongs to a message of this terminal, id and total."""
+        newest = self.newest
+        return (newest.message_id, _part(newest)[0], newest.phone) == (frame.message_id, _part(frame)[0], frame.phone)
+
+    def has(self, frame: Frame) -> bool:
+        """Whether this very packet came before, under any serial."""
+        return self.bodies.get(_part(frame)[1]) == frame.body
+
+    def lacks(self, frame: Frame) -> bool:
+        """Whether no packet of this index came yet."""
+        return _part(frame)[1] not in self.bodies
+
+    def take(self, frame: Frame, *, now: float) -> None:
+        """Keep a packet."""
+        total, index = _part(frame)
+        self.size += len(frame.body) - len(self.bodies.get(index, b""))
+        self.bodies[index] = frame.body
+        self.offsets.add(_offset(frame))
+        if len(self.copies) < _COPIES_A_PACKET * total:
+            self.copies[index, frame.serial] = None
+        self.newest = frame
+        self.heard_at = now
+
+    @property
+    def complete(self) -> bool:
+        """Whether every packet is here."""
+        return len(self.bodies) == _part(self.newest)[0]
 
     def missing(self) -> list[int]:
         """The indexes that have not come yet."""
-        assert self.frame.part is not None
-        return [index for index in range(1, self.frame.part[0] + 1) if index not in self.bodies]
+        return [index for index in range(1, _part(self.newest)[0] + 1) if index not in self.bodies]
+
+    def first_serial(self) -> int:
+        """The serial of the first packet, as sent or as its nearest successor implies."""
+        index, serial = min(self.copies)
+        return (serial - index + 1) & 0xFFFF
+
+    def stands_still(self) -> bool:
+        """Whether a repeated packet shows a terminal that waits for each answer: all before it came, none behind it.
+
+        True a few times only, so that a terminal that repeats at once does not make a loop of it.
+        """
+        if not _part(self.newest)[1] == len(self.bodies) == max(self.bodies) or self.times_told >= _TIMES_TOLD:
+            return False
+        self.times_told += 1
+        return True
 
 
-class Finished(NamedTuple):
-    """A split message that was completed; its packets may come again, and those of another begin with the same serial."""
+@dataclass(slots=True, eq=False)
+class Joined:
+    """A message whose packets all came; ``copies`` are owed acknowledgements until it is durable."""
 
-    key: Key
-    digests: Mapping[int, int]
+    phone: str
+    message_id: int
+    total: int
+    copies: dict[tuple[int, int], None]
+    _digests: dict[int, int]
+    durable: bool = False
+    failed: bool = False
+    """The store did not take it: its packets are new when they come again."""
 
     @classmethod
-    def of(cls, message: Unfinished) -> Finished:
-        return cls(key_of(message.frame), {index: hash(body) for index, body in message.bodies.items()})
+    def of(cls, message: Unfinished) -> Joined:
+        newest = message.newest
+        digests = {index: hash(body) for index, body in message.bodies.items()}
+        return cls(newest.phone, newest.message_id, _part(newest)[0], message.copies, digests)
 
     def has(self, frame: Frame) -> bool:
-        """Whether this packet is one of it."""
-        assert frame.part is not None
-        return key_of(frame) == self.key and self.digests.get(frame.part[1]) == hash(frame.body)
+        """Whether this very packet is one of the message's, under any serial."""
+        total, index = _part(frame)
+        return (
+            not self.failed
+            and frame.message_id == self.message_id
+            and total == self.total
+            and self._digests.get(index) == hash(frame.body)
+            and frame.phone == self.phone
+        )
+
+    def has_copy(self, frame: Frame) -> bool:
+        """Whether this very packet came under this very serial."""
+        return (_part(frame)[1], frame.serial) in self.copies and self.has(frame)
+
+    def owe(self, frame: Frame) -> None:
+        """Acknowledge one more copy once the message is durable."""
+        if len(self.copies) < _COPIES_A_PACKET * self.total:
+            self.copies[_part(frame)[1], frame.serial] = None
+
+    def settle(self, *, durable: bool) -> None:
+        """The store took the message, or not."""
+        self.durable = durable
+        self.failed = not durable
+
+    def serials(self) -> list[int]:
+        """What there is to acknowledge, one for each copy of a packet."""
+        return [serial for _, serial in self.copies]
 
 
 class Reassembly:
-    """The unfinished messages of one connection: the oldest makes room for a new one."""
+    """The unfinished messages of one terminal, the one heard of last behind; the first makes room for a new one."""
 
-    __slots__ = ("_max_bytes", "_max_messages", "_unfinished")
+    __slots__ = ("_joined", "_max_bytes", "_max_messages", "_note", "_unfinished")
 
-    def __init__(self, *, max_messages: int, max_bytes: int) -> None:
+    def __init__(self, *, max_messages: int, max_bytes: int, note: Callable[[str], None]) -> None:
+        """``note`` counts a deviation."""
         self._max_messages = max_messages
         self._max_bytes = max_bytes
-        self._unfinished: dict[Key, Unfinished] = {}
+        self._note = note
+        self._unfinished: list[Unfinished] = []
+        self._joined: deque[Joined] = deque(maxlen=_JOINED_REMEMBERED)
 
     def __len__(self) -> int:
         return len(self._unfinished)
 
-    def add(self, frame: Frame, *, now: float) -> Unfinished | None:
-        """Takes in one packet; None when it makes no sense or would need more memory than there is for it."""
-        assert frame.part is not None
-        total, index = frame.part
-        if not 0 < index <= total <= self._max_bytes // 64:
+    @property
+    def size(self) -> int:
+        """Bytes kept."""
+        return sum(message.size for message in self._unfinished)
+
+    def joined_before(self, frame: Frame) -> Joined | None:
+        """The joined message of which this packet is a repetition, None for a packet that an open message lacks."""
+        for joined in self._joined:
+            if joined.has_copy(frame):
+                return joined
+        if any(message.is_kin(frame) and message.lacks(frame) for message in self._unfinished):
             return None
-        key = key_of(frame)
-        message = self._unfinished.get(key)
+        return next((joined for joined in reversed(self._joined) if joined.has(frame)), None)
+
+    def add(self, frame: Frame, *, now: float) -> tuple[Unfinished, bool]:
+        """Keep a sound packet with those of its message; True besides where it came before. Raises ``NotKept``."""
+        if _part(frame)[0] > self._max_bytes // _SMALLEST_PACKET_BYTES:
+            raise NotKept("split_over_limit")
+        message = self._message_of(frame)
         if message is None:
-            message = self._unfinished[key] = Unfinished(frame, now)
-        message.size += len(frame.body) - len(message.bodies.get(index, b""))
-        message.bodies[index] = frame.body
-        message.frame = frame
-        message.heard_at = now
-        return message if self._make_room(key) else None
+            message = Unfinished(frame, now)
+        else:
+            self._unfinished.remove(message)
+        self._unfinished.append(message)
+        repeated = message.has(frame)
+        message.take(frame, now=now)
+        self._make_room(message)
+        return message, repeated
 
-    def _make_room(self, newest: Key) -> bool:
-        """Gives up the oldest messages until the rest fits; False when the newest alone is too big."""
-        while len(self._unfinished) > self._max_messages or self._size() > self._max_bytes:
-            oldest = next(iter(self._unfinished))
-            del self._unfinished[oldest]
-            if oldest == newest:
-                return False
-        return True
+    def _message_of(self, frame: Frame) -> Unfinished | None:
+        """The open message that the packet belongs to, None where it begins a new one."""
+        kin = [message for message in self._unfinished if message.is_kin(frame)]
+        numbered = next((message for message in kin if _offset(frame) in message.offsets), None)
+        if numbered is not None:
+            if numbered.lacks(frame) or numbered.has(frame):
+                return numbered
+            self._give_up(numbered)  # The terminal counts from anew, or never: this is another message.
+            kin.remove(numbered)
+        repeated = next((message for message in reversed(kin) if message.has(frame)), None)
+        if repeated is not None:
+            return repeated
+        return self._by_index([message for message in kin if message.lacks(frame)])
 
-    def _size(self) -> int:
-        return sum(message.size for message in self._unfinished.values())
+    def _by_index(self, lacking: list[Unfinished]) -> Unfinished | None:
+        """The message heard of last, since packets come in a row.
 
-    def finish(self, message: Unfinished) -> Frame:
-        """The whole message as one frame; its serial is the newest packet's."""
-        del self._unfinished[key_of(message.frame)]
+        Not so where an older message lacks the index as well and was asked for it: nothing tells the two apart, and a
+        packet in the wrong message would make false positions. Unanswered, it comes again once one of them is done.
+        """
+        if not lacking:
+            return None
+        *older, latest = lacking
+        if any(message.asked for message in older):
+            raise NotKept("split_unclear")
+        self._note("split_serials")
+        return latest
+
+    def _give_up(self, message: Unfinished) -> None:
+        self._unfinished.remove(message)
+        self._note("split_given_up")
+
+    def _make_room(self, newest: Unfinished) -> None:
+        while len(self._unfinished) > self._max_messages or self.size > self._max_bytes:
+            oldest = self._unfinished[0]
+            if oldest is newest:
+                self._unfinished.remove(newest)
+                raise NotKept("split_over_limit")
+            self._give_up(oldest)
+
+    def finish(self, message: Unfinished) -> tuple[Frame, Joined]:
+        """The whole message as one frame, under the serial of its last packet."""
+        self._unfinished.remove(message)
+        joined = Joined.of(message)
+        last = max(message.copies)[0]
+        serial = next(serial for index, serial in reversed(message.copies) if index == last)
         body = b"".join(message.bodies[index] for index in sorted(message.bodies))
-        return message.frame._replace(body=body, part=None)
+        return message.newest._replace(body=body, part=None, serial=serial), joined
 
-    def waits_for(self, message: Unfinished) -> bool:
-        """It was not given up."""
-        return key_of(message.frame) in self._unfinished
+    def remember(self, joined: Joined) -> None:
+        """Recognise this message's packets when they come again."""
+        self._joined.append(joined)
 
-    def overdue(self, *, now: float, patience_s: float) -> list[Unfinished]:
-        """Messages that have waited too long, each to be asked for; those asked for often enough are dropped."""
-        late = [message for message in self._unfinished.values() if now - message.heard_at > patience_s]
+    def overdue(self, *, now: float, patience_s: float) -> Iterable[Unfinished]:
+        """Messages that have waited too long, each to be asked for. Those asked for often enough are dropped."""
+        late = [message for message in self._unfinished if now - message.heard_at > patience_s]
         for message in late:
             message.heard_at = now
             message.times_asked += 1
             if message.times_asked > TIMES_ASKED:
-                del self._unfinished[key_of(message.frame)]
-        return late
+                self._unfinished.remove(message)
+                self._note("split_timeout")
+            else:
+                yield message

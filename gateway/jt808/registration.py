@@ -1,9 +1,10 @@
-"""What does a terminal say about itself: registration, authentication, attributes, the driver's card?"""
+"""A terminal says of itself: registration, authentication, attributes, the driver's card."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import Enum
+from hmac import compare_digest
 from struct import Struct
 from typing import Final
 
@@ -107,6 +108,20 @@ class Authentication:
             return code
         imei = padded(self.imei or "", _IMEI_BYTES)
         return bytes((len(code),)) + code + imei + padded(self.software or "", _SOFTWARE_BYTES)
+
+
+def is_well_framed(body: bytes, *, modern: bool) -> bool:
+    """Whether a 0x0102 body has the sizes of its layout's edition."""
+    return not modern or len(body) == 1 + sum(body[:1]) + _IMEI_BYTES + _SOFTWARE_BYTES
+
+
+def carries_code(body: bytes, code: str) -> bool:
+    """Whether a 0x0102 body has the code where a slip puts it: without its length, behind a wrong or a wider one.
+
+    Whatever follows it is passed over. Such a body proves as much as a right one: it has the whole code.
+    """
+    wanted = code.encode("gbk", "replace")
+    return bool(wanted) and any(compare_digest(body[at : at + len(wanted)], wanted) for at in range(3))
 
 
 @dataclass(frozen=True, slots=True)

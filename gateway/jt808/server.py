@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import socket
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -14,7 +14,7 @@ from gateway.jt808.connection import HELD_BY_STORE, HELD_FOR_GOOD, Connection
 from gateway.jt808.exchange import Exchange
 from gateway.jt808.limits import Limits
 from gateway.jt808.messages import Reply
-from gateway.jt808.parameters import Parameters, encode_parameter_query, encode_parameters
+from gateway.jt808.parameters import Item, Parameters, encode_parameter_query, encode_parameters
 from gateway.jt808.poller import Poller
 from gateway.jt808.ports import Ingest, Terminals
 from gateway.jt808.session import Session
@@ -55,6 +55,7 @@ class GatewayStats:
 
     connections: int
     authenticated: int
+    """Terminals, of which several may share a connection."""
     connections_total: int
     frames_total: int
     acks_total: int
@@ -237,14 +238,14 @@ class Gateway:
 
     # Commands
 
-    async def query_parameters(self, terminal: str, parameter_ids: Sequence[int] = ()) -> Mapping[int, bytes]:
-        """These parameters of a terminal, all without ids."""
+    async def query_parameters(self, terminal: str, parameter_ids: Sequence[int] = ()) -> Sequence[Item]:
+        """These parameters of a terminal, all without ids; as told, so that a repeated id loses nothing."""
         message_id = ids.QUERY_PARAMETERS if parameter_ids else ids.QUERY_ALL_PARAMETERS
         body = encode_parameter_query(parameter_ids) if parameter_ids else b""
         answer = await self._ask(terminal, message_id, body)
-        return answer.items if isinstance(answer, Parameters) else {}
+        return answer.items if isinstance(answer, Parameters) else ()
 
-    async def set_parameters(self, terminal: str, items: Mapping[int, bytes]) -> None:
+    async def set_parameters(self, terminal: str, items: Collection[Item]) -> None:
         """Sets these parameters, or raises ``CommandRefused``."""
         await self._ask(terminal, ids.SET_PARAMETERS, encode_parameters(items))
 
@@ -262,7 +263,7 @@ class Gateway:
                 _settle(answered, answer)
             return True
 
-        session.ask(message_id, body, heard)
+        session.ask(terminal, message_id, body, heard)
         try:
             async with asyncio.timeout(_ANSWER_TIMEOUT_S):
                 return await answered

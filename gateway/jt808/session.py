@@ -1,28 +1,25 @@
-"""The conversation with one terminal takes bytes in, gives answers, and hands fixes over."""
+"""The conversation on one connection takes bytes in, gives answers, and hands fixes over."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Iterator, Sequence
 from functools import partial
 from typing import Final
 
 from domain.fix import Fix
 from gateway.jt808 import handlers
 from gateway.jt808 import message_ids as ids
-from gateway.jt808.address import Address
+from gateway.jt808.address import Address, ack_of
 from gateway.jt808.exchange import Exchange, Owed
 from gateway.jt808.frames import ESCAPE_BYTE, Frame, FrameError, FrameReader, decode, encode, unescape
 from gateway.jt808.location import fix_of
 from gateway.jt808.messages import Reply
-from gateway.jt808.parameters import Parameters
 from gateway.jt808.ports import Link
-from gateway.jt808.reassembly import Finished, Reassembly
+from gateway.jt808.reassembly import Joined, Reassembly
+from gateway.jt808.seat import Heard, Seat
 
 _FOREIGN: Final = (b"GET ", b"POST ", b"HEAD ", b"OPTIONS ", b"CONNECT ", b"\x16\x03", b"SSH-", b"(", b"\xe7")
 """How crawlers, TLS clients and other makers' terminals begin."""
-
-Heard = Callable[[Parameters | Reply | None], bool]
-"""Takes what a terminal says to a command, None when the connection ends first; True when that was the answer."""
 
 
 class TooManyQuestions(Exception):
@@ -43,41 +40,49 @@ _NO_LINK: Final = _NoLink()
 
 
 class Session:
-    """One connection's conversation: whose it is, what it owes us, and what we owe it."""
+    """One connection's conversation: whose it is, what it owes us, and what we owe it.
+
+    Nearly every connection has one terminal. That of a forwarding platform has several; the one heard last is at hand.
+    """
 
     __slots__ = (
-        "_address",
+        "_further",
         "_link",
         "_noise",
         "_oversized",
-        "_questions",
         "_reader",
         "_refused",
         "_serial",
+        "_strangers_packets",
         "closed",
         "exchange",
-        "finished",
-        "media_id",
-        "reassembly",
-        "terminal",
+        "seat",
     )
 
     def __init__(self, exchange: Exchange, link: Link) -> None:
         self.exchange = exchange
         self._link: Link = link
         self._reader = FrameReader(exchange.limits.max_frame_bytes)
-        self._address: Address | None = None
         self._serial = 0
         self._refused = self._noise = self._oversized = 0
-        self._questions: dict[int, Heard] | None = None
         self.closed = False
-        self.terminal = ""
-        """Who has authenticated here; empty until then."""
-        self.reassembly: Reassembly | None = None
-        self.finished: Finished | None = None
-        """The split message that was completed last: its packets may come again."""
-        self.media_id = b""
-        """Of the picture whose packets are coming."""
+        self.seat: Seat | None = None
+        """Of the admitted terminal that was heard last."""
+        self._further: dict[str, Seat] | None = None
+        """The seats of other admitted terminals, the one heard longest ago first."""
+        self._strangers_packets: Reassembly | None = None
+
+    @property
+    def terminal(self) -> str:
+        """The admitted terminal that was heard last; empty while there is none."""
+        return self.seat.terminal if self.seat is not None else ""
+
+    def seats(self) -> Iterator[Seat]:
+        """All admitted terminals of this connection."""
+        if self._further is not None:
+            yield from self._further.values()
+        if self.seat is not None:
+            yield self.seat
 
     # What comes in
 
@@ -88,26 +93,27 @@ class Session:
         if reader.noise != self._noise:
             self._hear_noise(chunk)
         self.exchange.frames += len(pieces)
-        address = self._address
+        seat = self.seat
         fixes: list[Fix] = []
         acks: list[int] = []
         for piece in pieces:
-            if address is not None:
+            if seat is not None:
                 content = unescape(piece) if ESCAPE_BYTE in piece else piece
+                address = seat.address
                 serial = address.serial_of_plain_location(content)
                 if serial is not None:
-                    fixes.append(fix_of(content, self.terminal, 0, self.note, address.body_at, len(content) - 1))
+                    fixes.append(fix_of(content, seat.terminal, 0, self.note, address.body_at, len(content) - 1))
                     acks.append(serial << 16 | ids.LOCATION)
                     continue
-            if address is not None and fixes:
+            if seat is not None and fixes:
                 self._refused = 0
-                self.exchange.take(fixes, Owed(self, address, acks))
+                self.exchange.take(fixes, Owed(self, seat.address, acks))
                 fixes, acks = [], []
             self._receive_any(piece)
-            address = self._address
-        if address is not None and fixes:
+            seat = self.seat
+        if seat is not None and fixes:
             self._refused = 0
-            self.exchange.take(fixes, Owed(self, address, acks))
+            self.exchange.take(fixes, Owed(self, seat.address, acks))
 
     def _hear_noise(self, chunk: bytes) -> None:
         reader = self._reader
@@ -126,7 +132,7 @@ class Session:
             self.close()
 
     def _receive_any(self, piece: bytes) -> None:
-        """Every frame that is not one more plain report of whom we know."""
+        """Handle any frame other than a plain report of the terminal heard last."""
         if self.closed:
             return
         try:
@@ -154,45 +160,46 @@ class Session:
             self.refuse(frame, "unknown_message", ids.RESULT_UNSUPPORTED)
         elif frame.encryption:
             self.refuse(frame, "encrypted", ids.RESULT_BAD_MESSAGE)
-        elif message_id not in ids.BEFORE_AUTHENTICATION and not self._knows_sender(frame):
+        elif not self._knows_sender(frame) and message_id not in ids.BEFORE_AUTHENTICATION:
             known = self.exchange.terminals.knows(frame.phone)
             self.refuse(frame, "unauthenticated" if known else "unregistered", ids.RESULT_FAILED)
         else:
             handlers.handle(self, frame)
 
     def _knows_sender(self, frame: Frame) -> bool:
-        """Who has authenticated; and who can't, but is registered, from the first word on."""
-        if self.terminal and frame.phone == self.terminal:
-            if self._address is None or not self._address.is_of(frame):
-                self._address = Address.of(frame)
+        """Whether the sender was admitted. A registered terminal that cannot authenticate is, by its first message."""
+        if self._turn_to(frame.phone):
+            assert self.seat is not None
+            if not self.seat.address.is_of(frame):
+                self.seat.address = Address.of(frame)
             return True
         terminals = self.exchange.terminals
-        if terminals.needs_auth(frame.phone) or not terminals.knows(frame.phone):
+        if terminals.needs_auth(frame.phone) or not terminals.knows(frame.phone) or frame.message_id == ids.LOGOUT:
             return False
-        self.seat(frame)
-        return True
+        return self.admit(frame)
 
     # What goes out
 
-    def submit(self, fixes: Sequence[Fix], acks: Sequence[int], finished: Finished | None = None) -> None:
-        """Hands fixes over; ``acks`` (see ``ack_of``) are given when they are durable.
+    def submit(self, fixes: Sequence[Fix], acks: Sequence[int], joined: Joined | None = None) -> None:
+        """Hand over fixes of the terminal heard last; ``acks`` (see ``ack_of``) are given when they are durable.
 
-        ``finished``: the split message that they came in; it is, then.
+        Those of a split message are what ``joined`` owes by then.
         """
-        if fixes and self._address:
+        if fixes and self.seat is not None:
             self.exchange.hand_over()
             self.exchange.in_flight += 1
-            self.exchange.ingest.submit(fixes, partial(self._stored, self._address, acks, finished))
+            self.exchange.ingest.submit(fixes, partial(self._stored, self.seat.address, acks, joined))
 
-    def _stored(self, address: Address, acks: Sequence[int], finished: Finished | None, durable: bool) -> None:
+    def _stored(self, address: Address, acks: Sequence[int], joined: Joined | None, durable: bool) -> None:
         """What could not be stored is not acknowledged: the terminal will send it again."""
         self.exchange.in_flight -= 1
-        if not durable:
+        if joined is not None:
+            acks = [ack_of(joined.message_id, serial) for serial in joined.serials()]
+            joined.settle(durable=durable)
+        if durable:
+            self.acknowledge(address, acks)
+        else:
             self.exchange.not_stored += len(acks)
-            return
-        if finished is not None:
-            self.finished = finished
-        self.acknowledge(address, acks)
 
     def acknowledge(self, address: Address, acks: Sequence[int]) -> None:
         """Says 'done' to these, in one go."""
@@ -207,6 +214,11 @@ class Session:
         if frame.message_id not in ids.NEVER_ANSWERED:
             self.send(frame, ids.PLATFORM_REPLY, Reply(frame.serial, frame.message_id, result).encode())
             self.exchange.acks += 1
+
+    def answer_packets(self, frame: Frame, serials: Sequence[int], result: int) -> None:
+        """Acknowledge the packets that ``frame`` was joined from."""
+        for serial in serials:
+            self.reply(frame._replace(serial=serial), result)
 
     def refuse(self, frame: Frame, kind: str, result: int) -> None:
         """Counts, and says no."""
@@ -227,29 +239,21 @@ class Session:
         """Says something to whoever sent ``frame``."""
         self._write_message(message_id, body, phone_raw=frame.phone_raw, version=frame.protocol_version)
 
-    def ask(self, message_id: int, body: bytes, heard: Heard) -> None:
-        """Gives the terminal a command."""
-        questions = self._questions = self._questions or {}
-        if self._address is None or len(questions) >= self.exchange.limits.max_questions:
+    def ask(self, terminal: str, message_id: int, body: bytes, heard: Heard) -> None:
+        """Give a terminal of this connection a command. Raises ``TooManyQuestions``."""
+        seat = self._seat_of(terminal)
+        if seat is None:
             raise TooManyQuestions
-        serial = self._write_message(message_id, body, phone_raw=self._address.phone_raw, version=self._address.version)
+        questions = seat.questions = seat.questions or {}
+        if len(questions) >= self.exchange.limits.max_questions:
+            raise TooManyQuestions
+        serial = self._write_message(message_id, body, phone_raw=seat.address.phone_raw, version=seat.address.version)
         questions[serial] = heard
 
     def forget(self, heard: Heard) -> None:
-        """Whoever asked has stopped waiting."""
-        if self._questions:
-            self._questions = {serial: other for serial, other in self._questions.items() if other is not heard}
-
-    def hear_answer(self, serial: int | None, answer: Parameters | Reply) -> None:
-        """A terminal's answer; some put a wrong serial there, which does no harm while one question is open."""
-        questions = self._questions
-        if not questions:
-            return
-        if serial not in questions and isinstance(answer, Parameters) and len(questions) == 1:
-            serial = next(iter(questions))
-        heard = questions.get(serial) if serial is not None else None
-        if heard and serial is not None and heard(answer):
-            del questions[serial]
+        """Drop a command whose caller has stopped waiting."""
+        for seat in self.seats():
+            seat.forget(heard)
 
     def _write_message(self, message_id: int, body: bytes, *, phone_raw: bytes, version: int | None) -> int:
         serial = self._next_serial()
@@ -272,32 +276,95 @@ class Session:
 
     # Who speaks, and until when
 
-    def seat(self, frame: Frame) -> None:
-        """The sender of ``frame`` speaks here from now on."""
-        if self.terminal != frame.phone:
-            self.leave()
-        self.terminal = frame.phone
+    def admit(self, frame: Frame) -> bool:
+        """Give the sender of ``frame`` a seat here, which ends its seat elsewhere; False where all seats are taken."""
+        if not self._turn_to(frame.phone):
+            if not self._has_room():
+                self.exchange.deviations.note("too_many_terminals", frame.phone)
+                return False
+            self._set_aside()
+            self.seat = Seat(frame.phone, Address.of(frame), self.exchange.tick)
+        assert self.seat is not None
         self._refused = 0
-        self._address = Address.of(frame)
+        self.seat.address = Address.of(frame)
         self.exchange.seat(self, frame.phone)
+        return True
 
-    def leave(self) -> None:
-        """Nobody speaks here any more."""
-        if self.terminal:
-            self.exchange.unseat(self, self.terminal)
-        self.terminal = ""
-        self._address = None
+    def _has_room(self) -> bool:
+        """Whether one more seat is free. A terminal that was silent for long gives way."""
+        limits, further = self.exchange.limits, self._further or {}
+        if len(further) + (self.seat is not None) < limits.max_terminals_per_connection:
+            return True
+        longest_silent = next(iter(further.values()), None)
+        if longest_silent is None or self.exchange.tick - longest_silent.spoke_at <= limits.idle_timeout_s:
+            return False
+        self.leave(longest_silent.terminal)
+        return True
+
+    def _seat_of(self, terminal: str) -> Seat | None:
+        if self.seat is not None and self.seat.terminal == terminal:
+            return self.seat
+        return self._further.get(terminal) if self._further is not None else None
+
+    def _turn_to(self, terminal: str) -> bool:
+        """The terminal speaks: its seat, where it has one, becomes the one at hand."""
+        if self.seat is not None and self.seat.terminal == terminal:
+            return True
+        seat = self._further.pop(terminal, None) if self._further is not None else None
+        if seat is None:
+            return False
+        self._set_aside()
+        self.seat = seat
+        return True
+
+    def _set_aside(self) -> None:
+        if self.seat is not None:
+            self.seat.spoke_at = self.exchange.tick
+            self._further = self._further or {}
+            self._further[self.seat.terminal] = self.seat
+
+    def leave(self, terminal: str) -> None:
+        """The terminal speaks here no longer."""
+        self.exchange.unseat(self, terminal)
+        self._clear(terminal)
+
+    def _clear(self, terminal: str) -> None:
+        seat = self._seat_of(terminal)
+        if seat is None:
+            return
+        if seat is self.seat:
+            self.seat = self._further.popitem()[1] if self._further else None
+        elif self._further is not None:
+            del self._further[terminal]
+        seat.end()
+
+    def superseded(self, terminal: str) -> None:
+        """The terminal speaks elsewhere. A connection that nobody else speaks on is dead."""
+        self._clear(terminal)
+        if self.seat is None:
+            self.close()
+
+    def packets_of(self, phone: str) -> Reassembly:
+        """The unfinished split messages of a terminal; strangers of a connection share the bounds of one."""
+        seat = self._seat_of(phone)
+        packets = self._strangers_packets if seat is None else seat.packets
+        if packets is not None:
+            return packets
+        limits = self.exchange.limits
+        packets = Reassembly(
+            max_messages=limits.max_unfinished_messages, max_bytes=limits.max_unfinished_bytes, note=self.note
+        )
+        if seat is None:
+            self._strangers_packets = packets
+        else:
+            seat.packets = packets
+        return packets
 
     def sweep(self, now: float) -> None:
         """From time to time: asks for packets that are overdue."""
-        if self.reassembly and not self.closed:
-            handlers.ask_for_overdue(self, now)
-
-    def superseded(self) -> None:
-        """The same terminal speaks elsewhere."""
-        self.terminal = ""
-        self._address = None
-        self.close()
+        for packets in (self._strangers_packets, *(seat.packets for seat in self.seats())):
+            if packets and not self.closed:
+                handlers.ask_for_overdue(self, packets, now)
 
     def close(self) -> None:
         """Ends the connection from our side."""
@@ -307,8 +374,6 @@ class Session:
     def lost(self) -> None:
         """The connection has ended, whoever ended it."""
         self.closed = True
-        self.leave()
         self._link = _NO_LINK
-        questions, self._questions = self._questions, None
-        for heard in (questions or {}).values():
-            heard(None)
+        while self.seat is not None:
+            self.leave(self.seat.terminal)

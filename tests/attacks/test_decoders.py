@@ -21,7 +21,7 @@ from gateway.jt808 import message_ids as ids
 from gateway.jt808.frames import FLAG, encode, phone_bytes
 from gateway.jt808.location import LENGTHS, encode_item
 from tests.gateway.neighbours import PHONE, Terminal, location
-from tests.gateway.test_session import Talk
+from tests.gateway.talk import Talk
 
 KEPT_BYTES = 256 * 1024
 """By thousands of frames, each another."""

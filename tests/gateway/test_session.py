@@ -1,4 +1,4 @@
-"""How does the conversation with one terminal go, whatever it says?"""
+"""Tests of the conversation with one terminal, whatever it says."""
 
 from __future__ import annotations
 
@@ -10,64 +10,24 @@ from hypothesis import strategies as st
 
 from domain.fix import FLAG_BACKFILLED
 from gateway.jt808 import message_ids as ids
-from gateway.jt808.exchange import Exchange
 from gateway.jt808.frames import MAX_FRAME_BYTES, encode, phone_bytes, sealed, unescape
 from gateway.jt808.limits import Limits
-from gateway.jt808.messages import decode_resend_request, encode_batch
+from gateway.jt808.messages import encode_batch
 from gateway.jt808.registration import Edition, RegistrationAnswer
-from gateway.jt808.session import Session, TooManyQuestions
+from gateway.jt808.session import Session
 from tests.gateway.neighbours import (
     MUTE_PHONE,
     NOON,
-    NOW,
     OTHER_PHONE,
     PHONE,
     REGISTRATION,
     STRANGER,
-    Registry,
-    Shelf,
     Terminal,
     Wire,
     location,
     results,
 )
-
-OK, FAILED, BAD, UNSUPPORTED = range(4)
-
-
-class Talk:
-    """A session with everything around it, and one terminal."""
-
-    def __init__(self, phone: str = PHONE, version: int | None = None, limits: Limits | None = None) -> None:
-        self.shelf = Shelf()
-        self.exchange = Exchange(
-            terminals=Registry(), ingest=self.shelf, limits=limits or Limits(), now=lambda: NOW, soon=self.shelf.soon
-        )
-        self.wire = Wire()
-        self.session = Session(self.exchange, self.wire)
-        self.terminal = Terminal(phone, version)
-
-    @classmethod
-    def authenticated(cls, version: int | None = None, limits: Limits | None = None) -> Talk:
-        talk = cls(version=version, limits=limits)
-        talk.session.receive(talk.terminal.authenticates())
-        assert results(talk.wire.said()) == [(0, ids.AUTHENTICATE, OK)]
-        return talk
-
-    def hears(self, message_id: int, body: bytes = b"") -> list[tuple[int, int, int]]:
-        """The acknowledgements of this message, those after it became durable too."""
-        self.session.receive(self.terminal.says(message_id, body))
-        self.shelf.settle()
-        return results(self.wire.said())
-
-    def result_of(self, message_id: int, body: bytes = b"") -> int:
-        (reply,) = self.hears(message_id, body)
-        assert reply[:2] == (self.terminal.serial - 1, message_id)
-        return reply[2]
-
-    @property
-    def counted(self) -> dict[str, int]:
-        return self.exchange.deviations.counts()
+from tests.gateway.talk import BAD, FAILED, OK, UNSUPPORTED, Talk
 
 
 def registration_answer(talk: Talk, edition: Edition = Edition.Y2013) -> RegistrationAnswer:
@@ -90,6 +50,89 @@ def test_a_registered_terminal_gets_its_code_and_may_report_with_it(version: int
     assert talk.result_of(ids.LOCATION, location()) == OK
     assert [fix.terminal for fix in talk.shelf.fixes] == [PHONE]
     assert talk.exchange.authenticated == 1
+
+
+@pytest.mark.parametrize("version", [None, 1])
+@pytest.mark.parametrize(
+    "body",
+    [REGISTRATION.encode(edition) for edition in Edition]
+    + [REGISTRATION.encode(edition)[:end] for edition, end in zip(Edition, (24, 36, 75), strict=True)]
+    + [b"", b"\0", bytes(20), bytes(300)],
+    ids=len,
+)
+def test_nothing_in_a_registration_s_body_is_needed(version: int | None, body: bytes) -> None:
+    talk = Talk(version=version)
+    talk.session.receive(talk.terminal.says(ids.REGISTER, body))
+    (frame,) = talk.wire.said()
+    assert frame.message_id == ids.REGISTER_ANSWER
+    assert RegistrationAnswer.decode(frame.body) == RegistrationAnswer(0, 0, f"code-of-{PHONE}")
+
+
+def test_a_registration_of_another_edition_s_sizes_is_counted() -> None:
+    talk = Talk(version=1)
+    registration_answer(talk, Edition.Y2013)
+    assert talk.counted == {"odd_registration": 1}
+    registration_answer(talk, Edition.Y2019)
+    assert talk.counted == {"odd_registration": 1}
+
+
+IMEI_AND_SOFTWARE = b"860000000000001" + b"1.0".ljust(20, b"\0")
+CODE = f"code-of-{PHONE}".encode()
+LENGTH = bytes((len(CODE),))
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        CODE,
+        CODE + IMEI_AND_SOFTWARE,
+        CODE + b"\0" * 20,
+        LENGTH + CODE,
+        LENGTH + CODE + b"860000000000001",
+        LENGTH + CODE + b"860000000000001" + b"1.0",
+        bytes((len(CODE) + 1,)) + CODE + IMEI_AND_SOFTWARE,
+        bytes((len(CODE) - 1,)) + CODE + IMEI_AND_SOFTWARE,
+        bytes((len(CODE) + 35,)) + CODE + IMEI_AND_SOFTWARE,
+        b"\0" + CODE + IMEI_AND_SOFTWARE,
+        b"\xff" + CODE + IMEI_AND_SOFTWARE,
+        b"\0" + LENGTH + CODE + IMEI_AND_SOFTWARE,
+    ],
+    ids=bytes.hex,
+)
+def test_a_right_code_in_an_odd_frame_is_a_right_code_and_counted(body: bytes) -> None:
+    talk = Talk(version=1)
+    assert talk.result_of(ids.AUTHENTICATE, body) == OK
+    assert talk.counted == {"odd_authentication": 1}
+    assert talk.result_of(ids.LOCATION, location()) == OK
+
+
+@pytest.mark.parametrize(
+    "version, body", [(None, CODE), (None, CODE + b"\0\0"), (1, LENGTH + CODE + IMEI_AND_SOFTWARE)]
+)
+def test_a_right_code_in_its_own_frame_is_no_deviation(version: int | None, body: bytes) -> None:
+    talk = Talk(version=version)
+    assert talk.result_of(ids.AUTHENTICATE, body) == OK
+    assert talk.counted == {}
+
+
+@pytest.mark.parametrize("version", [None, 1])
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"",
+        b"\0",
+        CODE[:-1],
+        LENGTH + CODE[:-1] + b"x" + IMEI_AND_SOFTWARE,
+        bytes((len(CODE) - 1,)) + CODE[:-1] + IMEI_AND_SOFTWARE,
+        IMEI_AND_SOFTWARE + CODE,
+        bytes(60),
+    ],
+    ids=bytes.hex,
+)
+def test_a_wrong_or_shortened_code_opens_nothing_in_any_frame(version: int | None, body: bytes) -> None:
+    talk = Talk(version=version)
+    assert talk.result_of(ids.AUTHENTICATE, body) == FAILED
+    assert talk.counted == {"bad_auth_code": 1}
 
 
 def test_a_stranger_is_told_that_there_is_no_such_terminal() -> None:
@@ -261,7 +304,6 @@ def test_an_unknown_message_is_unsupported() -> None:
         (ids.LOCATION, bytes(27)),
         (ids.LOCATION_BATCH, b"\0\x01"),
         (ids.LOCATION_BATCH, encode_batch([bytes(20)], type=0)),
-        (ids.REGISTER, bytes(20)),
         (ids.MEDIA, bytes(10)),
         (ids.PARAMETER_ANSWER, b"\0\0"),
     ],
@@ -416,7 +458,7 @@ REFUSED: dict[str, tuple[str, Callable[[Terminal], bytes]]] = {
     "heartbeats without authentication": (PHONE, lambda terminal: terminal.says(ids.HEARTBEAT)),
     "wrong codes": (PHONE, lambda terminal: terminal.authenticates("guess")),
     "unknown messages": (PHONE, lambda terminal: terminal.says(0x0F00)),
-    "unreadable bodies": (PHONE, lambda terminal: terminal.says(ids.REGISTER)),
+    "senseless packets": (PHONE, lambda terminal: terminal.says(ids.REGISTER, part=(2, 3))),
     "wrong check bytes": (PHONE, lambda terminal: BAD_FRAME),
     "frames without end": (PHONE, lambda terminal: b"\x7e" + bytes(MAX_FRAME_BYTES + 1)),
 }
@@ -517,124 +559,3 @@ def test_a_deviation_is_logged_once_a_terminal_and_never_with_the_whole_number(
         talk.hears(0x0F00)
     assert [record.getMessage() for record in caplog.records] == ["terminal 13*******11: unknown_message"]
     assert talk.counted == {"unknown_message": 3}
-
-
-# Split messages
-
-
-BATCH = encode_batch([location(NOON + second) for second in range(60)], type=1)
-
-
-def test_a_split_batch_is_put_together_and_every_packet_acknowledged() -> None:
-    talk = Talk.authenticated(version=1)
-    *first, last = talk.terminal.splits(ids.LOCATION_BATCH, BATCH, 3)
-    for packet in first:
-        talk.session.receive(packet)
-    assert results(talk.wire.said()) == [(serial, ids.LOCATION_BATCH, OK) for serial in (1, 2)]
-    talk.session.receive(last)
-    assert talk.wire.said() == []
-    talk.shelf.settle()
-    assert results(talk.wire.said()) == [(3, ids.LOCATION_BATCH, OK)]
-    assert [fix.fixed_at for fix in talk.shelf.fixes] == [NOON + second for second in range(60)]
-
-
-@pytest.mark.parametrize("version", [None, 1])
-def test_missing_packets_are_asked_for_and_the_last_acknowledged_when_all_is_safe(version: int | None) -> None:
-    talk = Talk.authenticated(version)
-    packets = talk.terminal.splits(ids.LOCATION_BATCH, BATCH, 4)
-    talk.session.receive(packets[0] + packets[3])
-    reply, request = talk.wire.said()
-    assert results([reply]) == [(1, ids.LOCATION_BATCH, OK)]
-    assert request.message_id == ids.RESEND_REQUEST
-    assert decode_resend_request(request.body, modern=version is not None) == (1, (2, 3))
-    talk.session.receive(packets[2] + packets[1])
-    talk.shelf.settle()
-    assert sorted(results(talk.wire.said())) == [(serial, ids.LOCATION_BATCH, OK) for serial in (2, 3, 4)]
-    assert len(talk.shelf.fixes) == 60
-
-
-def test_a_finished_split_message_that_comes_again_is_acknowledged_again() -> None:
-    talk = Talk.authenticated()
-    packets = talk.terminal.splits(ids.LOCATION_BATCH, BATCH, 2)
-    talk.session.receive(b"".join(packets))
-    talk.shelf.settle()
-    talk.wire.said()
-    talk.session.receive(packets[1])
-    assert results(talk.wire.said()) == [(2, ids.LOCATION_BATCH, OK)]
-    assert len(talk.shelf.fixes) == 60
-
-
-def test_another_split_message_with_the_same_serials_is_not_taken_for_the_finished_one() -> None:
-    talk = Talk.authenticated()
-    talk.session.receive(b"".join(talk.terminal.splits(ids.LOCATION_BATCH, BATCH, 2)))
-    talk.shelf.settle()
-    talk.terminal.serial -= 2  # A terminal that counts from anew, or never.
-    other = encode_batch([location(NOON + 600 + second) for second in range(60)], type=1)
-    talk.session.receive(b"".join(talk.terminal.splits(ids.LOCATION_BATCH, other, 2)))
-    talk.shelf.settle()
-    assert len({fix.fixed_at for fix in talk.shelf.fixes}) == 120
-
-
-def test_packets_that_stay_away_are_asked_for_three_times_and_then_given_up() -> None:
-    talk = Talk.authenticated()
-    talk.session.receive(talk.terminal.splits(ids.LOCATION_BATCH, BATCH, 3)[0])
-    talk.wire.said()
-    asked = []
-    for minute in range(1, 6):
-        talk.session.sweep(minute * 60.0)
-        asked.append([frame.message_id for frame in talk.wire.said()])
-    assert asked == [[ids.RESEND_REQUEST]] * 3 + [[], []]
-    assert talk.counted == {"split_timeout": 1}
-
-
-def test_a_registration_may_be_split() -> None:
-    talk = Talk(version=1)
-    talk.session.receive(b"".join(talk.terminal.splits(ids.REGISTER, REGISTRATION.encode(Edition.Y2019), 3)))
-    answer = talk.wire.said()[-1]
-    assert RegistrationAnswer.decode(answer.body) == RegistrationAnswer(2, 0, f"code-of-{PHONE}")
-
-
-def test_a_split_picture_is_answered_with_its_id_at_the_end() -> None:
-    talk = Talk.authenticated()
-    talk.session.receive(b"".join(talk.terminal.splits(ids.MEDIA, b"\0\0\0\x09" + bytes(600), 3)))
-    said = talk.wire.said()
-    assert results(said) == [(serial, ids.MEDIA, OK) for serial in (1, 2, 3)]
-    assert [frame.body for frame in said if frame.message_id == ids.MEDIA_ANSWER] == [b"\0\0\0\x09"]
-
-
-def test_an_unfinished_message_makes_room_for_newer_ones() -> None:
-    talk = Talk.authenticated(limits=Limits(max_unfinished_messages=2))
-    first, second, third = (talk.terminal.splits(ids.LOCATION_BATCH, BATCH, 2) for _ in range(3))
-    talk.session.receive(first[0] + second[0] + third[0])
-    assert talk.session.reassembly is not None
-    assert len(talk.session.reassembly) == 2
-    talk.session.receive(second[1] + third[1])
-    assert len(talk.shelf.fixes) == 120
-
-
-@pytest.mark.parametrize("part", [(0, 0), (3, 0), (2, 3), (65535, 1)])
-def test_packets_that_make_no_sense_are_refused(part: tuple[int, int]) -> None:
-    talk = Talk.authenticated()
-    talk.session.receive(talk.terminal.says(ids.LOCATION_BATCH, bytes(60), part=part))
-    assert results(talk.wire.said()) == [(1, ids.LOCATION_BATCH, FAILED)]
-    assert talk.counted == {"split_over_limit": 1}
-
-
-def test_unfinished_messages_never_hold_more_than_the_limit() -> None:
-    talk = Talk.authenticated(limits=Limits(max_unfinished_bytes=2000))
-    for index in range(1, 20):
-        talk.session.receive(talk.terminal.says(ids.LOCATION_BATCH, bytes(900), part=(30, index)))
-    assert talk.session.reassembly is not None
-    assert talk.session.reassembly._size() <= 2000
-    assert talk.counted["split_over_limit"] >= 1
-
-
-# Commands
-
-
-def test_a_terminal_is_not_given_more_commands_than_it_can_owe_answers_for() -> None:
-    talk = Talk.authenticated(limits=Limits(max_questions=2))
-    for _ in range(2):
-        talk.session.ask(ids.QUERY_ALL_PARAMETERS, b"", lambda _: True)
-    with pytest.raises(TooManyQuestions):
-        talk.session.ask(ids.QUERY_ALL_PARAMETERS, b"", lambda _: True)

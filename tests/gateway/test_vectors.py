@@ -115,7 +115,7 @@ def location(found: Location) -> Row:
 
 
 def parameters(found: Parameters) -> Row:
-    row: Row = {"count": found.count, "params": {f"{key:04x}": value.hex() for key, value in found.items.items()}}
+    row: Row = {"count": found.count, "params": {f"{key:04x}": value.hex() for key, value in found.items}}
     if found.leftover:
         row["leftover"] = found.leftover.hex()
     if found.ack_serial is not None:
