@@ -1,4 +1,4 @@
-"""What does a natural person's actor add to the rules? Commands that reach over several actors, finished or undone after any crash.
+"""The actor of a natural person: its commands reach over several actors, and are finished or undone after any crash.
 
 A command that concerns the person alone is one commit. One that concerns a vehicle and a link too is first noted as
 pending with the person; then the others commit, each what it does again without harm; the person's last commit is the
@@ -30,7 +30,7 @@ from actors.people import (
 from actors.share_link import CreateLink, LookAtShare, Preview, ShareOver
 from actors.vehicle_shares import GrantShare
 from domain.audit import PLATFORM, Doer, audit_record
-from domain.delegation import Delegation, Holder, bind_through, is_live, lapses_at, link_state, open_link, withdraw
+from domain.delegation import Delegation, bind_through, is_live, lapses_at, link_state, open_link, withdraw
 from domain.driver import (
     Binding,
     BindingKind,
@@ -48,7 +48,7 @@ from domain.driver import (
 )
 from domain.errors import Busy, DomainError, NotFound
 from domain.identifiers import PlateColor
-from domain.share import Duration, EndReason, Share, expires_at
+from domain.share import Duration, EndReason, Share, Viewer, audit_detail, expires_at
 from domain.vehicle_shares import LiveShare
 from persistence.records import decode
 from persistence.store import Document, IndexEntry, Put, StoreError
@@ -90,6 +90,7 @@ class CreateShare:
     duration: Duration
     token_hash: str
     doer: Doer
+    call_me: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -308,7 +309,7 @@ class PersonActor(DocumentActor[Person]):
         except DomainError:
             await self._finish()
             raise
-        audit = self._audit("shared", command.doer, (SHARE, link.id), link.plate)
+        audit = self._audit("shared", command.doer, (SHARE, link.id), audit_detail(link))
         await self.commit(Person(after, others), audit)
         return link
 
@@ -325,6 +326,7 @@ class PersonActor(DocumentActor[Person]):
             created_at=now,
             expires_at=until,
             token_hash=command.token_hash,
+            call_me=command.call_me,
         )
 
     async def _cancel(self, command: CancelShares) -> int:
@@ -392,11 +394,12 @@ class PersonActor(DocumentActor[Person]):
 
     async def _preview(self, command: PreviewDelegation) -> Preview:
         delegation = await self._of_token(command.delegation_id, command.token_hash)
-        return Preview(link_state(delegation, command.ids, self.house.clock.now()), delegation.plate)
+        state, own = link_state(delegation, command.ids, self.house.clock.now()), self.key in command.ids
+        return Preview(state, delegation.plate, delegation.driver_name, own, delegation.holder if own else None)
 
     async def _open(self, command: OpenDelegation) -> Delegation:
         delegation, now = await self._of_token(command.delegation_id, command.token_hash), self.house.clock.now()
-        holder = Holder(command.ids[0], command.doer.display_name, now)
+        holder = Viewer(command.ids[0], command.doer.display_name, now)
         opened = open_link(delegation, holder, ids=command.ids)
         if opened is not delegation:
             after = put_delegation(self.driver, opened, keep=True)

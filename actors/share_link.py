@@ -1,4 +1,4 @@
-"""What does a share link's actor add to the rules? Who opened it is durable before it is told, and its end cuts the streams."""
+"""The actor of one share link: an opening is durable before it is answered, and the end cuts the streams."""
 
 from __future__ import annotations
 
@@ -52,10 +52,15 @@ class PreviewLink:
 
 @dataclass(frozen=True, slots=True)
 class Preview:
-    """What a preview may tell."""
+    """The part of a link that a preview may tell."""
 
     state: LinkState
     plate: str
+    driver_name: str
+    is_own: bool = False
+    """Whether the account that asks made the link."""
+    viewer: Viewer | None = None
+    """R63: who opened the link, told to its driver only."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,7 +170,8 @@ class ShareLinkActor(DocumentActor["Share | None"]):
 
     def _preview(self, share: Share, message: PreviewLink) -> Preview:
         _check_token(share, message.token_hash)
-        return Preview(link_state(share, message.ids, self.house.clock.now()), share.plate)
+        state, own = link_state(share, message.ids, self.house.clock.now()), share.driver_id in message.ids
+        return Preview(state, share.plate, share.driver_name, own, share.viewer if own else None)
 
     # -- changing ----------------------------------------------------------------------------------------------------
 

@@ -1,11 +1,11 @@
-"""Which share links of a vehicle count (R18)? The vehicle's own document, changed only in its actor's turn."""
+"""The share links of a vehicle that count (R18): its own document, changed only in its actor's turn."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import Final
 
-from domain.vehicle_shares import LiveShare, grant, release
+from domain.vehicle_shares import LiveShare, check_room, grant, release
 from persistence.records import decode, encode
 from persistence.store import Put, Store
 
@@ -47,6 +47,10 @@ class VehicleShares:
         if any(each.share_id == share_id for each in live):
             await self._write(vehicle_id, version, release(live, share_id, now=now))
         return True
+
+    async def check_room(self, vehicle_id: str, *, now: float) -> None:
+        """Whether one more would be granted at this moment. Raises ``TooManyShares`` or ``StoreError``."""
+        check_room((await self._read(vehicle_id))[1], now=now)
 
     async def _read(self, vehicle_id: str) -> tuple[int, tuple[LiveShare, ...]]:
         document = (await self._store.get(KIND, (vehicle_id,))).get(vehicle_id)

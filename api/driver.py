@@ -1,4 +1,4 @@
-"""What does a driver do with vehicles? Binds them, sees them, lets them go (R10-R16)."""
+"""A driver binds vehicles, sees them and lets them go (R10-R16)."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import msgspec
 
 from actors.people import BINDING, CURRENT, HISTORY, PERSON
 from actors.person import Bind, LookAtDriver, Unbind
+from actors.vehicle_shares import VehicleShares
 from api.accounts import NaturalAccount, driver_of
 from api.alert_history import AlertHistory
 from api.bindings import BindingView, BindRequest, binding_view, parsed_request
@@ -18,14 +19,15 @@ from api.gates import Gates
 from api.link_tokens import checked_id, made_by
 from api.listing import ListQuery, newest_first
 from api.ports import Services
+from api.problems import Problem, problem_told
 from api.share_view import SHOWN_ALERTS, papers_of
 from api.sharing import DriverShare, SharesOfDriver
 from api.vehicle_looks import VehicleLooks
 from api.views import AlertView, Reminder, alert_view, reminder_views
 from domain.alerts import Alert
 from domain.certificates import CertificateKind, china_date, reminders
-from domain.driver import Binding, Driver, VehicleClaim, claim, claim_again, live_shares
-from domain.errors import NotFound
+from domain.driver import Binding, Driver, VehicleClaim, check_shares_no_other, claim, claim_again, live_shares
+from domain.errors import NotFound, SharingOtherVehicle, TooManyShares
 from domain.registry import vehicle_id
 from persistence.records import decode
 from persistence.store import StoreError
@@ -51,6 +53,8 @@ class BindingPage(BindingView, frozen=True):
     """A binding's own page: its live shares, reminders, and the alerts since it was bound."""
 
     shares: list[DriverShare]
+    share_refusal: Problem | None
+    """What would refuse one more share now (R18, R19)."""
     certificate_reminders: list[Reminder]
     alert_counts: dict[str, int]
     alerts: list[AlertView]
@@ -66,6 +70,7 @@ class DriverDesk:
         self._shares = shares
         self._looks = VehicleLooks(services.supervisor)
         self._alerts = AlertHistory(services.store)
+        self._vehicle_shares = VehicleShares(services.store)
 
     async def vehicles(self, call: Call[None, DriverVehicleList]) -> BindingItems | FamilyShareItems:
         """R10: what is bound now, what was, or what others share with the driver."""
@@ -91,11 +96,12 @@ class DriverDesk:
         binding = await self._own(account, call.http.match_info["id"])
         (line,) = await self._views(account, [binding])
         if binding.unbound_at is not None:
-            return _page(line, [], [], [])
+            return _page(line, [], None, [], [])
         driver = await self._driver(account)
         shared = live_shares(driver, self._services.clock.now(), binding.id)
         shares = await self._shares.of([share.share_id for share in shared])
-        return _page(line, shares, await self._reminders(account, binding), await self._alerts_since(binding))
+        refusal = await self._share_refusal(driver, binding)
+        return _page(line, shares, refusal, await self._reminders(account, binding), await self._alerts_since(binding))
 
     async def unbind(self, call: Call[None, None]) -> None:
         """R15: into history, and this driver's shares of the vehicle end."""
@@ -152,6 +158,15 @@ class DriverDesk:
             for binding in bindings
         ]
 
+    async def _share_refusal(self, driver: Driver, binding: Binding) -> Problem | None:
+        now = self._services.clock.now()
+        try:
+            check_shares_no_other(driver, binding.id, now=now)
+            await self._vehicle_shares.check_room(binding.vehicle.vehicle_id, now=now)
+        except (SharingOtherVehicle, TooManyShares) as refusal:
+            return problem_told(refusal)
+        return None
+
     async def _reminders(self, account: NaturalAccount, binding: Binding) -> list[Reminder]:
         vehicle = await self._services.registry.vehicle(binding.vehicle.vehicle_id)
         qualification = account.qualification
@@ -166,10 +181,17 @@ class DriverDesk:
         return await self._alerts.newest(key, view, limit=COUNTED_ALERTS, since=binding.bound_at)
 
 
-def _page(line: BindingView, shares: list[DriverShare], reminders: list[Reminder], alerts: list[Alert]) -> BindingPage:
+def _page(
+    line: BindingView,
+    shares: list[DriverShare],
+    refusal: Problem | None,
+    reminders: list[Reminder],
+    alerts: list[Alert],
+) -> BindingPage:
     return BindingPage(
         **msgspec.structs.asdict(line),
         shares=shares,
+        share_refusal=refusal,
         certificate_reminders=reminders,
         alert_counts=dict(Counter(alert.kind for alert in alerts)),
         alerts=[alert_view(alert) for alert in alerts[:SHOWN_ALERTS]],

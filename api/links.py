@@ -16,6 +16,7 @@ from api.gates import Gates
 from api.link_tokens import LinkKind, LinkToken, read_token
 from api.ports import Services
 from api.share_view import ShareView, ShareViews
+from api.views import time_text
 from domain.delegation import Delegation
 from domain.errors import NotFound
 from domain.identifiers import PlateColor, name_masked, plate_masked
@@ -31,12 +32,23 @@ class LinkRequest(msgspec.Struct, frozen=True):
     token: Annotated[str, Meta(max_length=MAX_TOKEN_CHARS)]
 
 
+class LinkViewer(msgspec.Struct, frozen=True):
+    """R63: the one person who opened a link."""
+
+    display_name: str
+    opened_at: str
+
+
 class LinkPreview(msgspec.Struct, frozen=True):
-    """What whoever holds a link may know before opening it."""
+    """The part of a link that its holder may know before opening it."""
 
     kind: LinkKind
     plate_masked: str
+    driver_name_masked: str
     state: LinkState
+    own: bool
+    viewer: LinkViewer | None
+    """Told to the driver who made the link (``own``), and to nobody else."""
 
 
 class OpenedDelegation(msgspec.Struct, frozen=True):
@@ -62,7 +74,7 @@ class LinksDesk:
         link = read_token(call.body.token)
         async with self._gates.link_token(call.address):
             preview = await self._preview(link, ids)
-        return LinkPreview(link.kind, plate_masked(preview.plate), preview.state)
+        return _preview_view(link.kind, preview)
 
     async def open(self, call: Call[LinkRequest, None]) -> ShareView | OpenedDelegation:
         """R20, R23: the first to open it owns it, and may come back. Guessing is counted (R61)."""
@@ -99,3 +111,15 @@ class LinksDesk:
         if document is None:
             raise NotFound
         return decode(document.record, Delegation).driver_id
+
+
+def _preview_view(kind: LinkKind, preview: Preview) -> LinkPreview:
+    viewer = preview.viewer
+    return LinkPreview(
+        kind=kind,
+        plate_masked=plate_masked(preview.plate),
+        driver_name_masked=name_masked(preview.driver_name),
+        state=preview.state,
+        own=preview.is_own,
+        viewer=None if viewer is None else LinkViewer(viewer.display_name, time_text(viewer.opened_at)),
+    )

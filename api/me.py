@@ -1,4 +1,4 @@
-"""What does an account see of itself?"""
+"""An account's view of itself."""
 
 from __future__ import annotations
 
@@ -7,14 +7,20 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta
 
+from actors.people import PERSON
+from actors.person import LookAtDriver
 from api.accounts import Account, AccountKind, LegalAccount, NaturalAccount, Role, account_view
 from api.audit_list import AuditList, AuditPage
 from api.calls import Call
 from api.listing import CURSOR_PATTERN
+from api.people import People
 from api.ports import Services
+from api.problems import Problem, problem_told
 from api.views import CertificateView, certificate_view
 from domain.certificates import CertificateKind, china_date, validity
-from domain.errors import InvalidInput
+from domain.driver import Driver, check_room
+from domain.errors import InvalidInput, TooManyBindings, TooManyIn12Months
+from domain.identifiers import phone_masked
 from domain.registry import OperatingLicence, Qualification
 
 BINDINGS = ("binding", "current")
@@ -41,8 +47,12 @@ class Me(msgspec.Struct, frozen=True):
     roles: list[Role]
     registered: bool
     display_name: str
+    phone_masked: str | None
+    """The phone that is registered for this person."""
     certificates: list[CertificateView]
     counts: Counts
+    bind_refusal: Problem | None
+    """Of a driver: what would refuse one more vehicle now (R12, R13)."""
 
 
 class Certificates(msgspec.Struct, frozen=True):
@@ -62,8 +72,9 @@ class AuditQuery(msgspec.Struct, frozen=True):
 class MeDesk:
     """The handlers of ``/me``."""
 
-    def __init__(self, services: Services) -> None:
+    def __init__(self, services: Services, people: People) -> None:
         self._services = services
+        self._people = people
         self._audit = AuditList(services.store)
 
     async def me(self, call: Call[None, None]) -> Me:
@@ -76,8 +87,10 @@ class MeDesk:
             roles=view.roles,
             registered=view.registered,
             display_name=view.display_name,
+            phone_masked=await self._phone_masked(account),
             certificates=self._papers(account),
             counts=await self._counts(account),
+            bind_refusal=await self._bind_refusal(account),
         )
 
     async def certificates(self, call: Call[None, None]) -> Certificates:
@@ -97,6 +110,20 @@ class MeDesk:
         store = self._services.store
         watched = [await store.count(*WATCHED, account_id) for account_id in account.ids]
         return Counts(await store.count(*BINDINGS, account.id), sum(watched))
+
+    async def _phone_masked(self, account: Account) -> str | None:
+        phone = "" if isinstance(account, LegalAccount) else await self._people.phone_of(account.id)
+        return phone_masked(phone) or None
+
+    async def _bind_refusal(self, account: Account) -> Problem | None:
+        if "driver" not in account.roles:
+            return None
+        driver: Driver = await self._services.supervisor.ask(PERSON, account.id, LookAtDriver())
+        try:
+            check_room(driver, None, now=self._services.clock.now())
+        except (TooManyBindings, TooManyIn12Months) as refusal:
+            return problem_told(refusal)
+        return None
 
     def _papers(self, account: Account) -> list[CertificateView]:
         match account:

@@ -1,4 +1,4 @@
-"""Which account is a natural person's? Kept in the store, found by phone, openid or person, and never two for one person.
+"""The accounts of natural persons: kept in the store, found by phone, openid or person, never two for one person.
 
 An account is a document; the phone, the openid and the person that lead to it are claims: documents of their own under
 keyed hashes, which hold the account's id. All that changes together is one commit that expects every document as it was
@@ -44,7 +44,7 @@ CHINA_OFFSET_S: Final = 8 * 3600
 
 @dataclass(frozen=True, slots=True)
 class StoredAccount:
-    """What the store keeps of an account: no phone, openid or citizen ID, only what may be shown of them."""
+    """What the store keeps of an account: no openid or citizen ID, and a whole phone only of drivers (``call_me``)."""
 
     id: str
     made_at: float
@@ -55,6 +55,8 @@ class StoredAccount:
     former_ids: tuple[str, ...] = ()
     united_with: str = ""
     """The account that this one has become, empty while it is one of its own."""
+    phone: str = ""
+    """The phone that a driver proved last; empty once another person has proved it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +70,7 @@ class Shown:
     """Of the person, as registered or as confirmed."""
     account_id: str = ""
     """Signed in as."""
+    is_driver: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,15 +137,28 @@ class People:
         known = self._remembered.get(account_id, mark)
         if known is not None:
             return known
-        stored = (await self._accounts([account_id]))[0].get(account_id)
-        if stored is not None and stored.united_with:
-            stored = (await self._accounts([stored.united_with]))[0].get(stored.united_with)
+        stored = await self._stored(account_id)
         if stored is None:
             return None
         person = await self._registry.person_by_key(stored.person_key) if stored.person_key else None
         account = _as_of(stored, person, now)
         self._remembered.keep(account_id, mark, account)
         return account
+
+    @property
+    def alterations(self) -> int:
+        """How many changes of known accounts this process has made."""
+        return self._alterations
+
+    async def phone_of(self, account_id: str) -> str:
+        """The phone of the person behind the account, whole (R62): the one proved last, or the registry's; or empty."""
+        stored = await self._stored(account_id)
+        if stored is None or not stored.person_key:
+            return ""
+        if stored.phone and await self._registry.person_key_by_phone(stored.phone) in (None, stored.person_key):
+            return stored.phone
+        person = await self._registry.person_by_key(stored.person_key)
+        return "" if person is None else person.phone
 
     def at_hand(self, account_id: str) -> NaturalAccount | None:
         """As ``find``, of what is remembered; None says nothing."""
@@ -168,7 +184,8 @@ class People:
         self, account: NaturalAccount, *, person_key: str, real_name: str, phone: str, address: str
     ) -> NaturalAccount:
         """R2: the account is this person's from now on. Raises ``RealNameMismatch`` when it is another's already."""
-        shown = Shown(phone=phone, person_key=person_key, real_name=real_name, account_id=account.id)
+        person = await self._registry.person_by_key(person_key)
+        shown = Shown("", phone, person_key, real_name, account.id, is_driver=_holds_qualification(person))
         return await self._enter(shown, address)
 
     # -- one decision ------------------------------------------------------------------------------------------------
@@ -177,7 +194,7 @@ class People:
         person = await self._registry.person_by_key(person_key) if person_key else None
         if person is None or person_key is None:
             return Shown(openid, phone)
-        return Shown(openid, phone, person_key, person.real_name)
+        return Shown(openid, phone, person_key, person.real_name, is_driver=_holds_qualification(person))
 
     async def _enter(self, shown: Shown, address: str) -> NaturalAccount:
         for _ in range(TRIES):
@@ -207,6 +224,13 @@ class People:
         document = (await self._store.get(kind, (key,))).get(key)
         return _Claim(key) if document is None else _Claim(key, decode(document.record, str), document.version)
 
+    async def _stored(self, account_id: str) -> StoredAccount | None:
+        """The account that this id means now."""
+        stored = (await self._accounts([account_id]))[0].get(account_id)
+        if stored is not None and stored.united_with:
+            stored = (await self._accounts([stored.united_with]))[0].get(stored.united_with)
+        return stored
+
     async def _accounts(self, ids: list[str]) -> tuple[Mapping[str, StoredAccount], Mapping[str, int]]:
         """Those that are there, and their versions."""
         wanted = [account_id for account_id in ids if account_id]
@@ -222,6 +246,7 @@ class People:
         account = _with(chosen or StoredAccount(token_hex(8), now), shown, united)
         changed = [] if account == chosen else [account]
         changed += [replace(each, united_with=account.id) for each in united]
+        changed += _without_phone(found, account, shown)
         puts = [_put(each, found.versions.get(each.id, 0)) for each in changed]
         puts += _claims(found, account, shown)
         if chosen is not None and (united or account.person_key != chosen.person_key):
@@ -230,6 +255,10 @@ class People:
             record = audit_record("registered", doer, at=now, subject=("account", became[0]), accounts=tuple(became))
             puts.append(audit_document(record))
         return _Decision(account, tuple(puts), alters=chosen is not None and bool(changed))
+
+
+def _holds_qualification(person: RegisteredPerson | None) -> bool:
+    return person is not None and person.qualification is not None
 
 
 def _chosen(candidates: list[StoredAccount], shown: Shown) -> StoredAccount | None:
@@ -252,7 +281,16 @@ def _with(account: StoredAccount, shown: Shown, united: list[StoredAccount]) -> 
         person_key=shown.person_key or account.person_key,
         real_name=shown.real_name or account.real_name,
         former_ids=tuple(former)[-MAX_FORMER_IDS:],
+        phone=shown.phone if shown.phone and shown.is_driver else account.phone,
     )
+
+
+def _without_phone(found: _Found, account: StoredAccount, shown: Shown) -> list[StoredAccount]:
+    """The account of another person who had this phone before."""
+    holder = found.holder(PHONE) if shown.person_key else None
+    if holder is None or holder.id == account.id or holder.phone != shown.phone or not holder.phone:
+        return []
+    return [replace(holder, phone="")]
 
 
 def _claims(found: _Found, account: StoredAccount, shown: Shown) -> list[Put]:

@@ -1,4 +1,4 @@
-"""Which problem (RFC 9457) does a refusal or a failure become? One table; every code is stable, every detail Chinese (R60)."""
+"""One table turns each refusal and failure into a problem (RFC 9457); codes are stable, details Chinese (R60)."""
 
 from __future__ import annotations
 
@@ -20,6 +20,7 @@ from domain.errors import (
     Busy,
     CodeRefused,
     DelegationEnded,
+    DomainError,
     DriverOnly,
     FeedKeyInvalid,
     IdempotencyKeyReused,
@@ -184,6 +185,12 @@ def response_to(error: Exception) -> web.Response:
         headers["WWW-Authenticate"] = _scheme(error)
     problem = problem_of(kind, _detail(error, kind), errors)
     return _response(_with_facts(problem, error), headers)
+
+
+def problem_told(error: DomainError) -> Problem:
+    """The problem of a refusal that a call would meet, told before anybody makes the call."""
+    kind = kind_of(error)
+    return _with_facts(problem_of(kind, _detail(error, kind)), error)
 
 
 def _with_facts(problem: Problem, error: Exception) -> Problem:

@@ -49,7 +49,7 @@ def table(
     """Every call that this application answers."""
     return (
         *_accounts(SignInDesk(services, people=people, sessions=sessions, gates=gates)),
-        *_people(RegistrationDesk(services, people=people, gates=gates), MeDesk(services)),
+        *_people(RegistrationDesk(services, people=people, gates=gates), MeDesk(services, people)),
         *side_routes(services, gates=gates, views=views),
         *live.routes(),
         *_telemetry(TelemetryDesk(services.feed)),

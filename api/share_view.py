@@ -1,4 +1,4 @@
-"""What does a family member see of a shared vehicle, and has it changed since the last look (R30, R33)?
+"""The view of a shared vehicle, and whether it has changed since the last look (R30, R33).
 
 Many phones ask for the same few facts every 30 seconds. So the answer is kept encoded under what it was made of: while
 that is the same, a question that brings the right ``ETag`` encodes nothing, and any other only puts in ``age_s``.
@@ -11,7 +11,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date
 from hashlib import blake2b
-from typing import Final
+from typing import Final, NamedTuple
 
 import msgspec
 
@@ -52,11 +52,27 @@ Papers = tuple[tuple[CertificateKind, date | None], ...]
 """Certificates and their last valid days."""
 
 
+class Registered(NamedTuple):
+    """What the registry says of a share's vehicle and its driver."""
+
+    papers: Papers
+    phone: str
+    """The driver's, empty without one or without ``call_me``."""
+
+
+class ShareDriver(msgspec.Struct, frozen=True):
+    """The driver who shares, by the real name; the phone is there with ``call_me`` only (R62)."""
+
+    display_name: str
+    phone: str | None
+
+
 class ShareView(msgspec.Struct, frozen=True):
     """A vehicle as its share shows it."""
 
     id: str
     vehicle: PlateView
+    driver: ShareDriver
     expires_at: str
     online: bool
     last_fix: LastFix | None
@@ -90,7 +106,7 @@ class Seen:
     share: Share
     view: VehicleView | None
     """None for a vehicle that the registry does not know any more."""
-    papers: Papers
+    registered: Registered
 
 
 class ShareViews:
@@ -99,7 +115,7 @@ class ShareViews:
     def __init__(self, services: Services, people: People) -> None:
         self._services = services
         self._people = people
-        self._papers: Remembered[Papers] = Remembered()
+        self._registered: Remembered[Registered] = Remembered()
         self._reminders: Remembered[list[Reminder]] = Remembered()
         self._encoded: Remembered[Encoded] = Remembered()
 
@@ -115,13 +131,13 @@ class ShareViews:
         if share is None:
             return None
         view: VehicleView | None = supervisor.answer_at_once(VEHICLE, share.vehicle_id, LOOK)
-        papers = self._papers.get(share.id, self._services.registry_revision())
-        return None if view is None or papers is None else Seen(share, view, papers)
+        registered = self._registered.get(share.id, self._mark())
+        return None if view is None or registered is None else Seen(share, view, registered)
 
     async def look(self, share: Share) -> Seen:
         """At the vehicle of a share that this account may see. Raises what says that we can't tell now."""
         view: VehicleView | None = await self._services.supervisor.ask(VEHICLE, share.vehicle_id, LOOK)
-        return Seen(share, view, await self.papers(share))
+        return Seen(share, view, await self._look_up(share))
 
     def compose(self, seen: Seen) -> ShareView:
         """Of what was seen, as of now."""
@@ -129,6 +145,7 @@ class ShareViews:
         return ShareView(
             id=share.id,
             vehicle=PlateView(share.plate, share.plate_color),
+            driver=ShareDriver(share.driver_name, seen.registered.phone or None),
             expires_at=time_text(share.expires_at),
             online=view is not None and view.online,
             last_fix=None if view is None else last_fix(view, self._services.place_of),
@@ -154,25 +171,27 @@ class ShareViews:
     def _made_of(self, seen: Seen) -> tuple[object, ...]:
         view, today = seen.view, civil_day(self._services.clock.now())
         if view is None:
-            return (seen.share, seen.papers, today)
+            return (seen.share, seen.registered, today)
         told = (view.newest, view.fixed_at, view.received_at, view.online, view.alerts, view.today)
-        return (seen.share, seen.papers, today, *told)
+        return (seen.share, seen.registered, today, *told)
 
-    # -- certificates --------------------------------------------------------------------------------------------------
+    # -- the registry --------------------------------------------------------------------------------------------------
 
-    async def papers(self, share: Share) -> Papers:
-        """Those of the vehicle, its owner and the driver who shares; no read while the registry is the same.
-
-        Raises ``StoreUnavailable``.
-        """
-        revision = self._services.registry_revision()
-        known = self._papers.get(share.id, revision)
+    async def _look_up(self, share: Share) -> Registered:
+        """No read while registry and accounts are the same. Raises ``StoreUnavailable``."""
+        mark = self._mark()
+        known = self._registered.get(share.id, mark)
         if known is None:
-            known = await self._read_papers(share)
-            self._papers.keep(share.id, revision, known)
+            phone = await self._people.phone_of(share.driver_id) if share.call_me else ""
+            known = Registered(await self._read_papers(share), phone)
+            self._registered.keep(share.id, mark, known)
         return known
 
+    def _mark(self) -> object:
+        return self._services.registry_revision(), self._people.alterations
+
     async def _read_papers(self, share: Share) -> Papers:
+        """Those of the vehicle, its owner and the driver who shares."""
         driver = await self._people.find(share.driver_id)
         qualification = None if driver is None else driver.qualification
         own = (CertificateKind.QUALIFICATION, None if qualification is None else qualification.valid_until)
@@ -186,10 +205,11 @@ class ShareViews:
 
     def _reminders_of(self, seen: Seen) -> list[Reminder]:
         today = china_date(self._services.clock.now())
-        known = self._reminders.get(seen.share.id, (seen.papers, today))
+        papers = seen.registered.papers
+        known = self._reminders.get(seen.share.id, (papers, today))
         if known is None:
-            known = reminder_views(reminders(seen.papers, today=today))
-            self._reminders.keep(seen.share.id, (seen.papers, today), known)
+            known = reminder_views(reminders(papers, today=today))
+            self._reminders.keep(seen.share.id, (papers, today), known)
         return known
 
 

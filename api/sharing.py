@@ -1,4 +1,4 @@
-"""What does a driver hand out? Share links and delegation links, and who holds them (R17-R23, R63)."""
+"""Share links and delegation links as their driver makes and sees them (R17-R23, R63)."""
 
 from __future__ import annotations
 
@@ -31,6 +31,7 @@ class ShareRequest(msgspec.Struct, frozen=True):
     """R17: these four and nothing else."""
 
     duration: Duration
+    call_me: bool = False
 
 
 class ShareViewer(msgspec.Struct, frozen=True):
@@ -51,6 +52,7 @@ class DriverShare(msgspec.Struct, frozen=True):
     created_at: str
     expires_at: str
     status: Status
+    call_me: bool
     viewer: ShareViewer | None
 
 
@@ -141,7 +143,7 @@ class SharingDesk:
         """R17-R19. The link and its token are told here only, once."""
         account, binding_id = driver_of(call.account), checked_id(call.http.match_info["id"])
         link = self._link("share", call)
-        command = CreateShare(link.id, binding_id, call.body.duration, link.hash, call.doer)
+        command = CreateShare(link.id, binding_id, call.body.duration, link.hash, call.doer, call_me=call.body.call_me)
         share: Share = await self._services.supervisor.ask(PERSON, account.id, command)
         view = _share(share, {}, self._services.clock.now())
         return NewShare(**_fields(view), link=link.url, token=link.token)
@@ -213,6 +215,7 @@ def _share(share: Share, watched: Mapping[str, float], now: float) -> DriverShar
         created_at=time_text(share.created_at),
         expires_at=time_text(share.expires_at),
         status=status(share, now),
+        call_me=share.call_me,
         viewer=None
         if viewer is None
         else ShareViewer(viewer.display_name, time_text(viewer.opened_at), None if last is None else time_text(last)),

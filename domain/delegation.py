@@ -1,4 +1,4 @@
-"""What becomes of a delegation link? One family member opens it once and binds through it, within 7 days (R22, R23)."""
+"""A delegation link: one family member opens it once and binds through it, within 7 days (R22, R23)."""
 
 from __future__ import annotations
 
@@ -9,19 +9,10 @@ from typing import Final, Literal
 from domain.civil_time import days_later
 from domain.errors import DelegationEnded, LinkTaken, NotFound, OwnLink
 from domain.identifiers import PlateColor
-from domain.share import LinkState
+from domain.share import LinkState, Viewer
 
 LIFETIME_DAYS: Final = 7
 Status = Literal["unopened", "open", "bound", "withdrawn", "expired"]
-
-
-@dataclass(frozen=True, slots=True)
-class Holder:
-    """The family member who opened the link."""
-
-    account_id: str
-    display_name: str
-    opened_at: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +28,8 @@ class Delegation:
     created_at: float
     expires_at: float
     token_hash: str
-    holder: Holder | None = None
+    holder: Viewer | None = None
+    """The family member who opened the link."""
     binding_id: str | None = None
     withdrawn_at: float | None = None
 
@@ -72,7 +64,7 @@ def link_state(delegation: Delegation, viewers: Collection[str], now: float) -> 
     return "yours" if delegation.holder.account_id in viewers else "taken"
 
 
-def open_link(delegation: Delegation, holder: Holder, *, ids: Collection[str]) -> Delegation:
+def open_link(delegation: Delegation, holder: Viewer, *, ids: Collection[str]) -> Delegation:
     """R23: the first to open it holds it and may come back; ``ids`` are all that the holder ever had.
 
     Raises ``DelegationEnded``, ``OwnLink`` or ``LinkTaken``.

@@ -1,4 +1,4 @@
-"""What may a driver bind, and which vehicle may be shared? Bindings and their limits (R11-R16, R19)."""
+"""Bindings of a driver and their limits, and the one vehicle that a driver may share (R11-R16, R19)."""
 
 from __future__ import annotations
 
@@ -124,13 +124,22 @@ def bind(driver: Driver, binding: Binding) -> Driver:
     now, vehicle_id = binding.bound_at, binding.vehicle.vehicle_id
     if has_bound(driver, vehicle_id):
         raise AlreadyBound
+    check_room(driver, vehicle_id, now=now)
+    counts = counted(driver, now)
+    let_go = tuple((key, at) for key, at in driver.let_go if key in counts and key != vehicle_id)
+    return replace(driver, bindings=(*driver.bindings, binding), let_go=let_go)
+
+
+def check_room(driver: Driver, vehicle_id: str | None, *, now: float) -> None:
+    """R12, R13 for this vehicle, or (None) for one that does not count yet.
+
+    Raises ``TooManyBindings`` or ``TooManyIn12Months``.
+    """
     if len(driver.bindings) >= MAX_BINDINGS:
         raise TooManyBindings(limit=MAX_BINDINGS)
     counts = counted(driver, now)
     if vehicle_id not in counts and len(counts) >= MAX_VEHICLES:
         raise TooManyIn12Months(limit=MAX_VEHICLES, frees_at=min(counts.values()))
-    let_go = tuple((key, at) for key, at in driver.let_go if key in counts and key != vehicle_id)
-    return replace(driver, bindings=(*driver.bindings, binding), let_go=let_go)
 
 
 def has_bound(driver: Driver, vehicle_id: str) -> bool:
@@ -165,11 +174,15 @@ def live_shares(driver: Driver, now: float, binding_id: str | None = None) -> tu
 def share(driver: Driver, shared: SharedNow, *, now: float) -> Driver:
     """R19: one vehicle at a time. Raises ``NotFound`` without such a binding, ``SharingOtherVehicle``."""
     driver.binding(shared.binding_id)
-    live = live_shares(driver, now)
-    for other in live:
-        if other.binding_id != shared.binding_id:
+    check_shares_no_other(driver, shared.binding_id, now=now)
+    return replace(driver, shares=(*live_shares(driver, now), shared))
+
+
+def check_shares_no_other(driver: Driver, binding_id: str, *, now: float) -> None:
+    """R19. Raises ``SharingOtherVehicle``."""
+    for other in live_shares(driver, now):
+        if other.binding_id != binding_id:
             raise SharingOtherVehicle(binding_id=other.binding_id)
-    return replace(driver, shares=(*live, shared))
 
 
 def stop_sharing(driver: Driver, share_ids: frozenset[str]) -> Driver:

@@ -1,4 +1,4 @@
-"""What becomes of a share link? Unopened, open to one person, and ended for good (R17, R20, R21, R33)."""
+"""A share link: unopened, open to one person, then ended for good (R17, R20, R21, R33)."""
 
 from __future__ import annotations
 
@@ -68,6 +68,13 @@ class Share:
     token_hash: str
     viewer: Viewer | None = None
     ended: End | None = None
+    call_me: bool = False
+    """Whether the driver lets the viewer see the phone number, to call it (R62)."""
+
+
+def audit_detail(share: Share) -> str:
+    """R64: the vehicle, and whether the phone number goes with it."""
+    return f"{share.plate}，家人可以看到手机号" if share.call_me else share.plate
 
 
 def expires_at(created_at: float, duration: Duration) -> float:

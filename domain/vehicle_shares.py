@@ -1,4 +1,4 @@
-"""How many share links of a vehicle live at a time (R18)?"""
+"""The share links of a vehicle that live at a time (R18)."""
 
 from __future__ import annotations
 
@@ -24,10 +24,15 @@ def grant(live: tuple[LiveShare, ...], share: LiveShare, *, now: float) -> tuple
 
     Raises ``TooManyShares``.
     """
-    still = tuple(each for each in live if each.expires_at > now and each.share_id != share.share_id)
-    if len(still) >= MAX_LIVE_SHARES:
+    others = release(live, share.share_id, now=now)
+    check_room(others, now=now)
+    return (*others, share)
+
+
+def check_room(live: tuple[LiveShare, ...], *, now: float) -> None:
+    """R18 for one more share. Raises ``TooManyShares``."""
+    if sum(each.expires_at > now for each in live) >= MAX_LIVE_SHARES:
         raise TooManyShares(limit=MAX_LIVE_SHARES)
-    return (*still, share)
 
 
 def release(live: tuple[LiveShare, ...], share_id: str, *, now: float) -> tuple[LiveShare, ...]:

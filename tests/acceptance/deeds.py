@@ -57,13 +57,13 @@ async def had(driver: Caller, number: int) -> str:
     return binding
 
 
-async def tries_to_share(driver: Caller, binding: str, duration: object = "3d") -> Answer:
-    return await driver.post(f"{BINDINGS}/{binding}/shares", {"duration": duration})
+async def tries_to_share(driver: Caller, binding: str, duration: object = "3d", **more: object) -> Answer:
+    return await driver.post(f"{BINDINGS}/{binding}/shares", {"duration": duration} | more)
 
 
-async def shares(driver: Caller, binding: str, duration: str = "3d") -> Body:
+async def shares(driver: Caller, binding: str, duration: str = "3d", **more: object) -> Body:
     """The share with its token."""
-    return (await tries_to_share(driver, binding, duration)).ok(201)
+    return (await tries_to_share(driver, binding, duration, **more)).ok(201)
 
 
 async def cancels(driver: Caller, share_id: str) -> None:
@@ -132,10 +132,12 @@ class Watched:
         return bool((await self.view())["online"])
 
 
-async def watched(world: World, number: int = 1, duration: str = "3d", *, driver: int = 1, viewer: int = 11) -> Watched:
+async def watched(
+    world: World, number: int = 1, duration: str = "3d", *, driver: int = 1, viewer: int = 11, **more: object
+) -> Watched:
     """Truck ``number`` is shared and the link opened."""
     by, to = await world.natural(driver), await world.natural(viewer)
     binding = await binds(by, number)
-    share = await shares(by, binding, duration)
+    share = await shares(by, binding, duration, **more)
     (await opens(to, share["token"])).ok()
     return Watched(by, to, binding, share)

@@ -142,6 +142,19 @@ async def test_r12_delegated_vehicles_count(world: World) -> None:
     (await tries_to_bind(driver, 4)).refused(409, "too_many_bindings")
 
 
+async def test_r12_that_no_more_can_be_bound_is_told_before_anybody_tries(world: World) -> None:
+    driver = await world.natural(1)
+    for number in (1, 2, 3):
+        assert (await driver.get("/api/v1/me")).ok()["bind_refusal"] is None
+        await binds(driver, number)
+    told = (await driver.get("/api/v1/me")).ok()["bind_refusal"]
+    assert told == (await tries_to_bind(driver, 4)).refused(409, "too_many_bindings")
+    await unbinds(driver, (await driver.get(CURRENT)).items[0]["id"])
+    assert (await driver.get("/api/v1/me")).ok()["bind_refusal"] is None
+    for other in (await world.natural(11), await world.owner()):
+        assert (await other.get("/api/v1/me")).ok()["bind_refusal"] is None
+
+
 async def test_r12_four_bound_in_the_same_moment_are_three(world: World) -> None:
     driver = await world.natural(1)
     answers = await asyncio.gather(*(tries_to_bind(driver, number) for number in (1, 2, 3, 4, 5, 6)))
@@ -159,6 +172,15 @@ async def test_r13_an_eleventh_vehicle_within_12_months_is_refused(world: World)
     (await tries_to_bind(driver, 11)).refused(409, "too_many_in_12_months")
     await world.restart()
     (await tries_to_bind(driver, 11)).refused(409, "too_many_in_12_months")
+
+
+async def test_r13_that_no_other_can_be_bound_is_told_before_anybody_tries(world: World) -> None:
+    driver = await world.natural(1)
+    for number in range(1, 11):
+        await had(driver, number)
+    told = (await driver.get("/api/v1/me")).ok()["bind_refusal"]
+    assert told == (await tries_to_bind(driver, 11)).refused(409, "too_many_in_12_months")
+    assert told["frees_on"] == "2026-10-09"
 
 
 async def test_r13_binding_again_what_counts_already_costs_nothing(world: World) -> None:

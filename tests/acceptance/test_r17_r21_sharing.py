@@ -6,6 +6,7 @@ import asyncio
 
 import pytest
 
+from domain.identifiers import name_masked
 from tests.acceptance.deeds import (
     BINDINGS,
     CURRENT,
@@ -13,6 +14,7 @@ from tests.acceptance.deeds import (
     DRIVER,
     binds,
     cancels,
+    delegates,
     had,
     looks,
     one,
@@ -25,7 +27,7 @@ from tests.acceptance.deeds import (
     watched,
 )
 from tests.acceptance.world import World
-from tests.api.conftest import plate
+from tests.api.conftest import plate, real_name
 
 ROUNDS = 12
 
@@ -103,6 +105,13 @@ async def test_r17_only_a_vehicle_that_is_bound_now_is_shared(world: World) -> N
     (await tries_to_share(driver, await binds(other, 1))).refused(404, "not_found")
 
 
+@pytest.mark.parametrize("call_me", [None, 1, "true", [], {}])
+async def test_r17_call_me_is_said_or_not(world: World, call_me: object) -> None:
+    driver = await world.natural(1)
+    answer = await tries_to_share(driver, await binds(driver, 1), call_me=call_me)
+    assert answer.refused(422, "invalid_input")["errors"][0]["field"] == "call_me"
+
+
 # -- R18 ---------------------------------------------------------------------------------------------------------------
 
 
@@ -160,6 +169,19 @@ async def test_r18_unbinding_frees_the_places_of_the_shares_that_end(world: Worl
         await shares(other, theirs)
 
 
+async def test_r18_that_no_more_share_can_be_made_is_told_before_anybody_tries(world: World) -> None:
+    driver, other = await world.natural(1), await world.natural(2)
+    mine, theirs = await binds(driver, 1), await binds(other, 1)
+    await shares(driver, mine)
+    await shares(other, theirs)
+    assert (await driver.get(f"{BINDINGS}/{mine}")).ok()["share_refusal"] is None
+    third = await shares(other, theirs)
+    told = (await driver.get(f"{BINDINGS}/{mine}")).ok()["share_refusal"]
+    assert told == (await tries_to_share(driver, mine)).refused(409, "too_many_shares")
+    await cancels(other, third["id"])
+    assert (await driver.get(f"{BINDINGS}/{mine}")).ok()["share_refusal"] is None
+
+
 async def test_r18_many_shares_made_in_the_same_moment_are_three(world: World) -> None:
     drivers = [await world.natural(number) for number in (1, 2, 3)]
     bindings = [await binds(driver, 1) for driver in drivers]
@@ -187,6 +209,17 @@ async def test_r19_while_one_vehicle_is_shared_no_other_is(world: World) -> None
     assert (await driver.delete(f"{BINDINGS}/{one_binding}/shares")).ok() == {"cancelled": 2}
     await shares(driver, other)
     assert (await tries_to_share(driver, one_binding)).refused(409, "sharing_other_vehicle")["binding_id"] == other
+
+
+async def test_r19_that_another_vehicle_is_shared_is_told_before_anybody_tries(world: World) -> None:
+    driver = await world.natural(1)
+    one_binding, other = await binds(driver, 1), await binds(driver, 2)
+    await shares(driver, one_binding)
+    told = (await driver.get(f"{BINDINGS}/{other}")).ok()["share_refusal"]
+    assert told == (await tries_to_share(driver, other)).refused(409, "sharing_other_vehicle")
+    assert (await driver.get(f"{BINDINGS}/{one_binding}")).ok()["share_refusal"] is None
+    await world.advance(3 * DAY_S)
+    assert (await driver.get(f"{BINDINGS}/{other}")).ok()["share_refusal"] is None
 
 
 async def test_r19_until_the_shares_have_expired(world: World) -> None:
@@ -252,6 +285,34 @@ async def test_r20_the_driver_opening_the_own_link_does_not_use_it_up(world: Wor
     assert await state(driver, share["token"]) == "unopened"
     (await opens(viewer, share["token"])).ok()
     (await opens(driver, share["token"])).refused(409, "own_link")
+
+
+async def test_r20_a_preview_names_the_driver_by_a_masked_name_and_claims_nothing(world: World) -> None:
+    driver, viewer = await world.natural(1), await world.natural(11)
+    share, asked = await shares(driver, await binds(driver, 1)), await delegates(driver, 2)
+    for caller in (world.nobody(), viewer):
+        for link in (share, asked):
+            preview = (await previews(caller, link["token"])).ok()
+            assert preview["driver_name_masked"] == name_masked(real_name(1))
+            assert (preview["state"], preview["own"], preview["viewer"]) == ("unopened", False, None)
+    (await opens(viewer, share["token"])).ok()
+
+
+async def test_r20_the_driver_is_told_that_the_link_is_the_own_one_and_who_opened_it(world: World) -> None:
+    driver, viewer, other = await world.natural(1), await world.natural(11), await world.natural(12)
+    share, asked = await shares(driver, await binds(driver, 1)), await delegates(driver, 2)
+    opened_at = share["created_at"]  # The clock stands still.
+    for link in (share, asked):
+        before = (await previews(driver, link["token"])).ok()
+        assert (before["state"], before["own"], before["viewer"]) == ("unopened", True, None)
+        (await opens(viewer, link["token"])).ok()
+        await world.restart()
+        after = (await previews(driver, link["token"])).ok()
+        assert (after["state"], after["own"]) == ("taken", True)
+        assert after["viewer"] == {"display_name": viewer.account["display_name"], "opened_at": opened_at}
+        for caller in (world.nobody(), viewer, other):
+            told = (await previews(caller, link["token"])).ok()
+            assert (told["own"], told["viewer"]) == (False, None)
 
 
 async def test_r20_two_people_opening_one_link_in_the_same_millisecond_are_one(world: World) -> None:

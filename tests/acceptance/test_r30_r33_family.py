@@ -25,7 +25,17 @@ from tests.acceptance.deeds import (
 )
 from tests.acceptance.trucks import HEARTBEAT, OK
 from tests.acceptance.world import Answer, World
-from tests.api.conftest import TODAY, business_line, citizen_id, person_line, plate, row, vehicle_line
+from tests.api.conftest import (
+    TODAY,
+    business_line,
+    citizen_id,
+    mobile,
+    person_line,
+    plate,
+    real_name,
+    row,
+    vehicle_line,
+)
 from tests.faulty_store import Fault
 
 BACK_FILLED = 1
@@ -49,6 +59,41 @@ async def test_r30_a_live_share_shows_where_the_truck_is_and_until_when(world: W
     assert (fix["speed_kmh"], fix["course_deg"], fix["altitude_m"], fix["age_s"]) == (80.5, 270, -12, 7)
     assert fix["time"] == fix["received_at"] == "2025-10-09T16:53:20+08:00"
     assert "武汉" in fix["place"]
+
+
+async def test_r30_the_family_sees_who_drives_and_the_phone_only_where_the_driver_said_call_me(world: World) -> None:
+    silent, callable_ = await watched(world), await watched(world, 2, driver=2, viewer=12, call_me=True)
+    assert (await silent.view())["driver"] == {"display_name": real_name(1), "phone": None}
+    for _ in range(2):
+        assert (await callable_.view())["driver"] == {"display_name": real_name(2), "phone": mobile(2)}
+        assert (await opens(callable_.viewer, callable_.share["token"])).ok()["driver"]["phone"] == mobile(2)
+        await world.restart()
+    assert (await one(silent.driver, f"{DRIVER}/shares", silent.id))["call_me"] is False
+    assert (await one(callable_.driver, f"{DRIVER}/shares", callable_.id))["call_me"] is True
+    page = (await callable_.driver.get(f"{BINDINGS}/{callable_.binding}")).ok()
+    assert [each["call_me"] for each in page["shares"]] == [True]
+
+
+async def test_r30_the_phone_is_the_one_that_the_driver_proved_last(world: World) -> None:
+    new, stranger = "13711112222", await world.natural(31)
+    seen = await watched(world, call_me=True)
+    etag = (await looks(seen.viewer, seen.id)).headers["ETag"]
+    proof = {"real_name": real_name(1), "citizen_id": citizen_id(1), "phone_code": f"sandbox:{new}"}
+    (await seen.driver.post("/api/v1/registration", proof)).ok()
+    changed = await looks(seen.viewer, seen.id, If_None_Match=etag)
+    assert changed.ok()["driver"]["phone"] == new
+    assert (await seen.driver.get("/api/v1/me")).ok()["phone_masked"] == "137****2222"
+    await world.imports(person_line(31, qualified=False))
+    taken_over = {"real_name": real_name(31), "citizen_id": citizen_id(31), "phone_code": f"sandbox:{new}"}
+    (await stranger.post("/api/v1/registration", taken_over)).ok()
+    assert (await seen.view())["driver"]["phone"] == mobile(1)
+
+
+async def test_r30_a_phone_that_was_registered_for_somebody_else_is_not_shown(world: World) -> None:
+    seen = await watched(world, call_me=True)
+    await world.imports(person_line(32, phone=mobile(1)))
+    assert (await seen.view())["driver"] == {"display_name": real_name(1), "phone": None}
+    assert (await seen.driver.get("/api/v1/me")).ok()["phone_masked"] is None
 
 
 async def test_r30_the_view_reminds_of_certificates_that_are_expiring_or_expired_and_of_no_others(world: World) -> None:

@@ -18,7 +18,9 @@ from tests.acceptance.deeds import (
     alerts,
     binds,
     binds_through,
+    cancels,
     delegates,
+    looks,
     opens,
     previews,
     shares,
@@ -351,6 +353,38 @@ async def test_r62_no_secret_is_stored_logged_or_returned_whole(
     for secret in (*tokens, citizen_id(newcomer), citizen_id(1), "right-1", "guess-of-mine", "a-key-of-mine"):
         assert secret.encode() not in stored, secret
     assert b"$argon2id$" in stored
+
+
+async def test_r62_the_drivers_phone_is_whole_in_the_view_of_a_share_with_call_me_and_nowhere_else(
+    world: World, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    seen = await watched(world, call_me=True)
+    number, owner = mobile(1), await world.owner()
+    views = (await looks(seen.viewer, seen.id), await opens(seen.viewer, seen.share["token"]))
+    assert all(view.text.count(number) == 1 for view in views)
+    (vehicle,) = (await owner.get("/api/v1/owner/vehicles?list=bound")).items
+    told = [
+        seen.share,
+        (await previews(world.nobody(), seen.share["token"])).ok(),
+        (await previews(seen.driver, seen.share["token"])).ok(),
+        (await owner.get(f"/api/v1/owner/vehicles/{vehicle['id']}")).ok(),
+        (await seen.driver.get(f"{BINDINGS}/{seen.binding}")).ok(),
+        *[
+            (await who.get(path)).ok()
+            for who in (seen.driver, seen.viewer)
+            for path in ("/api/v1/me", "/api/v1/me/audit")
+        ],
+        *[(await seen.driver.get(f"/api/v1/driver/{name}")).ok() for name in ("vehicles", "shares")],
+        (await seen.viewer.get("/api/v1/family/shares")).ok(),
+        (await world.natural(1)).account,
+    ]
+    assert number not in str(told)
+    await cancels(seen.driver, seen.id)
+    (await looks(seen.viewer, seen.id)).refused(410, "share_ended")
+    assert number not in (await looks(seen.viewer, seen.id)).text
+    await world.stop()
+    assert number not in caplog.text
 
 
 async def test_r62_tokens_have_128_bits_and_travel_in_the_fragment_of_a_link(world: World) -> None:

@@ -51,6 +51,14 @@ async def last_watched(seen: Watched) -> str | None:
     return told
 
 
+async def test_r64_the_record_of_a_share_tells_that_the_phone_goes_with_it(world: World) -> None:
+    driver = await world.natural(1)
+    binding = await binds(driver, 1)
+    await shares(driver, binding, call_me=True)
+    await shares(driver, binding)
+    assert {each["detail"] for each in await records(driver, "shared")} == {plate(1), f"{plate(1)}，家人可以看到手机号"}
+
+
 # -- R63 ---------------------------------------------------------------------------------------------------------------
 
 

@@ -51,6 +51,9 @@ ODD_VALUES: Final[tuple[Any, ...]] = (
 )
 """None of them is right for any field of any body."""
 
+OPTIONAL: Final = ("call_me",)
+"""Fields that a body may do without."""
+
 ODD_BODIES: Final = {
     "empty": b"",
     "blank": b" ",
@@ -190,17 +193,18 @@ def examples(told: dict[str, Any]) -> list[Any]:
 def mangled(example: dict[str, Any]) -> Iterator[tuple[str, Any]]:
     """The example with one thing wrong, and what that is."""
     for name, right in example.items():
-        yield f"{name} missing", {other: value for other, value in example.items() if other != name}
+        if name not in OPTIONAL:
+            yield f"{name} missing", {other: value for other, value in example.items() if other != name}
         for odd in ODD_VALUES:
             if not is_alike(odd, right):
                 yield f"{name}={odd!r}", example | {name: odd}
 
 
 def is_alike(odd: Any, right: Any) -> bool:
-    """Both are numbers, or counts by names that anybody may choose: then the odd one may be right."""
+    """Both are numbers, truth values, or counts by names that anybody may choose: then the odd one may be right."""
     if isinstance(odd, dict) and isinstance(right, dict):
         return all(map(is_number, right.values()))
-    return is_number(odd) and is_number(right)
+    return (is_number(odd) and is_number(right)) or (isinstance(odd, bool) and isinstance(right, bool))
 
 
 def is_number(value: Any) -> bool:

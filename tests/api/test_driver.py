@@ -310,6 +310,7 @@ async def test_r17_shares_last_as_long_as_the_driver_says(service: Service, dura
         "created_at": "2025-10-09T16:53:20+08:00",
         "expires_at": f"{until}T16:53:20+08:00",
         "status": "unopened",
+        "call_me": False,
         "viewer": None,
     }
 

@@ -70,6 +70,7 @@ async def test_r30_a_share_shows_all_that_the_contract_says_and_no_more(service:
     assert body == {
         "id": shared["id"],
         "vehicle": {"plate": plate(1), "plate_color": "yellow"},
+        "driver": {"display_name": real_name(1), "phone": None},
         "expires_at": shared["expires_at"],
         "online": True,
         "last_fix": {

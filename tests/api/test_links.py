@@ -7,7 +7,7 @@ import asyncio
 import pytest
 
 from actors.people import SHARE
-from domain.identifiers import plate_masked
+from domain.identifiers import name_masked, plate_masked
 from tests.api.conftest import Service, citizen_id, mobile, plate, problem, real_name
 from tests.api.drivers import (
     BINDINGS,
@@ -57,7 +57,14 @@ async def test_a_preview_tells_little_and_claims_nothing(service: Service) -> No
     viewer = await family(service)
     for headers in (None, viewer, await service.sign_in_driver(2), await service.sign_in()):
         response = await preview(service, shared["token"], headers)
-        assert await response.json() == {"kind": "share", "plate_masked": plate_masked(plate(1)), "state": "unopened"}
+        assert await response.json() == {
+            "kind": "share",
+            "plate_masked": plate_masked(plate(1)),
+            "driver_name_masked": name_masked(real_name(1)),
+            "state": "unopened",
+            "own": False,
+            "viewer": None,
+        }
     await opened(service, viewer, shared["token"])
 
 
@@ -84,7 +91,14 @@ async def test_a_delegation_is_previewed_alike(service: Service) -> None:
     driver, delegated = await delegate(service)
     viewer, token = await family(service), delegated["token"]
     response = await preview(service, token)
-    assert await response.json() == {"kind": "delegation", "plate_masked": plate_masked(plate(2)), "state": "unopened"}
+    assert await response.json() == {
+        "kind": "delegation",
+        "plate_masked": plate_masked(plate(2)),
+        "driver_name_masked": name_masked(real_name(1)),
+        "state": "unopened",
+        "own": False,
+        "viewer": None,
+    }
     await opened(service, viewer, token)
     assert (await state(service, token, viewer), await state(service, token)) == ("yours", "taken")
     await delete(service, f"{DELEGATIONS}/{delegated['id']}", driver)

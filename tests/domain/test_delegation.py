@@ -10,7 +10,6 @@ from hypothesis import strategies as st
 
 from domain.delegation import (
     Delegation,
-    Holder,
     bind_through,
     is_live,
     lapses_at,
@@ -21,14 +20,15 @@ from domain.delegation import (
 )
 from domain.errors import DelegationEnded, DomainError, LinkTaken, NotFound, OwnLink
 from domain.identifiers import PlateColor
+from domain.share import Viewer
 
 BEGUN = 1_780_000_000.0
 UNTIL = BEGUN + 7 * 86_400
 FRESH = Delegation("d1", "driver", "王师傅", "v11", "鄂A11111", PlateColor.YELLOW, BEGUN, lapses_at(BEGUN), "hash")
 
 
-def holder(account_id: str, at: float = BEGUN + 1) -> Holder:
-    return Holder(account_id, "家人", at)
+def holder(account_id: str, at: float = BEGUN + 1) -> Viewer:
+    return Viewer(account_id, "家人", at)
 
 
 OPENED = open_link(FRESH, holder("anna"), ids=("anna",))

@@ -129,7 +129,7 @@ async def test_people_bind_share_and_look_through_the_pipe(house: House) -> None
     driver = await house.ask(PERSON, "dan", LookAtDriver())
     assert isinstance(driver, Driver)
     assert (driver.bindings, [each.share_id for each in driver.shares]) == ((binding,), ["s1"])
-    assert await house.ask(SHARE, "s1", PreviewLink("hash of s1", ())) == Preview("unopened", "plate")
+    assert await house.ask(SHARE, "s1", PreviewLink("hash of s1", ())) == Preview("unopened", "plate", "name of dan")
     opened = await house.ask(SHARE, "s1", OpenLink("hash of s1", ("anna",), doer("anna")))
     assert opened.viewer.account_id == "anna"
     assert await house.ask(SHARE, "s1", ViewShare(("anna",))) == opened
