@@ -135,6 +135,7 @@ def _listing(settings: Settings) -> dict[str, Any]:
 def _serve(command: argparse.ArgumentParser, settings: Settings, options: Options) -> None:
     _listening(command, settings, options)
     _store(command, settings, options)
+    _new(command, options)
     options.add(
         command,
         "--virtual-clock",
@@ -166,6 +167,7 @@ def _import(command: argparse.ArgumentParser, settings: Settings, options: Optio
         "--facts", type=Path, metavar="FILE", help="instead: all that `export` wrote, into a store that is empty"
     )
     _store(command, settings, options)
+    _new(command, options)
 
 
 def _file(command: argparse.ArgumentParser, settings: Settings, options: Options) -> None:
@@ -241,6 +243,15 @@ def _store(command: argparse.ArgumentParser, settings: Settings, options: Option
         metavar="STORE",
         help=f"sqlite:PATH or redis://HOST:PORT/DB?prefix=NAME, default {default}; "
         "a URL with a password stands in the variable better than here, where other users of this machine may see it",
+    )
+
+
+def _new(command: argparse.ArgumentParser, options: Options) -> None:
+    options.switch(
+        command,
+        "--new",
+        help="make an empty store where one was served before and is missing now; without this, a store that is lost or "
+        "moved is refused with a sentence. Nothing that is there is removed",
     )
 
 

@@ -118,6 +118,7 @@ async def _import_fleet(args: Namespace, program: Path) -> None:
         sys.executable,
         str(program),
         "import",
+        "--new",
         str(registry),
         env=environment_of_process() | {"SHOUWANG_STORE": args.store},
     )

@@ -1,4 +1,4 @@
-"""Which store is meant, and what can be done with it from the command line besides serving: move, back up, restore?"""
+"""The store that a name means, and what the command line does with it besides serving: move, back up, restore."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from persistence import moving, sqlite_backup
 from persistence.facts import Tally
 from persistence.moving import Destination, Source
 from persistence.sqlite import SqliteStore
-from persistence.sqlite_file import is_served
+from persistence.sqlite_claim import is_served, refuse_strange_files
 from persistence.sqlite_moving import SqliteDestination, SqliteSource
 from persistence.store import Store
 from settings import SettingsError, without_password
@@ -28,11 +28,15 @@ Held = TypeVar("Held", bound=Source)
 _REDIS: Final = ("redis", "rediss", "redis+sentinel", "rediss+sentinel")
 
 
-async def open_store(name: str) -> Store:
-    """Opens the store of this name. Raises ``SettingsError`` for one we don't know, ``StoreError`` when it can't be opened."""
+async def open_store(name: str, *, new: bool = False) -> Store:
+    """Opens the store of this name; a missing one is made where none was served before, or if it is to be ``new``.
+
+    Raises ``SettingsError`` for a name that no store has, ``StoreError`` when it can't be opened.
+    """
     place = _place(name)
     if isinstance(place, Path):
-        return await SqliteStore.open(place)
+        refuse_strange_files(place)
+        return await SqliteStore.open(place, new=new)
     from persistence.redis import RedisStore
 
     return await RedisStore.open(place)
@@ -57,6 +61,7 @@ async def import_facts(name: str, file: Path) -> str:
 
 async def back_up(name: str, file: Path) -> str:
     """A copy of an embedded store, while its service runs."""
+    refuse_strange_files(_file(name))
     tally = await sqlite_backup.backup(_file(name), file)
     return _told(tally, f"backed up {name} to {file}; it is whole")
 
@@ -100,6 +105,7 @@ def _file(name: str) -> Path:
 
 async def _source(place: Path | RedisAddress) -> Source:
     if isinstance(place, Path):
+        refuse_strange_files(place)
         return SqliteSource.open(place)
     from persistence.redis_moving import RedisSource
 
@@ -108,6 +114,7 @@ async def _source(place: Path | RedisAddress) -> Source:
 
 async def _destination(place: Path | RedisAddress) -> Destination:
     if isinstance(place, Path):
+        refuse_strange_files(place)
         return SqliteDestination(place)
     from persistence.redis_moving import RedisDestination
 

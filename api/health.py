@@ -94,6 +94,15 @@ class Timers(msgspec.Struct, frozen=True):
     worst_lateness_s: float
 
 
+class StoreTroubleView(msgspec.Struct, frozen=True):
+    """Something is wrong with the store that does not pass by itself."""
+
+    code: str
+    """As in the reasons."""
+    sentence: str
+    """What happened, and what to do."""
+
+
 class StoreView(msgspec.Struct, frozen=True):
     """Real seconds, of the last thousand commits."""
 
@@ -105,6 +114,9 @@ class StoreView(msgspec.Struct, frozen=True):
     mean_commit_s: float
     p99_commit_s: float
     append_s: float
+    troubles: list[StoreTroubleView]
+    damage_check: str
+    """How far the search for damage after the start is: none, running, whole, damaged, stopped or failed."""
 
 
 class LoopView(msgspec.Struct, frozen=True):

@@ -121,6 +121,7 @@ class Figures(Collector):
         yield _gauge("store_queue_depth", "Writes that wait.", stats.queue_depth)
         yield _gauge("store_commit_seconds_mean", "Of the last thousand commits.", stats.mean_commit_s)
         yield _gauge("store_commit_seconds_p99", "Of the last thousand commits.", stats.p99_commit_s)
+        yield _gauge("store_troubles", "What is wrong with it and needs a person: see /health.", len(stats.troubles))
 
     def _quality(self) -> Iterator[Metric]:
         quality = self._ops.data_quality()

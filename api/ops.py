@@ -27,6 +27,7 @@ from api.health import (
     Provider,
     Readiness,
     Status,
+    StoreTroubleView,
     StoreView,
     TelemetryView,
     Timers,
@@ -101,10 +102,7 @@ class OpsDesk:
         services, reasons = self._services, []
         if services.is_draining():
             reasons.append("draining")
-        if not await self._store_is_there():
-            reasons.append("store_unreachable")
-        if self._vitals.store_refuses:
-            reasons.append("store_refuses_writes")
+        reasons += await self._reasons_of_store()
         if not services.feed.room():
             reasons.append("shedding_load")
         return reasons
@@ -173,6 +171,14 @@ class OpsDesk:
 
     # -- parts -------------------------------------------------------------------------------------------------------
 
+    async def _reasons_of_store(self) -> list[str]:
+        """What is known to be wrong with it says more than that it does not answer, or refuses."""
+        answers = await self._store_is_there()
+        if known := [trouble.code for trouble in self._services.store_stats().troubles if trouble.refuses]:
+            return known
+        reasons = [] if answers else ["store_unreachable"]
+        return [*reasons, "store_refuses_writes"] if self._vitals.store_refuses else reasons
+
     async def _store_is_there(self) -> bool:
         if monotonic() - self._probed_at >= PROBED_FOR_S:
             self._store_answers = await self._probe()
@@ -189,7 +195,9 @@ class OpsDesk:
 
     def _components(self, reasons: list[str]) -> dict[str, Component]:
         supervisor, vitals = self._services.supervisor, self._vitals
+        troubles = self._services.store_stats().troubles
         of_store = [reason for reason in reasons if reason.startswith("store")]
+        of_store += [trouble.code for trouble in troubles if not trouble.refuses]
         of_ingest = [reason for reason in reasons if reason == "shedding_load"]
         of_service = [reason for reason in reasons if reason == "draining"]
         return {
@@ -252,6 +260,8 @@ class OpsDesk:
             mean_commit_s=stats.mean_commit_s,
             p99_commit_s=stats.p99_commit_s,
             append_s=self._services.ingest_stats().append_s,
+            troubles=[StoreTroubleView(trouble.code, trouble.sentence) for trouble in stats.troubles],
+            damage_check=stats.damage_check,
         )
 
 

@@ -86,6 +86,19 @@ class IngestFigures(Protocol):
     def lag_s(self) -> float: ...
 
 
+class StoreTrouble(Protocol):
+    """``persistence.stats.Trouble``, to look at."""
+
+    @property
+    def code(self) -> str: ...
+
+    @property
+    def sentence(self) -> str: ...
+
+    @property
+    def refuses(self) -> bool: ...
+
+
 class StoreFigures(Protocol):
     """``persistence.stats.StoreStats``, to look at."""
 
@@ -106,6 +119,14 @@ class StoreFigures(Protocol):
 
     @property
     def p99_commit_s(self) -> float: ...
+
+    @property
+    def troubles(self) -> Sequence[StoreTrouble]:
+        """What does not pass by itself."""
+        ...
+
+    @property
+    def damage_check(self) -> str: ...
 
 
 @dataclass(frozen=True, slots=True)

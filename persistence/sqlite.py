@@ -1,24 +1,30 @@
-"""How are the store's promises kept in one SQLite file?"""
+"""The store in one SQLite file."""
 
 from __future__ import annotations
 
 import asyncio
 import json
+import logging
 import sqlite3
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
-from secrets import token_bytes
-from typing import IO, Any, Final, Self
+from secrets import token_bytes, token_hex
+from typing import Any, Final, Self
 
 from domain.registry import pack_of
 from persistence import sqlite_packs, sqlite_writes
 from persistence.cursors import Position, decode_cursor, encode_cursor
-from persistence.sqlite_file import claim, connect_reader, prepare, unavailable
+from persistence.sqlite_check import DamageCheck
+from persistence.sqlite_claim import ServiceLock
+from persistence.sqlite_file import prepare
+from persistence.sqlite_files import OpenFiles
 from persistence.sqlite_writer import GroupWriter
-from persistence.stats import StoreStats
+from persistence.stats import StoreStats, Trouble
 from persistence.store import Checkpoint, Delete, Document, Page, Put, StoreUnavailable
+
+log = logging.getLogger(__name__)
 
 READERS: Final = 2
 MAX_READS_WAITING: Final = 2_048
@@ -26,27 +32,32 @@ MAX_PAGE: Final = 1_000
 TRIM_A_COMMIT: Final = 500
 """Log entries that go at once: a trim of hours must not hold up the appends."""
 SECRET_BYTES: Final = 32
+LONGEST_FINDING: Final = 200
 
 
 class SqliteStore:
     """A ``Store`` in one file, with a thread that writes and two that read."""
 
-    def __init__(self, path: Path, writer: GroupWriter) -> None:
-        self.name = f"sqlite:{path}"
-        self._path = path
-        self._writer = writer
+    def __init__(self, files: OpenFiles) -> None:
+        self.name = f"sqlite:{files.path}"
+        self._files = files
+        self._path = files.path
+        self._writer = GroupWriter(files, asyncio.get_running_loop())
         self._readers = ThreadPoolExecutor(READERS, thread_name_prefix="store-reader")
+        self._check = DamageCheck(files)
         self._idle_connections: list[sqlite3.Connection] = []
         self._reads = 0
         self._closed = False
-        self._claim: IO[bytes] | None = None
 
     @classmethod
-    async def open(cls, path: str | Path) -> Self:
-        """Opens the file, or makes it. Raises ``StoreFormatError`` or ``StoreUnavailable``, saying what to do."""
+    async def open(cls, path: str | Path, *, new: bool = False) -> Self:
+        """Opens the file, or makes it; where a service has served one before, only if it is to be ``new``.
+
+        Raises ``StoreFormatError`` or ``StoreUnavailable``, saying what to do.
+        """
         file = Path(path)
-        await asyncio.to_thread(prepare, file)
-        store = cls(file, GroupWriter(file, asyncio.get_running_loop()))
+        await asyncio.to_thread(prepare, file, new=new)
+        store = cls(await asyncio.to_thread(OpenFiles, file))
         try:
             await store.watermarks()
         except StoreUnavailable:
@@ -55,12 +66,24 @@ class SqliteStore:
         return store
 
     async def serve_alone(self) -> None:
-        """See ``Store.serve_alone``."""
-        self._claim = await asyncio.to_thread(claim, self._path)
+        """See ``Store.serve_alone``. Damage is looked for in the background from now on."""
+        self._files.lock = lock = await asyncio.to_thread(ServiceLock, self._path)
+        self._files.require()
+        identity = await self._writer.do(partial(sqlite_writes.keep_identity, token_hex(SECRET_BYTES // 2)))
+        before = await asyncio.to_thread(lock.note, str(identity))
+        if before and before != identity:
+            log.warning("store %s: it is another one than was served here before", self._path)
+        self._check.start()
 
     def stats(self) -> StoreStats:
-        """How fast it commits, and whether it fails."""
-        return self._writer.stats()
+        """How fast it commits, whether it fails, and what is wrong with it at this moment."""
+        found = self._files.look()
+        troubles: tuple[Trouble, ...] = (found,) if found is not None else ()
+        if self._files.damage:
+            troubles += (_damaged(self._files.damage),)
+        return self._writer.times.stats(
+            queue_depth=self._writer.queue_depth, troubles=troubles, damage_check=self._check.state
+        )
 
     async def get(self, kind: str, keys: Sequence[str]) -> Mapping[str, Document]:
         """See ``Store.get``."""
@@ -153,12 +176,12 @@ class SqliteStore:
         await asyncio.to_thread(self._let_go)
 
     def _let_go(self) -> None:
+        self._check.stop()
         self._readers.shutdown()
         while self._idle_connections:
             self._idle_connections.pop().close()
         self._writer.join()
-        if self._claim is not None:
-            self._claim.close()
+        self._files.close()
 
     async def _read(self, question: str, parameters: tuple[object, ...]) -> list[tuple[Any, ...]]:
         if self._closed:
@@ -176,18 +199,27 @@ class SqliteStore:
 
     def _ask(self, question: str, parameters: tuple[object, ...]) -> list[tuple[Any, ...]]:
         try:
-            connection = self._idle_connections.pop() if self._idle_connections else connect_reader(self._path)
+            connection = self._idle_connections.pop() if self._idle_connections else self._files.connect_reader()
         except sqlite3.Error as error:
-            raise unavailable(self._path, error) from error
+            raise self._files.failed(error) from error
         try:
             rows = connection.execute(question, parameters).fetchall()
         except (sqlite3.Error, ValueError) as error:
             connection.close()  # the next read connects afresh
             if isinstance(error, sqlite3.Error):
-                raise unavailable(self._path, error) from error
+                raise self._files.failed(error) from error
             raise
         self._idle_connections.append(connection)
         return rows
+
+
+def _damaged(finding: str) -> Trouble:
+    return Trouble(
+        "store_damaged",
+        f"the store's file is damaged ({finding[:LONGEST_FINDING]}). What can be read is still served: back it up with "
+        "`run.py export`, end the service, and restore the last whole backup",
+        refuses=False,
+    )
 
 
 def _find(*, descending: bool, goes_on: bool) -> str:

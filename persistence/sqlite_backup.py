@@ -1,4 +1,4 @@
-"""How is a SQLite store copied while its service runs, and put back?"""
+"""Backup of a SQLite store while its service runs, and restoring it."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ from contextlib import closing
 from pathlib import Path
 
 from persistence.facts import Tally, in_chunks
-from persistence.sqlite_file import claim, opening_failed, require_ours
+from persistence.sqlite_claim import PlaceLock
+from persistence.sqlite_file import beside, opening_failed, require_ours
 from persistence.sqlite_moving import SqliteSource, facts_of
 from persistence.store import StoreFormatError, StoreUnavailable
 from persistence.whole_file import appearing
@@ -32,15 +33,22 @@ def restore(file: Path, path: Path) -> Tally:
     """Makes a store of a backup, at a place where there is none. Raises ``StoreError``, and then there still is none."""
     if not file.exists():
         raise StoreUnavailable(f"there is no backup {file}")
-    if _beside(file, "-wal").exists():
+    if beside(file, "-wal").exists():
         raise StoreUnavailable(f"{file} is a store that somebody uses, or used last: `run.py backup` copies it")
     _make_folder(path)
-    with claim(path), appearing(path) as part:
-        for rest in (_beside(path, "-wal"), _beside(path, "-shm")):
-            if rest.exists():
-                raise StoreUnavailable(f"{rest} is left of another store: move it away, or choose another --store")
+    with PlaceLock(path), appearing(path) as part:
+        _remove_empty_log(path)
         shutil.copyfile(file, part)
         return _looked_through(part, called=file)
+
+
+def _remove_empty_log(path: Path) -> None:
+    """What a store leaves behind that was moved away. Raises ``StoreUnavailable`` for a log that holds something."""
+    rest = beside(path, "-wal")
+    if rest.exists() and rest.stat().st_size:
+        raise StoreUnavailable(f"{rest} is left of another store: move it away, or choose another --store")
+    for empty in (rest, beside(path, "-shm")):
+        empty.unlink(missing_ok=True)
 
 
 def _make_folder(path: Path) -> None:
@@ -48,10 +56,6 @@ def _make_folder(path: Path) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise StoreUnavailable(f"can't make the folder of {path}: {error.strerror}") from error
-
-
-def _beside(path: Path, ending: str) -> Path:
-    return path.with_name(path.name + ending)
 
 
 def _looked_through(copy: Path, *, called: Path) -> Tally:

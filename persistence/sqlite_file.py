@@ -1,16 +1,16 @@
-"""Is this file a store of ours that this program can read, and how is it opened?"""
+"""Opens the file of a SQLite store: makes it, brings an older one up to date, and refuses what this program can't read."""
 
 from __future__ import annotations
 
-import fcntl
 import logging
 import sqlite3
 from contextlib import closing
 from pathlib import Path
 from time import monotonic, sleep
-from typing import IO, Final
+from typing import Final
 
 from persistence import sqlite_packs
+from persistence.sqlite_claim import PlaceLock, is_place_held, was_served
 from persistence.sqlite_steps import META, STEPS, migrate
 from persistence.store import StoreFormatError, StoreUnavailable
 
@@ -40,15 +40,16 @@ _TABLES: Final = (
 )
 
 
-def prepare(path: Path, *, to_move_in: bool = False) -> None:
+def prepare(path: Path, *, to_move_in: bool = False, new: bool = False) -> None:
     """Makes the file and its folder if they are missing, and makes sure that it is ours and of our format.
 
-    An older one is brought up to it. One that is half moved in is refused, unless it is opened ``to_move_in``.
+    An older one is brought up to it. One that is half moved in is refused, unless it is opened ``to_move_in``. Where a
+    service served a store before, a missing one is made only if it is ``new`` or ``to_move_in``.
     """
     deadline_s = monotonic() + BUSY_TIMEOUT_MS / 1_000
     while True:
         try:
-            _prepare(path, to_move_in=to_move_in)
+            _prepare(path, to_move_in=to_move_in, new=new)
             return
         except OSError as error:
             raise StoreUnavailable(f"can't open the store {path}: {error.strerror}: choose another --store") from error
@@ -77,7 +78,7 @@ def connect_reader(path: Path) -> sqlite3.Connection:
 
 def opening_failed(path: Path, error: sqlite3.Error) -> StoreFormatError | StoreUnavailable:
     """What to tell whoever starts the program."""
-    if _code(error) in (sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CORRUPT):
+    if is_damage(error):
         return StoreFormatError(
             f"{path} is no SQLite database, or a damaged one: choose another --store or restore a backup"
         )
@@ -93,8 +94,14 @@ def unavailable(path: Path, error: sqlite3.Error) -> StoreUnavailable:
         sqlite3.SQLITE_BUSY: "another process has been writing to it for too long",
         sqlite3.SQLITE_IOERR: "its disk gives errors or is full",
         sqlite3.SQLITE_CORRUPT: "it is damaged: restore a backup",
+        sqlite3.SQLITE_NOTADB: "it is damaged: restore a backup",
     }
     return StoreUnavailable(f"store {path}: {causes.get(_code(error), 'it does not answer')} ({error})")
+
+
+def is_damage(error: sqlite3.Error) -> bool:
+    """Whether the file is not as SQLite left it."""
+    return _code(error) in (sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CORRUPT)
 
 
 def _code(error: sqlite3.Error) -> int:
@@ -102,9 +109,11 @@ def _code(error: sqlite3.Error) -> int:
     return int(getattr(error, "sqlite_errorcode", 0)) & 0xFF
 
 
-def _prepare(path: Path, *, to_move_in: bool) -> None:
+def _prepare(path: Path, *, to_move_in: bool, new: bool) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     is_new = not path.exists()
+    if is_new or not path.stat().st_size:
+        _refuse_to_make(path, may_follow=new or to_move_in)
     with closing(sqlite3.connect(path, isolation_level=None, timeout=BUSY_TIMEOUT_MS / 1_000)) as connection:
         if is_new:
             # Persons' data: for this user only, and so are the -wal and -shm files, which take over the mode. Not by
@@ -122,6 +131,31 @@ def _prepare(path: Path, *, to_move_in: bool) -> None:
                 f"{path}: moving into it was not finished: run `run.py import --facts FILE --store sqlite:{path}` again, "
                 "which starts over, or choose another --store"
             )
+
+
+def _refuse_to_make(path: Path, *, may_follow: bool) -> None:
+    """Raises ``StoreUnavailable`` when an empty store would take the place of one that is lost or moved."""
+    if is_place_held(path):  # its log still lies here, and would be taken for this store's
+        raise StoreUnavailable(
+            f"store {path}: another service is using it; its file was moved or deleted: stop that service first"
+        )
+    if not may_follow and was_served(path):
+        raise StoreUnavailable(
+            f"store {path}: a store was served here before, and its file is gone or empty: put it back (is its disk "
+            f"mounted?), or a backup with `run.py restore BACKUP --store sqlite:{path}`; --new begins with an empty one"
+        )
+    rest = beside(path, "-wal")
+    if rest.exists() and rest.stat().st_size and not (path.exists() and path.stat().st_size):
+        raise StoreUnavailable(
+            f"store {path}: {rest} is left of a store that is not here, and may hold its newest commits: put both files "
+            "together, or move it away to begin with an empty store"
+        )
+
+
+def beside(path: Path, ending: str) -> Path:
+    """What SQLite keeps next to the file, also when ``path`` is a symbolic link to it."""
+    real = path.resolve()
+    return real.with_name(real.name + ending)
 
 
 def _connect(path: Path) -> sqlite3.Connection:
@@ -172,7 +206,7 @@ def _make_tables(connection: sqlite3.Connection, path: Path) -> None:
 
 
 def _bring_up(connection: sqlite3.Connection, path: Path) -> None:
-    with claim(path):  # a service of the older program must not go on with it
+    with PlaceLock(path):  # a service of the older program must not go on with it
         connection.execute("BEGIN IMMEDIATE")
         version = _format_of(connection, path)
         log.info("store %s: from format %d to %d", path, version, FORMAT)
@@ -187,29 +221,3 @@ def is_half_moved_in(connection: sqlite3.Connection) -> bool:
 
 def _number(connection: sqlite3.Connection, question: str) -> int:
     return int(connection.execute(question).fetchone()[0])
-
-
-def claim(path: Path) -> IO[bytes]:
-    """A lock beside the file that the system lets go of with the process. Raises ``StoreUnavailable`` when it is held."""
-    file = path.with_name(f"{path.name}.service-lock")
-    try:
-        lock = file.open("ab")
-    except OSError as error:
-        raise StoreUnavailable(f"store {path}: can't open {file}: {error.strerror}: this user must write it") from error
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        lock.close()
-        raise StoreUnavailable(
-            f"store {path}: another service is using it; stop that one, or name another store with --store"
-        ) from None
-    return lock
-
-
-def is_served(path: Path) -> bool:
-    """Whether a service is using it at this moment."""
-    try:
-        claim(path).close()
-    except StoreUnavailable:
-        return True
-    return False

@@ -1,4 +1,4 @@
-"""How does everything get out of a SQLite file, and into an empty one?"""
+"""Moving everything out of a SQLite file, and into an empty one."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import sqlite3
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
-from typing import IO, Final, Self, assert_never
+from typing import Final, Self, assert_never
 
 import msgspec
 
@@ -21,7 +21,8 @@ from persistence.facts import (
     in_chunks,
     log_tail_from,
 )
-from persistence.sqlite_file import claim, connect_reader, connect_writer, is_half_moved_in, opening_failed, prepare
+from persistence.sqlite_claim import PlaceLock
+from persistence.sqlite_file import connect_reader, connect_writer, is_half_moved_in, opening_failed, prepare
 from persistence.sqlite_packs import ALL, packed, states_in, write_packs
 from persistence.store import StoreUnavailable
 
@@ -86,12 +87,12 @@ class SqliteDestination:
         self.name = f"sqlite:{path}"
         self._path = path
         self._connection: sqlite3.Connection | None = None
-        self._claim: IO[bytes] | None = None
+        self._lock: PlaceLock | None = None
 
     async def begin(self) -> None:
         """See ``moving.Destination``."""
         prepare(self._path, to_move_in=True)
-        self._claim = claim(self._path)
+        self._lock = PlaceLock(self._path)
         with self._transaction() as connection:
             if not is_half_moved_in(connection):
                 _refuse_what_holds_something(connection, self.name)
@@ -123,8 +124,8 @@ class SqliteDestination:
         """Lets go of the file."""
         if self._connection is not None:
             self._connection.close()
-        if self._claim is not None:
-            self._claim.close()
+        if self._lock is not None:
+            self._lock.close()
 
     @contextmanager
     def _transaction(self) -> Iterator[sqlite3.Connection]:

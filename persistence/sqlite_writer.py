@@ -1,6 +1,6 @@
-"""How do many small writes share one fsync, without one's failure undoing the others?
+"""The thread that writes to SQLite: many small writes share one fsync, and the failure of one undoes no other.
 
-One thread writes. Whatever was queued while it waited for the disk becomes the next group: one transaction, one commit,
+Whatever was queued while it waited for the disk becomes the next group: one transaction, one commit,
 one hop back to the event loop. A busy loop makes each statement dear (the thread must get the interpreter lock back
 after it), so appends of a group are a single statement, and savepoints appear only where there is somebody to protect.
 """
@@ -10,14 +10,13 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from queue import Empty, SimpleQueue
 from threading import Thread
 from time import perf_counter
 from typing import Final
 
-from persistence.sqlite_file import connect_writer, unavailable
-from persistence.stats import CommitTimes, StoreStats
+from persistence.sqlite_files import OpenFiles
+from persistence.stats import CommitTimes
 from persistence.store import StoreConflict, StoreFormatError, StoreUnavailable
 
 MAX_JOBS_QUEUED: Final = 4_096
@@ -54,8 +53,9 @@ class Job:
 class GroupWriter:
     """Owns the writing connection and its thread; used from one event loop."""
 
-    def __init__(self, path: Path, loop: asyncio.AbstractEventLoop) -> None:
-        self._path = path
+    def __init__(self, files: OpenFiles, loop: asyncio.AbstractEventLoop) -> None:
+        self._files = files
+        self._path = files.path
         self._loop = loop
         self._queue: SimpleQueue[Job | None] = SimpleQueue()
         self._connection: sqlite3.Connection | None = None
@@ -77,9 +77,9 @@ class GroupWriter:
         self._put(Job(future, work=work))
         return await future
 
-    def stats(self) -> StoreStats:
-        """How it goes."""
-        return self.times.stats(queue_depth=self._queue.qsize())
+    @property
+    def queue_depth(self) -> int:
+        return self._queue.qsize()
 
     def stop(self) -> None:
         """Takes nothing more; what is queued is still written. Then ``join``."""
@@ -96,6 +96,9 @@ class GroupWriter:
         if self._queue.qsize() >= MAX_JOBS_QUEUED:
             self.times.failed()
             raise StoreUnavailable(f"store {self._path}: {MAX_JOBS_QUEUED} writes are waiting already")
+        if self._files.trouble is not None and self._files.look() is not None:
+            self.times.failed()
+            raise self._files.refusal()
         self._queue.put(job)
 
     # -- the thread
@@ -126,10 +129,12 @@ class GroupWriter:
         failure = ""
         try:
             if self._connection is None:
-                self._connection = connect_writer(self._path)
+                self._connection = self._files.connect_writer()
             _commit(self._connection, group)
+        except StoreUnavailable as error:
+            failure = str(error)
         except sqlite3.Error as error:
-            failure = str(unavailable(self._path, error))
+            failure = str(self._files.failed(error))
         except Exception as error:  # this thread's loop boundary: whoever waits must hear of it
             failure = f"store {self._path}: {type(error).__name__}: {error}"
         if failure:
@@ -154,6 +159,11 @@ class GroupWriter:
             pass
 
     def _resolve(self, group: list[Job], failed: bool, took_s: float) -> None:
+        """Looks at the files before anything is acknowledged, here: the loop has the interpreter lock already."""
+        if not failed and self._files.look() is not None:
+            failed = True
+            for job in group:
+                job.error = job.error or self._files.refusal()
         if failed:
             self.times.failed()
         else:

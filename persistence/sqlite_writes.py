@@ -61,6 +61,12 @@ def keep_secret(name: str, fresh: bytes, connection: sqlite3.Connection) -> byte
     return bytes(connection.execute("SELECT secret FROM secrets WHERE name = ?", (name,)).fetchone()[0])
 
 
+def keep_identity(fresh: str, connection: sqlite3.Connection) -> str:
+    """What tells this store from every other: ``fresh``, unless it has an identity already."""
+    connection.execute("INSERT INTO meta (name, value) VALUES ('identity', ?) ON CONFLICT DO NOTHING", (fresh,))
+    return str(connection.execute("SELECT value FROM meta WHERE name = 'identity'").fetchone()[0])
+
+
 def _packed(checkpoint: Checkpoint) -> Packs:
     packs, (first, last) = packed(checkpoint.states), bounds(checkpoint.partition)
     if any(not first <= number <= last for number in packs):

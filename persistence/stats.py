@@ -1,4 +1,4 @@
-"""How fast does a store commit, and does it fail?"""
+"""The figures of a store: how fast it commits, how often it fails, and what is wrong with it."""
 
 from __future__ import annotations
 
@@ -6,6 +6,18 @@ from collections import deque
 from dataclasses import dataclass
 
 RECENT_COMMITS = 1_024
+
+
+@dataclass(frozen=True, slots=True)
+class Trouble:
+    """Something is wrong with a store that does not pass by itself. Neither field holds a path or an address."""
+
+    code: str
+    """A reason of ``/readyz`` and ``/health``; begins with ``store_``."""
+    sentence: str
+    """What happened, and what to do."""
+    refuses: bool = True
+    """Whether the store refuses writes because of it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +34,9 @@ class StoreStats:
     last_commit_s: float
     mean_commit_s: float
     p99_commit_s: float
+    troubles: tuple[Trouble, ...] = ()
+    damage_check: str = "none"
+    """How far the search for damage is: ``none``, ``running``, ``whole``, ``damaged``, ``stopped`` or ``failed``."""
 
     @property
     def jobs_per_commit(self) -> float:
@@ -48,7 +63,7 @@ class CommitTimes:
         """Notes a group or a read that the store could not do."""
         self.failures += 1
 
-    def stats(self, *, queue_depth: int) -> StoreStats:
+    def stats(self, *, queue_depth: int, troubles: tuple[Trouble, ...] = (), damage_check: str = "none") -> StoreStats:
         """The picture at this moment."""
         ordered = sorted(self._recent_s)
         return StoreStats(
@@ -59,4 +74,6 @@ class CommitTimes:
             last_commit_s=self._recent_s[-1] if ordered else 0.0,
             mean_commit_s=sum(ordered) / len(ordered) if ordered else 0.0,
             p99_commit_s=ordered[min(len(ordered) - 1, len(ordered) * 99 // 100)] if ordered else 0.0,
+            troubles=troubles,
+            damage_check=damage_check,
         )

@@ -23,7 +23,7 @@ from persistence.redis_link import Link
 from persistence.redis_primary import Primary
 from persistence.registry import Registry
 from persistence.sqlite import SqliteStore
-from persistence.sqlite_file import claim
+from persistence.sqlite_claim import PlaceLock
 from persistence.sqlite_steps import META
 from persistence.store import Document, StoreUnavailable
 from sim.registry_lines import identity
@@ -127,7 +127,7 @@ async def test_the_vehicles_of_a_store_of_format_2_come_back_online_and_offline_
 
 async def test_an_older_store_that_a_service_uses_is_left_as_it_was(old: Path) -> None:
     before = dump(old)
-    with claim(old), pytest.raises(StoreUnavailable, match="another service"):
+    with PlaceLock(old), pytest.raises(StoreUnavailable, match="another service"):
         await SqliteStore.open(old)
     assert dump(old) == before
 

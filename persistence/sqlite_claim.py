@@ -1,0 +1,169 @@
+"""Locks that keep a second service off a SQLite store, and the note that a store was served at a place.
+
+The lock file stands beside the store and stays when the store is moved or deleted. So it keeps a newcomer away from the
+place while a service runs, and tells the next start that there was a store. The lock on the store's own file keeps away
+services that know the file by another name: moved there, or a second link.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from contextlib import suppress
+from pathlib import Path
+from time import monotonic, sleep
+from typing import IO, Final, Self
+
+from persistence.store import StoreUnavailable
+
+LONGEST_NOTE: Final = 100
+PATIENCE_S: Final = 0.2
+PAUSE_S: Final = 0.01
+
+
+class PlaceLock:
+    """The lock of one place, held until closed. The system releases it with the process."""
+
+    def __init__(self, path: Path) -> None:
+        """Raises ``StoreUnavailable`` while another service holds it."""
+        file = lock_file(path)
+        try:
+            self._file: IO[bytes] = file.open("a+b")
+        except OSError as error:
+            raise StoreUnavailable(
+                f"store {path}: can't open {file}: {error.strerror}: this user must write it"
+            ) from error
+        if not _taken(self._file.fileno()):
+            self._file.close()
+            raise StoreUnavailable(
+                f"store {path}: another service is using it; stop that one, or name another store with --store"
+            )
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def note(self, identity: str) -> str:
+        """Notes that the store of this identity is served here; returns the one noted before, or nothing."""
+        self._file.seek(0)
+        before = _read(self._file)
+        if before != identity:
+            self._file.truncate(0)
+            self._file.write(f"{identity}\n".encode())
+            self._file.flush()
+            os.fsync(self._file.fileno())
+        return before
+
+    def close(self) -> None:
+        """Lets the next service in."""
+        self._file.close()
+
+
+class ServiceLock:
+    """A service's right to one store: the place and the file. Close it after every connection to the file.
+
+    Closing any descriptor of a file releases SQLite's own locks on it in this process (POSIX).
+    """
+
+    def __init__(self, path: Path) -> None:
+        """Raises ``StoreUnavailable`` while another service holds either."""
+        self._place = PlaceLock(path)
+        try:
+            self._file = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        except OSError as error:
+            self._place.close()
+            raise StoreUnavailable(f"store {path}: it can't be opened: {error.strerror}") from error
+        if not _taken(self._file):
+            self.close()
+            raise StoreUnavailable(_OTHER_NAME.format(path=path))
+
+    def note(self, identity: str) -> str:
+        """See ``PlaceLock.note``."""
+        return self._place.note(identity)
+
+    def is_deleted(self) -> bool:
+        """Whether the file has no name any more."""
+        return os.fstat(self._file).st_nlink == 0
+
+    def close(self) -> None:
+        """Lets the next service in."""
+        os.close(self._file)
+        self._place.close()
+
+
+def lock_file(path: Path) -> Path:
+    """The lock file of a store, beside the file that a symbolic link leads to."""
+    real = path.resolve()
+    return real.with_name(f"{real.name}.service-lock")
+
+
+def was_served(path: Path) -> bool:
+    """Whether a service ever served a store at this place."""
+    with suppress(OSError), lock_file(path).open("rb") as file:
+        return bool(_read(file))
+    return False
+
+
+def is_served(path: Path) -> bool:
+    """Whether a service is using the place or the file. Not for a process that has the file open."""
+    return is_place_held(path) or _is_held(path)
+
+
+def refuse_strange_files(path: Path) -> None:
+    """Raises ``StoreUnavailable`` when a service has this file open under another name, or another file under this name.
+
+    The write-ahead log lies beside the name: who opens this file misses the newest commits, or takes the log of another
+    store for its own, and a write would destroy both. Not for a process that has the file open.
+    """
+    place_is_held = is_place_held(path)
+    if path.exists() and _is_held(path) != place_is_held:
+        raise StoreUnavailable((_OTHER_FILE if place_is_held else _OTHER_NAME).format(path=path))
+
+
+def is_place_held(path: Path) -> bool:
+    """Whether a service serves at this place, whichever file."""
+    return _is_held(lock_file(path))
+
+
+_OTHER_NAME: Final = (
+    "store {path}: a service is using this file under another name (it was moved, or has a second link): "
+    "stop that service first"
+)
+_OTHER_FILE: Final = (
+    "store {path}: a service runs here and has another file open, which was moved or deleted, or it is of an older "
+    "program: stop that service first"
+)
+
+
+def _is_held(path: Path) -> bool:
+    try:
+        file = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    except OSError:
+        return False
+    try:
+        fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)  # shared: others may look at the same time
+    except OSError:
+        return True
+    finally:
+        os.close(file)
+    return False
+
+
+def _taken(file: int) -> bool:
+    """Tries for a moment: a process that only looks holds a shared lock meanwhile."""
+    deadline_s = monotonic() + PATIENCE_S
+    while True:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            if monotonic() > deadline_s:
+                return False
+            sleep(PAUSE_S)
+        else:
+            return True
+
+
+def _read(file: IO[bytes]) -> str:
+    return file.read(LONGEST_NOTE).decode("ascii", "replace").strip()
