@@ -1,4 +1,5 @@
-"""When is a fix safe? Group commit: collected for a moment, appended durably, acknowledged, then routed to the vehicles."""
+"""The one way in for telemetry, by group commit: fixes are collected for a moment, appended durably, handed to their vehicles
+and acknowledged. So whoever has seen an acknowledgement is shown what it acknowledged."""
 
 from __future__ import annotations
 
@@ -119,7 +120,8 @@ class Ingest:
     # -- in ----------------------------------------------------------------------------------------------------------
 
     def submit(self, fixes: Sequence[Fix], done: Callable[[bool], None]) -> None:
-        """``done(True)`` once the fixes are durable, ``done(False)`` when the store failed: the sender must send again."""
+        """``done(True)`` once the fixes are durable and with their vehicles, ``done(False)`` when the store failed: the
+        sender must send again. Vehicles that can't be loaded just now keep no acknowledgement back."""
         self._enter(_Submission(fixes, done, None))
 
     async def report(self, fixes: Sequence[Fix]) -> Sequence[Outcome]:
@@ -163,9 +165,6 @@ class Ingest:
             received_at, began = self._now(), perf_counter()
             number = await self._append(received_at, fixes)
             self.stats.append_s = perf_counter() - began
-            for submission in group:
-                if submission.on_durable is not None:
-                    _call(submission.on_durable, number is not None)
             if number is None:
                 self.stats.failed_batches += 1
                 self._refuse(group)
@@ -186,6 +185,7 @@ class Ingest:
         return group
 
     def _refuse(self, group: Sequence[_Submission]) -> None:
+        _acknowledge(group, durable=False)
         for submission in group:
             if submission.on_folded is not None:
                 _call(submission.on_folded, None)
@@ -195,12 +195,13 @@ class Ingest:
         while True:
             batch, group = await self._durable.get()
             async with self.between_batches:
-                outcomes = await self._route_surely(batch)
+                outcomes = await self._route_surely(batch, group)
                 if not self.stats.unrouted_batches:
                     self.folded = batch.number
             self.stats.batches += 1
             self.stats.fixes += len(batch.fixes)
             self.stats.lag_s = perf_counter() - group[0].at
+            _acknowledge(group, durable=True)
             at = 0
             for submission in group:
                 if submission.on_folded is not None:
@@ -208,8 +209,8 @@ class Ingest:
                 at += len(submission.fixes)
             self._leave(group)
 
-    async def _route_surely(self, batch: Batch) -> Sequence[Outcome]:
-        """The batch is acknowledged, so it must reach the vehicles: waits for a store that vehicles can't be loaded from.
+    async def _route_surely(self, batch: Batch, group: Sequence[_Submission]) -> Sequence[Outcome]:
+        """The batch is durable, so it must reach the vehicles: acknowledges it and waits where these can't be loaded.
 
         What a bug keeps from them stays in the log: ``folded`` stands still from then on, and the next start reads it.
         """
@@ -218,11 +219,20 @@ class Ingest:
                 return await self._route(batch)
             except NotDurable as error:
                 log.warning("a durable batch waits for its vehicles: %s", error)
+                _acknowledge(group, durable=True)
                 await asyncio.sleep(ROUTE_RETRY_S)
             except Exception:
                 self.stats.unrouted_batches += 1
                 log.exception("log entry %d can't be handed to its vehicles; the next start reads it", batch.number)
                 return [Outcome.QUEUED] * len(batch.fixes)
+
+
+def _acknowledge(group: Sequence[_Submission], *, durable: bool) -> None:
+    """Tells each sender once."""
+    for submission in group:
+        on_durable, submission.on_durable = submission.on_durable, None
+        if on_durable is not None:
+            _call(on_durable, durable)
 
 
 def _call(callback: Callable[..., None], *answer: object) -> None:

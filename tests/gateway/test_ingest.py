@@ -1,9 +1,9 @@
-"""Is a fix acknowledged when it is durable, and never lost between the sockets and the vehicles?"""
+"""A fix is acknowledged when it is durable and shown, and never lost between the sockets and the vehicles."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import pytest
 
@@ -24,6 +24,9 @@ class Rest:
         self.route_error: Exception | None = None
         self.may_append = asyncio.Event()
         self.may_append.set()
+        self.may_route = asyncio.Event()
+        self.may_route.set()
+        self.is_asked_to_route = False
 
     async def append(self, received_at: float, fixes: Sequence[Fix]) -> int | None:
         await self.may_append.wait()
@@ -36,6 +39,8 @@ class Rest:
         error, self.route_error = self.route_error, None
         if error is not None:
             raise error
+        self.is_asked_to_route = True
+        await self.may_route.wait()
         self.routed.append(batch.number)
         return [Outcome.NEWEST] * len(batch.fixes)
 
@@ -51,6 +56,11 @@ def ingest_of(rest: Rest, **limits: float) -> Ingest:
     return ingest
 
 
+async def until(condition: Callable[[], bool]) -> None:
+    while not condition():  # noqa: ASYNC110 - nobody tells
+        await asyncio.sleep(0)
+
+
 async def test_it_is_acknowledged_once_durable_and_not_before() -> None:
     rest = Rest()
     ingest = ingest_of(rest)
@@ -62,6 +72,33 @@ async def test_it_is_acknowledged_once_durable_and_not_before() -> None:
     rest.may_append.set()
     await ingest.rest()
     assert (told, len(rest.log)) == ([True], 1)
+    await ingest.stop()
+
+
+async def test_what_is_acknowledged_is_with_its_vehicle() -> None:
+    rest = Rest()
+    ingest = ingest_of(rest)
+    routed_when_told: list[list[int]] = []
+    rest.may_route.clear()
+    ingest.submit([FIX], lambda durable: routed_when_told.append(list(rest.routed)))
+    await until(lambda: rest.is_asked_to_route)
+    assert routed_when_told == []
+    rest.may_route.set()
+    await ingest.rest()
+    assert routed_when_told == [[1]]
+    await ingest.stop()
+
+
+async def test_vehicles_that_cannot_be_loaded_keep_no_acknowledgement_back() -> None:
+    rest = Rest()
+    rest.route_error = NotDurable("away")
+    ingest = ingest_of(rest)
+    told: list[tuple[bool, list[int]]] = []
+    ingest.submit([FIX], lambda durable: told.append((durable, list(rest.routed))))
+    await until(lambda: bool(told))
+    assert told == [(True, [])]
+    await ingest.rest()
+    assert (told, rest.routed) == ([(True, [])], [1])
     await ingest.stop()
 
 
