@@ -1,4 +1,4 @@
-"""Which vehicle does a terminal report for? The registry's terminals in memory, kept up with imports while we run."""
+"""The directory tells for which vehicle a terminal reports; it follows the registry's imports while we run."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from itertools import islice
 from typing import Final, Protocol
 
 from domain.registry import RegisteredVehicle
+from domain.terminal_names import spellings
 
 LOOKED_AT_ONCE: Final = 20_000
 """Terminals: about two milliseconds."""
@@ -41,7 +42,7 @@ class RegistrySource(Protocol):
 
 
 class Directory:
-    """Terminal → vehicle, whether it must authenticate, and with which code."""
+    """Terminal → vehicle, whether it must authenticate, and with which code; under each spelling of its name."""
 
     def __init__(self, source: RegistrySource, secret: bytes) -> None:
         """``secret`` is the store's own: codes are made from it, so that they need no storage and survive restarts."""
@@ -52,10 +53,12 @@ class Directory:
         """The vehicle's id, None for a terminal that no vehicle has; the dict's own method, since every fix asks."""
         self.knows: Callable[[str], bool] = self._vehicles.__contains__
         self._without_auth: set[str] = set()
+        self._second_spellings: set[str] = set()
         self._cursor = "0"
 
     def __len__(self) -> int:
-        return len(self._vehicles)
+        """How many terminals are registered."""
+        return len(self._vehicles) - len(self._second_spellings)
 
     @property
     def revision(self) -> str:
@@ -81,15 +84,16 @@ class Directory:
 
         All are looked at, some at a time, so that others have their turns; nothing may be taken in meanwhile.
         """
-        phones = {vehicle.id: vehicle.terminal_phone for vehicle in changes.vehicles}
+        names = {vehicle.id: _spellings_of(vehicle) for vehicle in changes.vehicles}
         everybody, leaving = iter(self._vehicles.items()), set[str]()
         while some := tuple(islice(everybody, LOOKED_AT_ONCE)):
-            leaving.update(terminal for terminal, key in some if phones.get(key, terminal) != terminal)
+            leaving.update(terminal for terminal, key in some if key in names and terminal not in names[key])
             await asyncio.sleep(0)
         taken = {
-            vehicle.terminal_phone
+            terminal
             for vehicle in changes.vehicles
-            if self._vehicles.get(vehicle.terminal_phone, vehicle.id) != vehicle.id
+            for terminal in names[vehicle.id]
+            if self._vehicles.get(terminal, vehicle.id) != vehicle.id
         }
         return leaving | taken
 
@@ -98,17 +102,24 @@ class Directory:
         for terminal in moving:
             del self._vehicles[terminal]
             self._without_auth.discard(terminal)
+            self._second_spellings.discard(terminal)
         for vehicle in changes.vehicles:
             if vehicle.terminal_phone:
                 self._set(vehicle.terminal_phone, vehicle.id, needs_auth=vehicle.needs_auth)
         self._cursor = changes.cursor
 
     def _set(self, terminal: str, vehicle_id: str, *, needs_auth: bool) -> None:
-        self._vehicles[terminal] = vehicle_id
-        if needs_auth:
-            self._without_auth.discard(terminal)
-        else:
-            self._without_auth.add(terminal)
+        self._second_spellings.discard(terminal)
+        for spelling in spellings(terminal):
+            if spelling != terminal:
+                if spelling in self._vehicles and spelling not in self._second_spellings:
+                    continue  # Another terminal's name in a store from before imports refused that.
+                self._second_spellings.add(spelling)
+            self._vehicles[spelling] = vehicle_id
+            if needs_auth:
+                self._without_auth.discard(spelling)
+            else:
+                self._without_auth.add(spelling)
 
     def needs_auth(self, terminal: str) -> bool:
         return terminal not in self._without_auth
@@ -117,3 +128,7 @@ class Directory:
         """The one code that this terminal can have been given at registration."""
         digest = hmac.new(self._secret, f"jt808-auth/{terminal}".encode(), sha256).digest()
         return b32encode(digest[:CODE_BYTES]).decode().lower()
+
+
+def _spellings_of(vehicle: RegisteredVehicle) -> tuple[str, ...]:
+    return spellings(vehicle.terminal_phone) if vehicle.terminal_phone else ()

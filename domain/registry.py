@@ -27,6 +27,7 @@ from domain.identifiers import (
     parse_vin,
 )
 from domain.names import parse_business_name, parse_person_name, parse_username
+from domain.terminal_names import parse_terminal_name
 
 PARTITIONS: Final = 256
 PACKS_A_PARTITION: Final = 256
@@ -78,7 +79,7 @@ class RegisteredVehicle:
     annual_review_due: date | None
     owner_uscc: str
     terminal_phone: str
-    """Digits without leading zeros; empty for a truck without a terminal, or whose terminal went to another."""
+    """See ``terminal_names``; empty for a truck without a terminal, or whose terminal went to another."""
     speed_limit_kmh: int = DEFAULT_SPEED_LIMIT_KMH
     needs_auth: bool = True
     """Whether its terminal must authenticate (``terminal_auth`` is not ``none``)."""
@@ -144,14 +145,6 @@ def pack_of(actor_key: str) -> int:
     return spread % PARTITIONS * PACKS_A_PARTITION + spread // PARTITIONS % PACKS_A_PARTITION
 
 
-def parse_terminal_phone(text: str) -> str:
-    """Up to 20 digits (JT/T 808-2019 5.2), leading zeros stripped."""
-    phone = text.strip()
-    if not _TERMINAL_PHONE.fullmatch(phone) or not phone.strip("0"):
-        raise InvalidIdentifier("终端手机号应为不超过 20 位的数字")
-    return phone.lstrip("0")
-
-
 def parse_line(line: object) -> RegistryLine:
     """Reads a decoded JSON value; raises ``RegistryLineError``. Fields that we do not know are passed over."""
     if not isinstance(line, Mapping):
@@ -198,7 +191,7 @@ def _vehicle(fields: _Fields) -> RegisteredVehicle:
         transport_cert_valid_until=fields.parsed("transport_cert_valid_until", _day),
         annual_review_due=fields.maybe_parsed("annual_review_due", _day),
         owner_uscc=fields.parsed("owner_uscc", parse_uscc),
-        terminal_phone=fields.maybe_parsed("terminal_phone", parse_terminal_phone) or "",
+        terminal_phone=fields.maybe_parsed("terminal_phone", parse_terminal_name) or "",
         speed_limit_kmh=fields.speed_limit_kmh("speed_limit_kmh"),
         needs_auth=terminal_auth != "none",
     )
@@ -266,7 +259,6 @@ class _Fields:
         return RegistryLineError(self._within + field, reason)
 
 
-_TERMINAL_PHONE: Final = re.compile("[0-9]{1,20}")
 _DAY: Final = re.compile("[0-9]{4}-[0-9]{2}-[0-9]{2}")
 _ARGON2: Final = re.compile(
     r"\$argon2id\$v=19\$m=[0-9]{1,8},t=[0-9]{1,3},p=[0-9]{1,3}\$[A-Za-z0-9+/]{11,88}\$[A-Za-z0-9+/]{16,172}"

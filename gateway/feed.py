@@ -1,4 +1,4 @@
-"""What does a platform's batch hold? MessagePack rows in; a verdict for each out, once the good ones are durable."""
+"""A platform's batch goes in as MessagePack rows; a verdict for each comes out, once the good ones are durable."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from msgspec import Meta
 from domain.errors import Busy, InvalidInput
 from domain.fix import Fix
 from domain.quality import Outcome
+from domain.terminal_names import name_of_field
 from gateway.ingest import NotDurable
 
 MAX_BYTES: Final = 1 << 20
@@ -68,7 +69,7 @@ Batch = Annotated[
     Meta(
         max_length=MAX_ROWS,
         description="Rows `[vehicle_key, fix_time_unix_s, lon_1e-6, lat_1e-6, altitude_m, speed_0.1kmh, course_deg, alarm_bits, "
-        "status_bits, flags]`; the key is the terminal's phone number as registered, bits are those of JT/T 808 0x0200, flag bit 0 "
+        "status_bits, flags]`; the key is the terminal's number as registered, bits are those of JT/T 808 0x0200, flag bit 0 "
         "says back-filled. One bad row never loses the others.",
     ),
 ]
@@ -121,7 +122,7 @@ class Feed:
     """Takes in batches; ``rows`` and ``rejected`` count for ``/health``."""
 
     def __init__(self, ingest: Ingest, knows: Callable[[str], bool]) -> None:
-        """``knows`` tells whether the registry has a terminal, named without leading zeros."""
+        """``knows`` tells whether the registry has a terminal, by its name (``domain/terminal_names``)."""
         self.rows = 0
         self.stale = 0
         self.rejected: dict[str, int] = dict.fromkeys((MALFORMED, *REFUSED.values()), 0)
@@ -156,7 +157,7 @@ class Feed:
         fixes: list[Fix] = []
         places: list[int] = []
         for place, fix in zip(rows.places, rows.fixes, strict=True):
-            terminal = fix.terminal if knows(fix.terminal) else fix.terminal.lstrip("0")
+            terminal = fix.terminal if knows(fix.terminal) else name_of_field(fix.terminal.lower())
             if knows(terminal):
                 fixes.append(fix if terminal == fix.terminal else fix._replace(terminal=terminal))
                 places.append(place)

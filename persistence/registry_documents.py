@@ -1,4 +1,4 @@
-"""Under which keys and index entries does the registry lie in a store?
+"""The registry lies in a store under these keys and index entries.
 
 What only one registrant can have (a user name, a terminal, a phone number) is a document of its own, the claim, which
 names its holder. So a look-up by it, and its hand-over to another registrant, are reads by key.
@@ -11,6 +11,7 @@ from hashlib import blake2b
 from typing import Final, NamedTuple
 
 from domain.registry import Business, RegisteredPerson, RegisteredVehicle
+from domain.terminal_names import namesakes
 from persistence.records import encode
 from persistence.store import IndexEntry, Put
 
@@ -73,6 +74,15 @@ def claims_of(registrant: Registrant, keyed: KeyedHash) -> dict[Ref, Claim]:
         case RegisteredPerson():
             owned = ((PHONE, registrant.phone), (OPENID, registrant.wechat_openid))
             return {Ref(kind, keyed.of(text)): Claim("") for kind, text in owned if text}
+
+
+def rivals_of(registrant: Registrant) -> set[Ref]:
+    """Claims that no other may hold beside this registrant: terminals whose frames could not be told apart from its own."""
+    match registrant:
+        case RegisteredVehicle(terminal_phone=name) if name:
+            return {Ref(TERMINAL, namesake) for namesake in namesakes(name)}
+        case _:
+            return set()
 
 
 def without(registrant: Registrant, claim_kind: str) -> Registrant:

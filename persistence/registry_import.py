@@ -1,4 +1,4 @@
-"""How do the lines of a registry file get into the store, the good ones although others are bad?"""
+"""Lines of a registry file are brought into the store, the good ones although others are bad."""
 
 from __future__ import annotations
 
@@ -38,6 +38,7 @@ from persistence.registry_documents import (
     claims_of,
     put_claim,
     put_registrant,
+    rivals_of,
     without,
 )
 from persistence.store import Delete, Put, Store, StoreConflict, StoreUnavailable
@@ -228,6 +229,10 @@ class _Desk:
             held = self.claims.get(of)
             if of.kind == USERNAME and held is not None and held.holder != ref.key:
                 raise RegistryLineError("username", "已被另一业户使用")
+        for of in rivals_of(registrant):
+            held = self.claims.get(of)
+            if held is not None and held.holder != ref.key:
+                raise RegistryLineError("terminal_phone", "与另一辆车登记的终端标识在报文中写法相同,无法区分")
 
     def take(self, ref: Ref, registrant: Registrant) -> None:
         wanted = self.claims_of(ref, registrant)
@@ -269,7 +274,9 @@ async def _lay_out(store: Store, candidates: list[_Candidate], keyed: KeyedHash)
     named = {candidate.ref for candidate in candidates}
     await desk.fetch_registrants(store, named)
     concerned = [*((candidate.ref, candidate.registrant) for candidate in candidates), *desk.registrants.items()]
-    await desk.fetch_claims(store, {of for ref, registrant in concerned for of in desk.claims_of(ref, registrant)})
+    claims = {of for ref, registrant in concerned for of in desk.claims_of(ref, registrant)}
+    rivals = {of for candidate in candidates for of in rivals_of(candidate.registrant)}
+    await desk.fetch_claims(store, claims | rivals)
     await desk.fetch_registrants(store, desk.holders() - named)
     return desk
 

@@ -1,4 +1,4 @@
-"""How do bytes on the wire become JT/T 808 frames, and back?"""
+"""Bytes on the wire become JT/T 808 frames here, and frames become bytes."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ class Frame(NamedTuple):
     serial: int
     body: bytes
     phone: str
-    """The terminal's number without leading zeros; lower-case hex where it is not BCD."""
+    """The terminal's name: its number without leading zeros, lower-case hex where it is not BCD, ``0`` for all zeros."""
     phone_raw: bytes
     """The number as sent, for answers."""
     protocol_version: int | None
@@ -152,7 +152,7 @@ def _take_apart(
         message_id,
         _word(content, serial_at)[0],
         content[body_at:end],
-        phone.lstrip("0"),
+        phone.lstrip("0") or "0",
         phone_raw,
         content[4] if modern else None,
         (attributes >> _ENCRYPTION_SHIFT) & 7,
@@ -164,11 +164,11 @@ def _take_apart(
 def _jointech(content: bytes, message_id: int) -> Frame:
     phone = content[4:10]
     found = ("vendor_dialect",)
-    return Frame(message_id, content[10], content[11:-1], phone.hex().lstrip("0"), phone, None, deviations=found)
+    return Frame(message_id, content[10], content[11:-1], phone.hex().lstrip("0") or "0", phone, None, deviations=found)
 
 
 def phone_bytes(phone: str, protocol_version: int | None = None) -> bytes:
-    """The number as a header's BCD[6] (2011/2013) or BCD[10] (2019, when there is a protocol version)."""
+    """The name as a header's BCD[6] (2011/2013) or BCD[10] (2019, when there is a protocol version)."""
     digits = 12 if protocol_version is None else 20
     if len(phone) > digits:
         raise ValueError(f"a phone of {len(phone)} digits does not fit {digits}")

@@ -1,4 +1,4 @@
-"""What does the gateway need from the rest of the house?"""
+"""The ports are what the gateway needs from the rest of the house."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from domain.fix import Fix
 
 
 class Terminals(Protocol):
-    """Who may speak. A terminal is named by its phone number without leading zeros."""
+    """Who may speak. A terminal is named by its number as in ``Frame.phone``."""
 
     def knows(self, terminal: str) -> bool:
         """The registry has it."""

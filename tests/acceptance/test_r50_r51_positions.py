@@ -1,4 +1,4 @@
-"""R50 and R51: which positions are taken, from whom, and what is lost?"""
+"""Tests of R50 and R51: which positions are taken, from whom, and that none is lost."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import pytest
 
 from tests.acceptance.conftest import PEOPLE
 from tests.acceptance.deeds import SPEEDING, alerts, bind_form, looks, watched
-from tests.acceptance.trucks import ACC_ON, FAILED, OK, location
+from tests.acceptance.trucks import ACC_ON, BATCH, FAILED, HEARTBEAT, OK, Truck, batch, location
 from tests.acceptance.world import FEED_KEY, OPS_KEY, Body, World
 from tests.api.conftest import mobile, phone, row, vehicle_line
 from tests.e2e.callers import bearer, call
@@ -171,6 +171,32 @@ async def test_r50_a_terminal_that_cannot_authenticate_needs_a_registered_phone_
     assert (await seen.view())["online"]
 
 
+@pytest.mark.parametrize(
+    "registered, written",
+    [
+        ("777762F7", "777762f7"),
+        ("865478070102068", "4eb6fb4afd9e"),
+        ("865478070102068", "865478070102068"),
+        ("0", "0"),
+    ],
+)
+async def test_r50_a_terminal_is_known_by_whatever_its_frames_call_it(
+    world: World, registered: str, written: str
+) -> None:
+    await world.imports(vehicle_line(1, terminal_phone=registered))
+    seen = await watched(world)
+    version = int(len(written) > 12)
+    assert world.service is not None
+    truck = await Truck.connects(world.service.jt808, written, version)
+    await truck.signs_on()
+    assert await truck.reports(world.now) == OK
+    await truck.hangs_up()
+    assert (await seen.view())["online"]
+    await world.advance(1)
+    told = await world.feed(row(1, key=registered, at=world.now), row(1, key=written.upper(), at=world.now + 1))
+    assert told == {"accepted": 2, "stale": 0, "rejected": []}
+
+
 async def test_r50_bad_fixes_of_a_terminal_are_acknowledged_counted_and_not_shown(world: World) -> None:
     seen = await watched(world)
     async with world.truck(1) as truck:
@@ -247,6 +273,20 @@ async def test_r50_speeding_at_standstill_raises_nothing_and_is_counted(world: W
 
 
 # -- R51 ---------------------------------------------------------------------------------------------------------------
+
+
+async def test_r51_no_packet_of_split_reports_is_acknowledged_before_all_are_safe(world: World) -> None:
+    seen = await watched(world)
+    body = batch(*(location(world.now - 40 + second, lat_e6=NORTH_E6) for second in range(40)), kind=0)
+    async with world.truck(1) as truck:
+        await truck.signs_on()
+        first = await truck.says(BATCH, body[:800], packet=(2, 1))
+        heartbeat = await truck.says(HEARTBEAT)
+        assert await truck.hears_answer() == (heartbeat, HEARTBEAT, OK)
+        last = await truck.says(BATCH, body[800:], packet=(2, 2))
+        assert [await truck.hears_answer() for _ in range(2)] == [(first, BATCH, OK), (last, BATCH, OK)]
+    view = await seen.view()
+    assert (view["online"], view["last_fix"]["wgs84"][1]) == (True, NORTH_E6 / 1e6)
 
 
 class Process:

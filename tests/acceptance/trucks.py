@@ -1,4 +1,4 @@
-"""How does a terminal speak? A client of JT/T 808 over real TCP, written from the standard and not from our codec."""
+"""A terminal as a client of JT/T 808 over real TCP, written from the standard and not from our codec."""
 
 from __future__ import annotations
 
@@ -78,25 +78,30 @@ class Truck:
         return await self.asks(LOCATION, location(at, items=items, **told))
 
     async def reports_late(self, *bodies: bytes, kind: int = CATCH_UP) -> int:
-        body = pack(">HB", len(bodies), kind) + b"".join(pack(">H", len(each)) + each for each in bodies)
-        return await self.asks(BATCH, body)
+        return await self.asks(BATCH, batch(*bodies, kind=kind))
+
+    async def hears_answer(self) -> tuple[int, int, int]:
+        """Serial, message id and result of the next common answer."""
+        answered, answered_id, result = unpack_from(">HHB", await self.hears(ANSWER))
+        return answered, answered_id, result
 
     async def asks(self, message_id: int, body: bytes = b"") -> int:
         """Waits for the platform's common answer to this very message."""
         serial = await self.says(message_id, body)
         while True:
-            answered, answered_id, result = unpack_from(">HHB", await self.hears(ANSWER))
+            answered, answered_id, result = await self.hears_answer()
             if (answered, answered_id) == (serial, message_id):
-                return int(result)
+                return result
 
-    async def says(self, message_id: int, body: bytes = b"") -> int:
-        """The message's serial."""
+    async def says(self, message_id: int, body: bytes = b"", *, packet: tuple[int, int] | None = None) -> int:
+        """The message's serial. ``packet``: the total and index of a split message's."""
         serial, self.serial = self.serial, (self.serial + 1) & 0xFFFF
+        size = len(body) | (1 << 13 if packet else 0)
         if self.version:
-            head = pack(">HHB", message_id, len(body) | 1 << 14, self.version) + bytes.fromhex(self.phone.zfill(20))
+            head = pack(">HHB", message_id, size | 1 << 14, self.version) + bytes.fromhex(self.phone.zfill(20))
         else:
-            head = pack(">HH", message_id, len(body)) + bytes.fromhex(self.phone.zfill(12))
-        plain = head + pack(">H", serial) + body
+            head = pack(">HH", message_id, size) + bytes.fromhex(self.phone.zfill(12))
+        plain = head + pack(">H", serial) + (pack(">HH", *packet) if packet else b"") + body
         plain += bytes((reduce(xor, plain),))
         escaped = plain.replace(b"\x7d", b"\x7d\x01").replace(b"\x7e", b"\x7d\x02")
         self.writer.write(b"\x7e" + escaped + b"\x7e")
@@ -115,6 +120,11 @@ class Truck:
                 heard_id, attributes = unpack_from(">HH", plain)
                 if heard_id == message_id:
                     return plain[17 if attributes & 1 << 14 else 12 : -1]
+
+
+def batch(*bodies: bytes, kind: int = CATCH_UP) -> bytes:
+    """The body of a 0x0704."""
+    return pack(">HB", len(bodies), kind) + b"".join(pack(">H", len(each)) + each for each in bodies)
 
 
 def location(

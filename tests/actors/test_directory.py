@@ -1,4 +1,4 @@
-"""Does a terminal's vehicle follow the registry while we run?"""
+"""Tests of how a terminal's vehicle follows the registry while the service runs."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import date
+
+import pytest
 
 from actors.directory import LOOKED_AT_ONCE, Directory
 from domain.identifiers import PlateColor
@@ -89,6 +91,44 @@ async def test_a_change_that_moves_no_terminal_moves_none() -> None:
     assert moving == set()
     directory.take_in(changes, moving)
     assert directory.knows("13")
+
+
+IMEI, IMEI_AS_NUMBER = "865478070102068", "4eb6fb4afd9e"
+
+
+async def test_an_imei_is_known_by_both_of_its_spellings_and_counted_once() -> None:
+    source = Source([vehicle("京A00001", IMEI, needs_auth=False)])
+    directory = Directory(source, b"secret")
+    await directory.load()
+    for spelling in (IMEI, IMEI_AS_NUMBER):
+        assert (directory.vehicle_of(spelling), directory.needs_auth(spelling)) == (A.id, False)
+    assert len(directory) == 1
+
+
+@pytest.mark.parametrize("successor", ["", "11", IMEI_AS_NUMBER])
+async def test_both_spellings_of_an_imei_move(successor: str) -> None:
+    source = Source([vehicle("京A00001", IMEI)])
+    directory = Directory(source, b"secret")
+    await directory.load()
+    source.changed.append([vehicle("京A00001", successor), vehicle("京A00002", "" if successor else IMEI)])
+    changes = await directory.look()
+    assert changes is not None
+    moving = await directory.moving(changes)
+    assert moving == {IMEI, IMEI_AS_NUMBER} - {successor}
+    directory.take_in(changes, moving)
+    now = B.id if not successor else None
+    assert directory.vehicle_of(IMEI) == now
+    assert directory.vehicle_of(IMEI_AS_NUMBER) == (A.id if successor == IMEI_AS_NUMBER else now)
+    assert len(directory) == 1
+
+
+@pytest.mark.parametrize("order", [1, -1])
+async def test_a_name_of_its_own_goes_before_the_second_spelling_of_another_s(order: int) -> None:
+    source = Source([vehicle("京A00001", IMEI), vehicle("京A00002", IMEI_AS_NUMBER)][::order])
+    directory = Directory(source, b"secret")
+    await directory.load()
+    assert (directory.vehicle_of(IMEI), directory.vehicle_of(IMEI_AS_NUMBER)) == (A.id, B.id)
+    assert len(directory) == 2
 
 
 async def test_others_have_their_turns_while_a_large_fleet_is_looked_through() -> None:

@@ -140,7 +140,7 @@ def test_a_farm_plate_and_a_dotted_name_are_stored_in_their_one_form() -> None:
         (VEHICLE | {"transport_cert_valid_until": "20270201"}, "transport_cert_valid_until"),
         (VEHICLE | {"owner_uscc": USCC[:-1] + "!"}, "owner_uscc"),
         (VEHICLE | {"terminal_phone": "1" * 21}, "terminal_phone"),
-        (VEHICLE | {"terminal_phone": "000"}, "terminal_phone"),
+        (VEHICLE | {"terminal_phone": "13800000G01"}, "terminal_phone"),
         (VEHICLE | {"terminal_phone": 13800000001}, "terminal_phone"),
         (VEHICLE | {"speed_limit_kmh": 0}, "speed_limit_kmh"),
         (VEHICLE | {"speed_limit_kmh": True}, "speed_limit_kmh"),

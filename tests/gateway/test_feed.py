@@ -1,4 +1,4 @@
-"""Does the decoder of the feed tell good rows from bad ones, whatever comes?"""
+"""Tests of the feed: its decoder tells good rows from bad ones, whatever comes."""
 
 from __future__ import annotations
 
@@ -148,6 +148,15 @@ async def test_a_known_key_is_taken_as_it_is_and_zeros_only_when_that_helps() ->
     answer = await feed.take(msgpack.packb([(terminal, *ROW[1:]) for terminal in ("138", "00138", "0139", "139")]))
     assert [fix.terminal for fix in vehicles.taken] == ["138", "138", "0139"]
     assert [(each.index, each.code) for each in answer.rejected] == [(3, "unknown_vehicle")]
+
+
+async def test_a_key_is_a_terminal_s_name_however_it_is_written() -> None:
+    vehicles = Vehicles()
+    feed = Feed(vehicles, {"777762f7": 1, "0": 2}.__contains__)
+    keys = ("777762F7", "0000777762f7", "0", "000000", "", "777762G7")
+    answer = await feed.take(msgpack.packb([(key, *ROW[1:]) for key in keys]))
+    assert [fix.terminal for fix in vehicles.taken] == ["777762f7", "777762f7", "0", "0"]
+    assert [each.index for each in answer.rejected] == [4, 5]
 
 
 async def test_nothing_is_taken_without_room_and_nothing_accepted_unless_durable() -> None:

@@ -22,6 +22,7 @@ from tests.gateway.neighbours import (
     PHONE,
     REGISTRATION,
     STRANGER,
+    Registry,
     Terminal,
     Wire,
     location,
@@ -172,10 +173,17 @@ def test_a_terminal_that_cannot_authenticate_may_report_at_once() -> None:
     assert (talk.session.terminal, len(talk.shelf.fixes)) == (MUTE_PHONE, 1)
 
 
-def test_a_number_of_zeros_is_nobodys() -> None:
-    talk = Talk("0")
-    assert talk.result_of(ids.LOCATION, location()) == FAILED
-    assert talk.shelf.fixes == []
+@pytest.mark.parametrize("name", ["0", "777762f7", "4eb6fb4afd9e"])
+def test_any_number_that_is_registered_is_a_terminal_s_name(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    stranger = Talk(name)
+    assert stranger.result_of(ids.LOCATION, location()) == FAILED
+    assert stranger.shelf.fixes == []
+    monkeypatch.setattr(Registry, "knows", lambda _, terminal: terminal == name)
+    talk = Talk(name)
+    assert registration_answer(talk) == RegistrationAnswer(0, 0, f"code-of-{name}")
+    assert talk.result_of(ids.AUTHENTICATE, f"code-of-{name}".encode()) == OK
+    assert talk.result_of(ids.LOCATION, location()) == OK
+    assert [fix.terminal for fix in talk.shelf.fixes] == [name]
 
 
 def test_one_terminal_may_not_speak_for_another() -> None:

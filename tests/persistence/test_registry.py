@@ -1,4 +1,4 @@
-"""Does a registry file arrive whole, again and again, while a service is reading it?"""
+"""Tests of registry files: they arrive whole, again and again, while a service is reading."""
 
 from __future__ import annotations
 
@@ -20,6 +20,7 @@ USCC = "9144030071526726X" + uscc_check_char("9144030071526726X")
 OTHER_USCC = "91110000100000000" + uscc_check_char("91110000100000000")
 CITIZEN_ID = "44030419800101001" + citizen_id_check_char("44030419800101001")
 OTHER_CITIZEN_ID = "11010119900307123" + citizen_id_check_char("11010119900307123")
+IMEI, IMEI_AS_NUMBER = "865478070102068", "4eb6fb4afd9e"
 HASH = "$argon2id$v=19$m=65536,t=3,p=4$c29tZXNhbHRzYWx0$" + "A" * 43
 
 
@@ -174,6 +175,34 @@ async def test_a_vehicle_that_changes_its_terminal_frees_the_old_one(store: Stor
     assert await registry.directory() == [Terminal("42", key("粤B00001"), False)]
     await load(store, vehicle(terminal_phone=None))
     assert await registry.directory() == []
+
+
+@pytest.mark.parametrize("name, directory_name", [("777762F7", "777762f7"), ("000000", "0"), (IMEI, IMEI)])
+async def test_a_terminal_may_be_named_by_whatever_its_frames_can_carry(
+    store: Store, registry: Registry, name: str, directory_name: str
+) -> None:
+    report = await load(store, vehicle(terminal_phone=name))
+    assert report.bad == []
+    assert await registry.directory() == [Terminal(directory_name, key("粤B00001"), True)]
+
+
+@pytest.mark.parametrize("names", [(IMEI, IMEI_AS_NUMBER), (IMEI_AS_NUMBER, IMEI)])
+@pytest.mark.parametrize("in_one_file", [True, False])
+async def test_two_names_that_the_same_frame_could_mean_are_refused(
+    store: Store, registry: Registry, names: tuple[str, str], in_one_file: bool
+) -> None:
+    lines = [vehicle(plate, terminal_phone=name) for plate, name in zip(("粤B00001", "粤B00002"), names, strict=True)]
+    report = await load(store, *lines) if in_one_file else [await load(store, line) for line in lines][-1]
+    assert report.bad == [
+        (2 if in_one_file else 1, "terminal_phone: 与另一辆车登记的终端标识在报文中写法相同,无法区分")
+    ]
+    assert await registry.directory() == [Terminal(names[0], key("粤B00001"), True)]
+
+
+async def test_a_vehicle_may_change_between_two_names_of_the_same_terminal(store: Store, registry: Registry) -> None:
+    for name in (IMEI, IMEI_AS_NUMBER, IMEI):
+        assert (await load(store, vehicle(terminal_phone=name))).bad == []
+        assert await registry.directory() == [Terminal(name, key("粤B00001"), True)]
 
 
 async def test_terminals_swapped_in_one_file_end_up_swapped(store: Store, registry: Registry) -> None:
