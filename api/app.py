@@ -50,8 +50,8 @@ def make_app(services: Services) -> web.Application:
     ops = OpsDesk(services, vitals, callers)
     live = LiveSide(services, sessions, ops)
     views = ShareViews(services, people)
-    edge = Edge(figures, callers=callers, tell=services.tell_access)
-    at_once = PollsAtOnce(edge, sessions, views).answer
+    edge = Edge(figures, callers=callers, tell=services.tell_access, now=clock.now)
+    at_once = PollsAtOnce(edge, sessions, views, now=clock.now).answer
     connections = Connections(services.connection_limits, is_proxy=services.proxies.has, at_once=at_once)
     door = Door(Guard(services, sessions, gates), Idempotency(store, clock.now), connections.limits)
     app = web.Application(middlewares=[edge.around], client_max_size=MAX_BYTES)

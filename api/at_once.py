@@ -1,7 +1,8 @@
-"""Which calls are answered in the very turn in which they are read? A family's polls, where nothing has to be waited for (R31)."""
+"""A family's polls are answered in the turn in which they are read, where nothing has to be waited for (R31)."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Final
 
 from aiohttp import HttpVersion11
@@ -26,8 +27,10 @@ class PollsAtOnce:
     hand, not allowed or out of the ordinary it has changed nothing, and the call goes the usual way (``FamilyDesk.share``).
     """
 
-    def __init__(self, edge: Edge, sessions: Sessions, views: ShareViews) -> None:
+    def __init__(self, edge: Edge, sessions: Sessions, views: ShareViews, *, now: Callable[[], float]) -> None:
+        """``now``: Unix seconds of the service's clock."""
         self._edge = edge
+        self._now = now
         self._sessions = sessions
         self._views = views
 
@@ -48,5 +51,5 @@ class PollsAtOnce:
             return None
         etag, body = self._views.told(seen, call.headers.get("If-None-Match"))
         status, length = (304, None) if body is None else (200, len(body))
-        head = HEAD.of(status, etag=etag, length=length, request_id=request_id, connection="")
+        head = HEAD.of(status, etag=etag, length=length, request_id=request_id, connection="", at=self._now())
         return status, head if body is None else head + body

@@ -1,4 +1,4 @@
-"""Surrounds every call with a request id, problems, security headers, the access log, and figures of it all."""
+"""Surrounds every call with a request id, the service's time, problems, security headers, the access log, and figures."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from itertools import count
 from secrets import token_hex
-from time import perf_counter
+from time import perf_counter, time
 from typing import Final
 
 from aiohttp import web
 from aiohttp.http_parser import RawRequestMessage
 
-from api.polled import REQUEST_ID, Polled
+from api.polled import REQUEST_ID, Polled, http_date
 from api.problems import INTERNAL, kind_of, response_to, response_to_http
 from api.proxies import Callers, Proxies
 from domain.audit import address_masked
@@ -34,6 +34,8 @@ HEADERS: Final = {
 UNMATCHED: Final = "unmatched"
 ID_OF_REQUEST: Final = web.RequestKey("request_id", str)
 """For a handler that sends its headers itself."""
+TIME_OF_REQUEST: Final = web.RequestKey("time_of_request", float)
+"""Unix seconds of the service's clock, for the same."""
 
 Next = Callable[[web.Request], Awaitable[web.StreamResponse]]
 Answered = tuple[int, bytes]
@@ -57,12 +59,21 @@ class Edge:
     """The outermost layer of the application."""
 
     def __init__(
-        self, figures: CallFigures, *, callers: Callers | None = None, tell: Callable[[str], None] = lambda line: None
+        self,
+        figures: CallFigures,
+        *,
+        callers: Callers | None = None,
+        tell: Callable[[str], None] = lambda line: None,
+        now: Callable[[], float] = time,
     ) -> None:
-        """``tell`` takes the lines of the access log."""
+        """``tell`` takes the lines of the access log.
+
+        ``now`` is the service's clock: ``Date`` tells its time to pages, whose own clock may be wrong.
+        """
         self._figures = figures
         self._callers = callers or Callers(Proxies())
         self._tell = tell
+        self._now = now
         self._process = token_hex(4)
         self._numbers = count(1)
 
@@ -73,7 +84,7 @@ class Edge:
         peer = request.remote or ""
         if (caller := self._callers.address(peer, request.headers)) != peer:
             request = request.clone(remote=caller)
-        request[ID_OF_REQUEST] = request_id
+        request[ID_OF_REQUEST], request[TIME_OF_REQUEST] = request_id, self._now()
         try:
             response = await handler(request)
         except web.HTTPException as error:
@@ -81,11 +92,12 @@ class Edge:
         except Exception as error:
             response = self._refusal(error, request_id)
         if isinstance(response, Polled):
-            response.request_id = request_id
+            response.request_id, response.at = request_id, self._now()
         elif not response.prepared:
             for name, value in HEADERS.items():
                 response.headers.setdefault(name, value)
             response.headers[REQUEST_ID] = request_id
+            response.headers["Date"] = http_date(self._now())
         resource = request.match_info.route.resource
         route = resource.canonical if resource is not None else UNMATCHED
         took_s = perf_counter() - began

@@ -1,4 +1,4 @@
-"""How do server-sent events reach a client that reads slowly, or not at all? One write at a time, and no backlog of ours."""
+"""Server-sent events for a client that reads slowly or not at all: one write at a time, and no backlog of ours."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ import msgspec
 from aiohttp import HttpVersion11, web
 
 from api.connections import hand_over
-from api.edge import HEADERS, ID_OF_REQUEST
+from api.edge import HEADERS, ID_OF_REQUEST, TIME_OF_REQUEST
 from api.event_line import FAREWELL_S, EventLine, Reader
-from api.polled import REQUEST_ID
+from api.polled import REQUEST_ID, http_date
 
 CONTENT_TYPE: Final = "text/event-stream"
 HEARTBEAT: Final = b":\n\n"
@@ -69,6 +69,7 @@ class EventStream:
             connection.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER_BYTES)
         response.content_type, response.charset = CONTENT_TYPE, "utf-8"
         response.headers[REQUEST_ID] = self._request[ID_OF_REQUEST]
+        response.headers["Date"] = http_date(self._request[TIME_OF_REQUEST])
         response.headers["X-Accel-Buffering"] = "no"
         response.force_close()
         try:

@@ -1,4 +1,4 @@
-"""Which files does a browser get? The built pages of ``web/dist``, and what they must know of this service."""
+"""The files that a browser gets: the built pages of ``web/dist``, and what they must know of this service."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 
 import msgspec
 from aiohttp import web
+from aiohttp.typedefs import Handler
 
 from api.calls import Call
 
@@ -17,6 +18,8 @@ DIST: Final = Path(__file__).parent.parent / "web" / "dist"
 PATHS: Final = ("/", "/s", "/d", "/sign-in", "/register", "/account", "/terms", "/family", "/driver", "/owner", "/ops")
 """What the pages' own router knows; below these sides, any depth."""
 SIDES: Final = ("/account", "/family", "/driver", "/owner", "/ops")
+FOR_PROGRAMS: Final = ("/api/", "/dev/")
+"""Below these, whatever is unknown is told as a problem, to browsers too."""
 FOREVER: Final = "public, max-age=31536000, immutable"
 """For files whose name changes with what is in them."""
 ASK_AGAIN: Final = "no-cache"
@@ -117,6 +120,7 @@ class PageDesk:
 
     def add_to(self, app: web.Application) -> None:
         """Below every other route: these are no calls, and no document lists them."""
+        app.middlewares.append(self._around)
         for path in PATHS:
             app.router.add_get(path, self._page)
         for path in SIDES:
@@ -124,6 +128,15 @@ class PageDesk:
         app.router.add_get("/assets/{name}", self._asset)
         for name in ("favicon.svg", "icon.svg", "manifest.webmanifest", "early.js"):
             app.router.add_get(f"/{name}", self._plain_file)
+
+    @web.middleware
+    async def _around(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+        """Show a person who followed an unknown address the pages, whose router says so and leads home; the status stays 404."""
+        if isinstance(request.match_info.http_exception, web.HTTPNotFound) and _is_a_persons(request):
+            index = self._found("index.html")
+            if index is not None:
+                return self._file(index, "no-store", status=404)
+        return await handler(request)
 
     async def _page(self, request: web.Request) -> web.StreamResponse:
         index = self._found("index.html")
@@ -148,11 +161,17 @@ class PageDesk:
         path = self._folder / name
         return path if path.suffix in TYPES and path.is_file() else None
 
-    def _file(self, path: Path, cache: str) -> web.FileResponse:
+    def _file(self, path: Path, cache: str, *, status: int = 200) -> web.FileResponse:
         """Takes the ``.br`` or ``.gz`` beside the file where the browser reads it."""
         text = path.suffix != ".png"
         content_type = TYPES[path.suffix] + ("; charset=utf-8" if text else "")
-        return web.FileResponse(path, headers=self._headers(cache) | {"Content-Type": content_type})
+        return web.FileResponse(path, status=status, headers=self._headers(cache) | {"Content-Type": content_type})
 
     def _headers(self, cache: str) -> dict[str, str]:
         return {"Content-Security-Policy": self._policy, "Cache-Control": cache}
+
+
+def _is_a_persons(request: web.Request) -> bool:
+    """Whether a browser asks for a page to show; programs get the problem."""
+    shows = request.method in ("GET", "HEAD") and "text/html" in request.headers.get("Accept", "")
+    return shows and not request.path.startswith(FOR_PROGRAMS)

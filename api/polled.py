@@ -1,4 +1,4 @@
-"""How is an answer sent that thousands of phones ask for every 30 seconds? Its head is known beforehand, and goes out in one piece."""
+"""Answers that thousands of phones ask for every 30 seconds: the head is put together beforehand, and all goes out in one piece."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from email.utils import formatdate
 from functools import lru_cache
 from http import HTTPStatus
-from time import time
 from typing import Final
 
 from aiohttp import HttpVersion11, web
@@ -23,9 +22,9 @@ class Head:
         fixed = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
         self._starts = {each.value: f"HTTP/1.1 {each.value} {each.phrase}\r\n{fixed}" for each in HTTPStatus}
 
-    def of(self, status: int, *, etag: str, length: int | None, request_id: str, connection: str) -> bytes:
-        """The whole head; without a length where there is no body (304)."""
-        date = _http_date(int(time()))
+    def of(self, status: int, *, etag: str, length: int | None, request_id: str, connection: str, at: float) -> bytes:
+        """The whole head, as of ``at`` (Unix seconds); without a length where there is no body (304)."""
+        date = http_date(at)
         size = "" if length is None else f"Content-Length: {length}\r\n"
         own = f"ETag: {etag}\r\n{REQUEST_ID}: {request_id}\r\nDate: {date}\r\n{size}{connection}\r\n"
         return (self._starts[status] + own).encode("ascii")
@@ -38,6 +37,8 @@ class Polled(web.StreamResponse):
         """Without a body: 304."""
         super().__init__(status=304 if body is None else 200)
         self.request_id = ""
+        self.at = 0.0
+        """Unix seconds, of the service's clock."""
         self._head = head
         self._etag = etag
         self._content = body
@@ -59,6 +60,7 @@ class Polled(web.StreamResponse):
             length=None if body is None else len(body),
             request_id=self.request_id,
             connection=_connection(request),
+            at=self.at,
         )
         transport.write(head if body is None else head + body)
         await request.writer.drain()
@@ -75,6 +77,11 @@ def _connection(request: web.BaseRequest) -> str:
     return "Connection: close\r\n"
 
 
+def http_date(at: float) -> str:
+    """The ``Date`` header of an answer sent at ``at`` (Unix seconds)."""
+    return _date_of_second(int(at))
+
+
 @lru_cache(maxsize=2)
-def _http_date(at: int) -> str:
+def _date_of_second(at: int) -> str:
     return formatdate(at, usegmt=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import logging
 from collections.abc import Iterator
+from email.utils import formatdate
 from typing import Any
 
 import pytest
@@ -14,7 +15,7 @@ import domain.errors
 from api.problems import HTTP_KINDS, INTERNAL, KINDS, kind_of, response_to
 from api.proxies import Proxies, networks
 from domain.errors import DomainError, InvalidInput
-from tests.api.conftest import Service, problem
+from tests.api.conftest import START, Service, problem
 
 JSON = {"Content-Type": "application/json"}
 
@@ -55,6 +56,15 @@ async def test_another_method_is_not_allowed_and_says_which_are(service: Service
     response = await service.client.put("/api/v1/terms")
     await problem(response, 405, "method_not_allowed")
     assert "GET" in response.headers["Allow"]
+
+
+@pytest.mark.parametrize("path", ["/api/v1/terms", "/api/v1/nothing", "/healthz"])
+async def test_every_answer_tells_the_services_time_whatever_the_machines_clock_says(
+    service: Service, path: str
+) -> None:
+    await service.clock.advance(86_400)
+    response = await service.client.get(path)
+    assert response.headers.getall("Date") == [formatdate(START + 86_400, usegmt=True)]
 
 
 async def test_the_wrong_content_type_is_not_read(service: Service) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, replace
+from email.utils import formatdate
 from typing import Any
 
 import pytest
@@ -77,6 +78,7 @@ async def test_r31_the_current_position_and_presence_come_first(scene: Scene) ->
         assert reader.retry == ["3000"]
         assert reader.last_event_id
         headers = reader.response.headers
+        assert headers.getall("Date") == [formatdate(START, usegmt=True)]
         assert headers["Content-Type"] == "text/event-stream; charset=utf-8"
         assert (headers["Cache-Control"], headers["X-Accel-Buffering"]) == ("no-store", "no")
         assert headers["X-Request-Id"]

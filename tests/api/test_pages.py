@@ -1,4 +1,4 @@
-"""Do browsers get the built pages, and nothing besides?"""
+"""Browsers get the built pages, and nothing besides."""
 
 from __future__ import annotations
 
@@ -60,6 +60,32 @@ async def test_no_other_path_does(client: TestClient[Any, Any], path: str) -> No
     response = await client.get(path)
     assert response.status == 404
     assert response.content_type == "application/problem+json"
+
+
+HTML = {"Accept": "text/html,application/xhtml+xml,*/*;q=0.8"}
+
+
+@pytest.mark.parametrize("path", ["/nothing", "/wp-login.php", "/familyx", "/s/abc", "/index.html"])
+async def test_a_person_at_an_unknown_address_is_shown_a_page(client: TestClient[Any, Any], path: str) -> None:
+    response = await client.get(path, headers=HTML)
+    assert (response.status, response.content_type) == (404, "text/html")
+    assert "pages" in await response.text()
+    assert response.headers["Cache-Control"] == "no-store"
+    assert "script-src 'self'" in response.headers["Content-Security-Policy"]
+    assert (await client.head(path, headers=HTML)).content_type == "text/html"
+
+
+@pytest.mark.parametrize("path", ["/api/v1/nothing", "/api/", "/dev/nothing", "/assets/gone.js"])
+async def test_an_unknown_path_of_programs_is_a_problem_to_browsers_too(
+    client: TestClient[Any, Any], path: str
+) -> None:
+    response = await client.get(path, headers=HTML)
+    assert (response.status, response.content_type) == (404, "application/problem+json")
+
+
+async def test_nobody_is_shown_a_page_who_sends_something(client: TestClient[Any, Any]) -> None:
+    response = await client.post("/nothing", headers=HTML)
+    assert (response.status, response.content_type) == (404, "application/problem+json")
 
 
 @pytest.mark.parametrize(

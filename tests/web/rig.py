@@ -145,7 +145,12 @@ class Truck:
     @property
     def id(self) -> str:
         """As in the owner's paths."""
-        return vehicle_id(self.plate, PlateColor.YELLOW)
+        return self.id_of(self.number)
+
+    @staticmethod
+    def id_of(number: int) -> str:
+        """Of any vehicle."""
+        return vehicle_id(plate(number), PlateColor.YELLOW)
 
     def report(self, *, after_s: int = 10, speed_kmh: float = 80.0, course_deg: int = 90, alarms: int = 0) -> None:
         """Drives on for so long, then tells where it is; the service has it when this returns."""

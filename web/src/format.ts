@@ -1,5 +1,7 @@
 // Times, spans and figures as people read them: always China's clock, in the language of the page.
-import { onScopeDispose, ref } from "vue";
+import { onScopeDispose } from "vue";
+import { now, serviceNow, tick } from "@/api/clock";
+import { hasNetwork } from "@/api/network";
 import type { Problem } from "@/api/problem";
 import type { Alert, LastFix, Reminder } from "@/api/types";
 import { language, locale, t, tOr } from "@/i18n";
@@ -22,7 +24,7 @@ export const monthDay = (at: string | number): string => format("day", { month: 
 /** 11月22日 14:05, with the year where it is another one. */
 export function dateTime(at: string | number): string {
   const year = format("year", { year: "numeric" });
-  const isThisYear = year.format(instant(at)) === year.format(new Date());
+  const isThisYear = year.format(instant(at)) === year.format(serviceNow());
   const options: Intl.DateTimeFormatOptions = { month: "short", day: "numeric", hour: "2-digit", minute: "2-digit" };
   return format(`full${isThisYear}`, isThisYear ? options : { year: "numeric", ...options }).format(instant(at));
 }
@@ -81,6 +83,7 @@ export function certificateState(reminder: Pick<Reminder, "state" | "days_left">
 export function problemText(problem: Problem): string {
   if (problem.code === "network") return t("common.problem_network");
   if (problem.code === "unreadable") return t("common.problem_unreadable");
+  if (problem.code === "foreign") return t("common.problem_foreign");
   if (problem.detail && language.value === "zh") return problem.detail;
   const known = tOr(`common.code_${problem.code}`, "");
   if (known) return known;
@@ -88,26 +91,36 @@ export function problemText(problem: Problem): string {
   return problem.detail || (problem.status >= 500 ? t("common.problem_down") : t("common.problem_other"));
 }
 
+/** Why what is shown may be old. `problem`: of the last attempt to ask. */
+export function staleText(problem: Problem | null): string {
+  if (!hasNetwork.value) return t("common.stale_no_network");
+  if (problem?.code === "foreign") return t("common.problem_foreign");
+  return t(problem?.code === "network" ? "common.stale_network" : "common.stale");
+}
+
 // -- now --------------------------------------------------------------------------------------------------------------
 
-const now = ref(Date.now());
 let watchers = 0;
 let ticking: ReturnType<typeof setInterval> | undefined;
 
-/** Unix milliseconds, ticking every second as long as somebody looks. */
+/** Unix milliseconds of the service's clock, ticking every second as long as somebody looks. */
 export function useNow(): typeof now {
-  now.value = Date.now();
-  if (watchers++ === 0) ticking = setInterval(() => (now.value = Date.now()), 1000);
+  tick();
+  if (watchers++ === 0) ticking = setInterval(tick, 1000);
   onScopeDispose(() => {
     if (--watchers === 0) clearInterval(ticking);
   });
   return now;
 }
 
-/** When an answer came: ages count on from `age_s`, whatever clock phone and service have. */
-const arrivals = new WeakMap<LastFix, number>();
-export function ageOf(fix: LastFix, at: number): number {
-  let arrived = arrivals.get(fix);
-  if (arrived === undefined) arrivals.set(fix, (arrived = Date.now()));
-  return fix.age_s + Math.max(0, at - arrived) / 1000;
-}
+export type Aged = Pick<LastFix, "time"> & Partial<Pick<LastFix, "age_s">>;
+
+/** Seconds; `at` is of the service's clock, in Unix milliseconds. */
+export const ageOf = (fix: Aged, at: number): number => Math.max(fix.age_s ?? 0, (at - Date.parse(fix.time)) / 1000);
+
+/** A vehicle without a current fix for so long is offline (R32). */
+const OFFLINE_S = 600;
+
+/** Whether the vehicle is online now, as far as this page knows: what it was told last holds for ten minutes of the fix, and no longer. */
+export const isOnline = (told: boolean | null, fix: Aged | null, at: number): boolean | null =>
+  told && fix !== null ? ageOf(fix, at) < OFFLINE_S : told;

@@ -1,10 +1,12 @@
 // Which page belongs to which path. Each side keeps its own table beside its views; every view is loaded when needed.
 import { type RouteRecordRaw, createRouter, createWebHistory } from "vue-router";
-import { whenSignedOut } from "@/api/http";
+import { showToast } from "vant/es/toast";
+import "vant/es/toast/style";
+import { webConfig } from "@/api/calls";
 import { holdToken } from "@/api/links";
-import { hasRole, isSignedIn } from "@/api/session";
+import { account, hasRole, isSignedIn, whenChangedElsewhere } from "@/api/session";
 import type { Role } from "@/api/types";
-import type { MessageKey } from "@/i18n";
+import { type MessageKey, t } from "@/i18n";
 import { homePath, noteSide } from "@/sides";
 import driver from "@/views/driver/routes";
 import family from "@/views/family/routes";
@@ -56,14 +58,22 @@ router.beforeEach((to) => {
   return true;
 });
 
-// A new build has other file names: whoever still runs the old one gets the new pages with the next step.
+// A new build has other file names: whoever still runs the old one gets the new pages with the next step. But a phone without a
+// line keeps the page that it has.
 router.onError((error: unknown, to) => {
-  if (/dynamically imported module|Failed to fetch|preload CSS/i.test(String(error))) window.location.assign(to.fullPath);
+  if (!/import(ed|ing)|Failed to fetch|preload/i.test(String(error))) return;
+  webConfig().then(() => window.location.assign(to.fullPath), () => showToast(t("common.problem_network")));
 });
 
-whenSignedOut(() => {
-  const now = router.currentRoute.value;
-  if (now.name !== "sign-in" && !now.meta.open) void router.replace({ name: "sign-in", query: { back: now.fullPath } });
+whenChangedElsewhere((before) => {
+  const at = router.currentRoute.value;
+  if (account.value === null) {
+    if (!at.meta.open) void router.replace({ name: "sign-in", query: { back: at.fullPath } });
+  } else if (before !== null && before.id !== account.value.id) {
+    window.location.reload(); // Nothing that is shown belongs to who is signed in now.
+  } else if (at.name === "sign-in") {
+    void router.replace(wayBack(at.query.back));
+  }
 });
 
 /** Where to go after signing in: only a path of ours. */

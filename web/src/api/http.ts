@@ -1,6 +1,8 @@
-// One call over HTTP: headers, time-out, problems. Everything typed stands in `calls.ts`.
-import { Problem, problemOf } from "./problem";
-import { bearer, end } from "./session";
+// One call over HTTP: headers, time-out, problems, and whether it was the service that answered. Everything typed stands in
+// `calls.ts`.
+import { noteDate, running } from "./clock";
+import { Problem, foreign, isJson, isProblem, isStream, problemOf } from "./problem";
+import { bearer, expire } from "./session";
 
 const TIMEOUT_MS = 15_000;
 
@@ -14,10 +16,6 @@ export interface Options {
 }
 
 export interface Answer<T> { value: T; etag: string | null }
-
-let onSignedOut: () => void = () => {};
-/** What to do when the service no longer knows the token. */
-export const whenSignedOut = (act: () => void): void => void (onSignedOut = act);
 
 export const newIdempotencyKey = (): string =>
   Array.from(crypto.getRandomValues(new Uint8Array(16)), (byte) => byte.toString(16).padStart(2, "0")).join("");
@@ -49,47 +47,61 @@ export async function send(method: string, path: string, options: Options): Prom
   if (options.idempotencyKey) headers["Idempotency-Key"] = options.idempotencyKey;
   if (options.body !== undefined) headers["Content-Type"] = "application/json";
   const body = options.body === undefined ? null : JSON.stringify(options.body);
+  const sentAt = running();
   let response: Response;
   try {
-    response = await fetch(path, { method, headers, body, cache: "no-store", credentials: "omit", signal: options.signal ?? null });
+    // The service redirects nobody: whoever does leads elsewhere, a portal most likely.
+    response = await fetch(path, { method, headers, body, cache: "no-store", credentials: "omit", redirect: "manual", signal: options.signal ?? null });
   } catch (error) {
-    if (options.signal?.aborted) throw options.signal.reason instanceof Problem ? options.signal.reason : error;
+    if (options.signal?.aborted) throw error;
     throw new Problem(0, "network", "");
   }
+  if (response.type === "opaqueredirect") throw foreign();
+  if (isJson(response) || isProblem(response) || isStream(response) || response.status === 304) noteDate(response.headers.get("Date"), sentAt);
   if (response.status === 401 && token && token === bearer()) await noteUnauthenticated(response.clone());
   return response;
 }
 
 async function noteUnauthenticated(response: Response): Promise<void> {
-  if ((await problemOf(response)).code !== "unauthenticated") return;
-  end();
-  onSignedOut();
+  if ((await problemOf(response)).code === "unauthenticated") expire();
 }
 
 async function call<T>(method: string, path: string, options: Options): Promise<Answer<T> | null> {
+  // Older browsers know no reason of an abort; so it is noted here.
+  let isLate = false;
   const limit = new AbortController();
-  const giveUp = setTimeout(() => limit.abort(new Problem(0, "network", "")), TIMEOUT_MS);
-  const stop = (): void => limit.abort(options.signal?.reason);
+  const giveUp = setTimeout(() => {
+    isLate = true;
+    limit.abort();
+  }, TIMEOUT_MS);
+  const stop = (): void => limit.abort();
   options.signal?.addEventListener("abort", stop);
   if (options.signal?.aborted) stop();
   try {
     const response = await send(method, path, { ...options, signal: limit.signal });
-    if (response.status === 304) return null;
+    if (response.status === 304 && options.etag) return null;
     if (!response.ok) throw await problemOf(response);
     const etag = response.headers.get("ETag");
-    if (response.status === 204) return { value: undefined as T, etag };
-    return { value: (await read<T>(response, limit.signal)), etag };
+    if (response.status === 204 && method !== "GET") return { value: undefined as T, etag };
+    return { value: await read<T>(response), etag };
+  } catch (error) {
+    throw isLate ? new Problem(0, "network", "") : error;
   } finally {
     clearTimeout(giveUp);
     options.signal?.removeEventListener("abort", stop);
   }
 }
 
-async function read<T>(response: Response, signal: AbortSignal): Promise<T> {
+/** Every answer of the service is one JSON object. */
+async function read<T>(response: Response): Promise<T> {
+  if (!isJson(response)) throw foreign(response.status);
+  let value: unknown;
   try {
-    return (await response.json()) as T;
+    value = await response.json();
   } catch (error) {
-    if (signal.aborted && !(signal.reason instanceof Problem)) throw error;
+    if ((error as { name?: unknown }).name === "AbortError") throw error;
     throw new Problem(response.status, error instanceof SyntaxError ? "unreadable" : "network", "");
   }
+  if (typeof value !== "object" || value === null) throw foreign(response.status);
+  return value as T;
 }

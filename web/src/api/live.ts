@@ -1,16 +1,18 @@
-// A live stream that survives: dead zones, a sleeping phone, a server's restart. It resumes where it stopped, polls while
-// streams fail, rests while nobody looks, and stops for good when the service says that it has ended.
+// A live stream that survives: dead zones, a sleeping phone, a server's restart, a proxy that keeps what comes. It resumes where
+// it stopped, polls while nothing is heard, rests while nobody looks, and stops for good when the service says that it has ended.
 import { type Ref, onScopeDispose, ref, shallowRef } from "vue";
 import { send } from "./http";
-import { Problem, asProblem, problemOf } from "./problem";
+import { Problem, asProblem, foreign, isStream, problemOf } from "./problem";
 import { EventReader, type ServerEvent } from "./sse";
 
 const FIRST_WAIT_MS = 1_000;
 const LONGEST_WAIT_MS = 60_000;
-/** Three heartbeats of the service without a byte: the line is dead, whatever the socket says. */
+/** A heartbeat of the service (15 s) that did not come: whatever the socket says, this is not live. */
+const QUIET_MS = 20_000;
+/** Three of them: the line is dead. */
 const SILENCE_MS = 45_000;
 const POLL_MS = 30_000;
-/** Failed streams in a row before polling fills in. */
+/** Failed streams in a row before the page calls itself polling. */
 const PATIENCE = 2;
 
 export type LiveState = "connecting" | "live" | "polling" | "paused" | "ended" | "refused";
@@ -20,7 +22,7 @@ export interface LiveOptions {
   headers?: () => Record<string, string>;
   /** One event; `data` is decoded JSON. */
   onEvent: (name: string, data: unknown) => void;
-  /** Asks for the whole picture once: at waking up, when a stream is back, and every 30 s while streams fail. Rejects with a `Problem`. */
+  /** Asks for the whole picture once: at waking up, when a stream is back, and every 30 s while nothing is heard. Rejects with a `Problem`. */
   poll: () => Promise<void>;
   /** `ended`, or 410: nothing comes any more. */
   onEnd: (reason: unknown) => void;
@@ -44,6 +46,7 @@ export class LiveStream {
   private lastId = "";
   private line: AbortController | null = null;
   private retry: ReturnType<typeof setTimeout> | undefined;
+  private quiet: ReturnType<typeof setTimeout> | undefined;
   private silence: ReturnType<typeof setTimeout> | undefined;
   private polls: ReturnType<typeof setInterval> | undefined;
 
@@ -89,6 +92,7 @@ export class LiveStream {
 
   private hangUp(): void {
     clearTimeout(this.retry);
+    clearTimeout(this.quiet);
     clearTimeout(this.silence);
     this.line?.abort();
     this.line = null;
@@ -99,6 +103,7 @@ export class LiveStream {
     const line = new AbortController();
     this.line = line;
     if (this.state.value !== "polling") this.state.value = "connecting";
+    this.startPolling();
     let askedMs: number | null = null;
     try {
       askedMs = await this.listen(line);
@@ -117,27 +122,44 @@ export class LiveStream {
     if (this.lastId) headers["Last-Event-ID"] = this.lastId;
     this.expectSound(line);
     const response = await send("GET", this.options.path(), { headers, signal: line.signal });
-    if (!response.ok || response.body === null) throw await problemOf(response);
-    this.state.value = "live";
-    this.problem.value = null;
-    this.stopPolling();
-    if (this.isBehind) void this.refresh();
+    if (!response.ok) throw await problemOf(response);
+    if (!isStream(response) || response.body === null) throw foreign(response.status);
     const reader = new EventReader((event) => this.take(event));
     const bytes = response.body.getReader();
     const decoder = new TextDecoder();
     for (;;) {
       const { done, value } = await bytes.read();
       if (done || line.signal.aborted) return reader.retryMs;
-      this.failures = 0;
-      this.expectSound(line);
+      this.hear(line);
       reader.push(decoder.decode(value, { stream: true }));
       if (this.isOver) return null;
     }
   }
 
+  /** The head of an answer proves nothing: a proxy may keep the rest. What is heard does. */
+  private hear(line: AbortController): void {
+    this.failures = 0;
+    this.expectSound(line);
+    if (this.state.value === "live") return;
+    this.state.value = "live";
+    this.problem.value = null;
+    this.stopPolling();
+    if (this.isBehind) void this.refresh();
+  }
+
   private expectSound(line: AbortController): void {
+    clearTimeout(this.quiet);
     clearTimeout(this.silence);
-    this.silence = setTimeout(() => line.abort(new Problem(0, "network", "")), SILENCE_MS);
+    this.quiet = setTimeout(() => this.goQuiet(), QUIET_MS);
+    this.silence = setTimeout(() => line.abort(), SILENCE_MS);
+  }
+
+  private goQuiet(): void {
+    this.isBehind = true;
+    if (this.state.value !== "live") return;
+    this.state.value = "connecting";
+    this.startPolling();
+    void this.refresh();
   }
 
   private take(event: ServerEvent): void {
@@ -160,8 +182,9 @@ export class LiveStream {
     this.options.onEnd(reason);
   }
 
-  /** Whether this answer is the last word. A failure of the service's own is none (R33). */
+  /** Whether this answer is the last word. A failure of the service's own is none, nor is anybody else's answer (R33). */
   private isFinal(problem: Problem): boolean {
+    if (problem.isPassing) return false;
     if (problem.status === 410) {
       this.finish(null);
       return true;
@@ -178,14 +201,17 @@ export class LiveStream {
   private comeBack(askedMs: number | null): void {
     this.failures += 1;
     this.isBehind = true;
-    if (this.failures >= PATIENCE) this.startPolling();
+    if (this.failures === PATIENCE) this.poll();
     this.retry = setTimeout(() => void this.connect(), Math.max(askedMs ?? 0, backOffMs(this.failures - 1)));
   }
 
   private startPolling(): void {
-    if (this.polls !== undefined || this.isOver || document.hidden) return;
+    if (this.polls === undefined && !this.isOver && !document.hidden) this.polls = setInterval(() => this.poll(), POLL_MS);
+  }
+
+  private poll(): void {
+    if (this.isOver || document.hidden) return;
     this.state.value = "polling";
-    this.polls = setInterval(() => void this.refresh(), POLL_MS);
     void this.refresh();
   }
 
@@ -203,7 +229,7 @@ export class LiveStream {
     } catch (error) {
       const problem = asProblem(error);
       this.isBehind = true;
-      if (!this.isOver && !this.isFinal(problem) && this.state.value === "polling") this.problem.value = problem;
+      if (!this.isOver && !this.isFinal(problem) && this.state.value !== "live") this.problem.value = problem;
     }
   }
 }

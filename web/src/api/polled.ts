@@ -1,6 +1,8 @@
-// Something that is asked for again and again: `ETag`s, rests while nobody looks, waits when the service asks to.
-import { type Ref, type ShallowRef, onScopeDispose, ref, shallowRef } from "vue";
+// Something that is asked for again and again: `ETag`s, rests while nobody looks, waits when the service asks to. What failed in
+// passing is asked for again by itself, whether it is polled or not.
+import { type Ref, type ShallowRef, onScopeDispose, ref, shallowRef, watch } from "vue";
 import { type Answer, getIfChanged } from "./http";
+import { whenBack } from "./network";
 import { type Problem, asProblem } from "./problem";
 
 export interface Polled<T> {
@@ -16,6 +18,23 @@ export interface PollOptions {
   /** 0 asks once only. */
   everyMs?: number;
   headers?: () => Record<string, string>;
+}
+
+const RETRY_MS = 10_000;
+
+/** Calls `act` again while `problem` is one that passes: now and then, and at once when the network or the person is back. */
+export function useRetry(problem: Readonly<ShallowRef<Problem | null>>, act: () => unknown): void {
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  const again = (): void => {
+    clearTimeout(timer);
+    if (problem.value?.isPassing && !document.hidden) void act();
+  };
+  watch(problem, (now) => {
+    clearTimeout(timer);
+    if (now?.isPassing) timer = setTimeout(again, Math.max(RETRY_MS, (now.retryAfterS ?? 0) * 1000));
+  }, { immediate: true });
+  whenBack(again);
+  onScopeDispose(() => clearTimeout(timer));
 }
 
 /** Keeps the last good value while later attempts fail. `path` may answer null: then nothing is asked. */
@@ -53,30 +72,20 @@ export function usePolled<T>(path: () => string | null, options: PollOptions = {
     } catch (error) {
       if (mine.signal.aborted) return;
       problem.value = asProblem(error);
-      waitMs = Math.max(waitMs, (problem.value.retryAfterS ?? 0) * 1000);
-      if (!problem.value.isPassing) waitMs = 0;
+      waitMs = problem.value.isPassing ? Math.max(waitMs || RETRY_MS, (problem.value.retryAfterS ?? 0) * 1000) : 0;
     }
     if (mine.signal.aborted) return;
     loading.value = false;
     if (waitMs > 0 && !document.hidden && !stopped) timer = setTimeout(() => void refresh(), waitMs);
   }
 
-  function onVisibility(): void {
-    if (document.hidden) clearTimeout(timer);
-    else if (everyMs > 0) void refresh();
-  }
-  const onOnline = (): void => void (everyMs > 0 && refresh());
-
   function stop(): void {
     stopped = true;
     clearTimeout(timer);
     under?.abort();
-    document.removeEventListener("visibilitychange", onVisibility);
-    window.removeEventListener("online", onOnline);
   }
 
-  document.addEventListener("visibilitychange", onVisibility);
-  window.addEventListener("online", onOnline);
+  whenBack(() => void ((everyMs > 0 || problem.value) && refresh()));
   onScopeDispose(stop);
   void refresh();
   return { value, problem, loading, refresh, stop };
@@ -92,8 +101,13 @@ export interface Listed<T> {
   restart: () => Promise<void>;
 }
 
+export interface ListOptions {
+  /** Asks for the first page again so often, while somebody looks: for what changes by itself. 0: never. */
+  renewMs?: number;
+}
+
 /** A list that comes in pages (`{items, next}`), for scrolling on. */
-export function useListed<T>(fetchPage: (cursor: string | null) => Promise<{ items: T[]; next: string | null }>): Listed<T> {
+export function useListed<T extends { id: string }>(fetchPage: (cursor: string | null) => Promise<{ items: T[]; next: string | null }>, options: ListOptions = {}): Listed<T> {
   const items = shallowRef<T[]>([]);
   const problem = shallowRef<Problem | null>(null);
   const loading = ref(false);
@@ -127,5 +141,26 @@ export function useListed<T>(fetchPage: (cursor: string | null) => Promise<{ ite
     await more();
   }
 
+  /** What was scrolled to stays; the first page is as it is now. */
+  async function renew(): Promise<void> {
+    if (loading.value || document.hidden || !items.value.length) return;
+    const mine = round;
+    try {
+      const page = await fetchPage(null);
+      if (mine !== round) return;
+      const known = new Set(page.items.map(({ id }) => id));
+      items.value = [...page.items, ...items.value.filter(({ id }) => !known.has(id))];
+      problem.value = null;
+    } catch (error) {
+      if (mine === round) problem.value = asProblem(error);
+    }
+  }
+
+  if (options.renewMs) {
+    const renewing = setInterval(() => void renew(), options.renewMs);
+    whenBack(() => void renew());
+    onScopeDispose(() => clearInterval(renewing));
+  }
+  useRetry(problem, () => (options.renewMs && items.value.length ? renew() : more()));
   return { items, problem, loading, finished, more, restart };
 }

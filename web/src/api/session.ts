@@ -9,6 +9,8 @@ interface Session { token: string; expires_at: string; account: Account }
 
 const KEY = "shouwang.session";
 const current = shallowRef<Session | null>(read());
+/** Whether the browser has kept it: in some private windows nothing is. */
+let isKept = current.value !== null;
 
 export const account = computed<Account | null>(() => current.value?.account ?? null);
 export const isSignedIn = computed(() => current.value !== null);
@@ -33,22 +35,44 @@ export function end(): void {
   remember(KEY, null);
 }
 
+let onChange: (before: Account | null) => void = () => {};
+/** What to do when the session has changed and nobody did it here: the service ended it, or another tab signed in or out. */
+export const whenChangedElsewhere = (act: (before: Account | null) => void): void => void (onChange = act);
+
+/** The service no longer knows the token. */
+export function expire(): void {
+  const before = account.value;
+  end();
+  onChange(before);
+}
+
 function keep(session: Session): void {
   current.value = session;
   remember(KEY, JSON.stringify(session));
+  isKept = recall(KEY) !== null;
 }
 
 function read(): Session | null {
   try {
     const session = JSON.parse(recall(KEY) ?? "null") as Session | null;
-    if (!session?.token || !Array.isArray(session.account?.roles)) return null;
-    return Date.parse(session.expires_at) > Date.now() ? session : null;
+    // Whether it has expired is the service's to say: the phone's clock may be wrong.
+    return session?.token && Array.isArray(session.account?.roles) ? session : null;
   } catch {
     return null;
   }
 }
 
-// Another tab signs in or out.
+// Another tab signs in or out. A tab that slept meanwhile was not told, so it looks when it wakes.
+function lookAgain(): void {
+  const kept = read();
+  if (kept?.token === current.value?.token || (kept === null && !isKept)) return;
+  const before = account.value;
+  current.value = kept;
+  isKept = kept !== null;
+  onChange(before);
+}
 window.addEventListener("storage", (event) => {
-  if (event.key === KEY) current.value = read();
+  if (event.key === KEY || event.key === null) lookAgain();
 });
+document.addEventListener("visibilitychange", lookAgain);
+window.addEventListener("pageshow", lookAgain);

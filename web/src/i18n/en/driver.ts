@@ -125,7 +125,6 @@ export default {
   ended_hint: "Unbound {at} by {who}. Its position is no longer shown.",
   you: "you",
   owner: "the business",
-  stale_now: "No connection: this is what was known last",
   share: "Share the trip",
   share_family: "Share with family",
   share_lead: "Whoever opens the link sees this truck's live position and alerts.",

@@ -72,7 +72,6 @@ export default {
   review_none: "No review date on record",
   alerts: "Alerts",
   alerts_more: "{n} more",
-  stale: "Could not refresh; this is from before",
   show: "Show",
   show_all: "All",
   show_online: "Online",

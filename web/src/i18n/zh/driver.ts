@@ -131,7 +131,6 @@ export default {
   ended_hint: "{at} 由{who}解绑。解绑后看不到车辆位置。",
   you: "您",
   owner: "业户",
-  stale_now: "网络不通，下面是刚才的情况",
   // share sheet
   share: "分享动态",
   share_family: "分享给家人",

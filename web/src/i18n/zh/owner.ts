@@ -75,7 +75,6 @@ export default {
   review_none: "没有登记年审日期",
   alerts: "动态提醒",
   alerts_more: "再看 {n} 条",
-  stale: "没能刷新，显示的是之前的内容",
   // map
   show: "显示",
   show_all: "全部",

@@ -1,6 +1,7 @@
 // What a family member watches: the share as it was last told, asked for or heard live. At its end nothing of it stays (R33).
 import { type ShallowRef, computed, onScopeDispose, ref, shallowRef } from "vue";
 import { family } from "@/api/calls";
+import { noteAtLeast } from "@/api/clock";
 import { useLive } from "@/api/live";
 import { type Problem, asProblem } from "@/api/problem";
 import type { Alert, LastFix, PositionEvent, PresenceEvent, ShareView } from "@/api/types";
@@ -13,6 +14,9 @@ interface Heard { fix: LastFix | null; online: boolean | null; alerts: Alert[] }
 const NOTHING: Heard = { fix: null, online: null, alerts: [] };
 
 const isNewer = (a: LastFix | null, b: LastFix | null): boolean => a !== null && (b === null || Date.parse(a.time) > Date.parse(b.time));
+
+/** A fix from before now tells when it was told of. */
+const noteTime = (fix: LastFix | null): void => void (fix && fix.age_s > 0 && noteAtLeast(Date.parse(fix.time) + fix.age_s * 1000));
 
 /** Each once, as told last; but an alert that has ended does not begin again. */
 export function newestFirst(alerts: Alert[]): Alert[] {
@@ -54,6 +58,7 @@ export function useWatched(share: string) {
   function hear(name: string, told: unknown): void {
     if (ended.value) return;
     const now = heard.value;
+    if (name === "position" || name === "presence") noteTime(name === "position" ? (told as PositionEvent) : (told as PresenceEvent).last_fix);
     if (name === "position") heard.value = { ...now, fix: told as PositionEvent, online: (told as PositionEvent).online };
     if (name === "presence") heard.value = { ...now, fix: (told as PresenceEvent).last_fix ?? now.fix, online: (told as PresenceEvent).online };
     if (name === "alert") {

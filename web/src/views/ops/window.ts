@@ -1,5 +1,6 @@
 // Ten minutes of figures, kept in memory: what the control room's charts draw.
 import { computed, ref, shallowRef } from "vue";
+import { running } from "@/api/clock";
 import type { Health } from "@/api/types";
 
 export const WINDOW_S = 600;
@@ -7,7 +8,7 @@ const MAX_SAMPLES = 600;
 const ALERTS_OVER_S = 60;
 
 export interface Sample {
-  /** Unix seconds, of this browser. */
+  /** Seconds of `running`, so that a service's clock that is moved moves no sample. */
   at: number;
   fixesPerS: number; appendMs: number; lagMs: number; online: number; offline: number; alertsBegun: number; alertsPerMin: number;
   storeP99Ms: number; storeLastMs: number; loopMs: number; loopWorstMs: number;
@@ -17,12 +18,12 @@ export type Series = Exclude<keyof Sample, "at" | "alertsBegun">;
 export function useWindow() {
   const health = shallowRef<Health | null>(null);
   const samples = shallowRef<Sample[]>([]);
-  /** When a picture came last, and when the service was seen to have started anew; Unix milliseconds. */
-  const seenAt = ref(Date.now());
+  /** When a picture came last, and when the service was seen to have started anew; milliseconds of `running`. */
+  const seenAt = ref(running());
   const restartedAt = ref(0);
 
   function take(next: Health): void {
-    const at = Date.now();
+    const at = running();
     const last = health.value;
     // Counters begin anew with the service.
     const isNewStart = last !== null && next.uptime_s < last.uptime_s;

@@ -1,17 +1,19 @@
 // From what the service tells of a view to what the map draws, and back.
 import type { OwnedMap } from "@/api/types";
 import type { Extent } from "@/components/FleetMap.vue";
+import { isOnline } from "@/format";
 import { fitsMap } from "@/map/base";
 import type { FleetPoint } from "@/map/fleetLayer";
 
 /** The service gathers vehicles in so many columns and rows of the view asked for. */
 const COLUMNS = 24;
 
-export function pointsOf(view: OwnedMap | null, box: string): FleetPoint[] {
+/** `at`: by when the vehicles' fixes may have grown old, in Unix milliseconds of the service's clock. */
+export function pointsOf(view: OwnedMap | null, box: string, at: number): FleetPoint[] {
   if (view === null) return [];
   const vehicles = view.items.map((vehicle): FleetPoint => {
     const [lon, lat] = fitsMap(vehicle);
-    return { id: vehicle.id, lon, lat, course_deg: vehicle.course_deg, speed_kmh: vehicle.speed_kmh, online: vehicle.online, alarmed: vehicle.alert, label: vehicle.plate };
+    return { id: vehicle.id, lon, lat, course_deg: vehicle.course_deg, speed_kmh: vehicle.speed_kmh, online: isOnline(vehicle.online, vehicle, at) ?? false, alarmed: vehicle.alert, label: vehicle.plate };
   });
   const cell = cellsOf(box);
   const clusters = view.clusters.map((cluster): FleetPoint => {

@@ -1,6 +1,8 @@
 // A list of up to tens of thousands of own vehicles, page by page; the pages in sight are asked for again now and then.
 import { type Ref, computed, onScopeDispose, ref, shallowRef } from "vue";
 import { owner } from "@/api/calls";
+import { whenBack } from "@/api/network";
+import { useRetry } from "@/api/polled";
 import { type Problem, asProblem } from "@/api/problem";
 import type { OwnedVehicle, Page } from "@/api/types";
 
@@ -21,6 +23,8 @@ export const forgetList = (): void => void (kept = null);
 export function useOwnedList(list: Ref<ListName>, plate: Ref<string>, seen: () => readonly [number, number]) {
   const pages = shallowRef<Loaded[]>([]);
   const problem = shallowRef<Problem | null>(null);
+  /** Why the vehicles in sight could not be asked for again. */
+  const stale = shallowRef<Problem | null>(null);
   const loading = ref(false);
   const finished = ref(false);
   const items = computed(() => pages.value.flatMap((page) => page.items));
@@ -77,8 +81,9 @@ export function useOwnedList(list: Ref<ListName>, plate: Ref<string>, seen: () =
       const known = new Map(now.map((item) => [item.id, item]));
       const renewed = { ...page, items: page.items.map((item) => known.get(item.id) ?? item) };
       if (mine === round) pages.value = pages.value.map((each) => (each === page ? renewed : each));
-    } catch {
-      // What stands there stays; the next page that is asked for says what is wrong.
+      stale.value = null;
+    } catch (error) {
+      if (mine === round) stale.value = asProblem(error); // What stands there stays.
     }
   }
 
@@ -93,7 +98,9 @@ export function useOwnedList(list: Ref<ListName>, plate: Ref<string>, seen: () =
   }
   const leave = (scrollY: number): void => void (kept = { key: key(), pages: pages.value, cursor, finished: finished.value, scrollY });
 
+  useRetry(problem, more);
+  whenBack(() => void renew());
   const renewing = setInterval(() => void (document.hidden || renew()), RENEW_MS);
   onScopeDispose(() => clearInterval(renewing));
-  return { items, problem, loading, finished, more, restart, renew, takeUp, leave };
+  return { items, problem, stale, loading, finished, more, restart, renew, takeUp, leave };
 }
