@@ -21,6 +21,9 @@ FEWEST_CONNECTIONS: Final = 80
 HTTP_SHARE: Final = 4
 """Every fourth descriptor is for HTTP, where there are too few for all that the settings allow."""
 
+ADDRESS_SHARE: Final = 4
+"""One address takes at most every fourth place, however few the system allows."""
+
 
 def fitted(settings: Settings, descriptors: int) -> Settings:
     """No more connections than there are descriptors: a server that can't accept can't even refuse.
@@ -47,11 +50,17 @@ def fitted(settings: Settings, descriptors: int) -> Settings:
     return replace(settings, max_connections=terminals_at_most, http_connections=http)
 
 
+def share(of_one_address: int, of_all: int) -> int:
+    """The connections of one address: as the setting says, but never more than a part of all that there may be."""
+    return max(1, min(of_one_address, of_all // ADDRESS_SHARE))
+
+
 def terminals(settings: Settings) -> Limits:
     """Of the JT/T 808 gateway."""
     return Limits(
         max_connections=settings.max_connections,
         max_connections_per_ip=settings.max_connections_per_ip,
+        max_unauthenticated_per_ip=share(settings.max_unauthenticated_per_ip, settings.max_connections),
         idle_timeout_s=settings.idle_timeout_s,
         handshake_timeout_s=settings.handshake_timeout_s,
     )

@@ -21,7 +21,6 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
-from aiohttp import web
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerifyMismatchError
 
@@ -39,6 +38,7 @@ from actors.vehicle import KIND, Fleet, RegistryChanged, VehicleActor
 from actors.vehicle_shares import VehicleShares
 from actors.vehicle_state import VehicleKind
 from api.app import make_app, make_runner
+from api.connections import GuardedSite
 from api.event_stream import StreamLimits
 from api.identity import IdentityProvider, RegistryRealNames, Sandbox
 from api.pages import Pages
@@ -242,7 +242,7 @@ class Service:
         await runner.setup()
         self._closing.push_async_callback(runner.cleanup)
         at = address(self.settings.http)
-        await listening(web.TCPSite(runner, at.host, at.port).start(), at, "SHOUWANG_HTTP or --http")
+        await listening(GuardedSite(runner, at.host, at.port).start(), at, "SHOUWANG_HTTP or --http")
         self.http = f"{at.host}:{runner.addresses[0][1]}"
 
     def _identity(self) -> IdentityProvider:

@@ -5,12 +5,12 @@ from __future__ import annotations
 import logging
 import socket
 import time
-from asyncio import BaseTransport, Protocol, TimerHandle, Transport
+from asyncio import BaseTransport, Protocol, Server, TimerHandle, Transport
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from http import HTTPStatus
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from aiohttp import web
 from aiohttp.http_parser import RawRequestMessage
@@ -26,6 +26,9 @@ log = logging.getLogger(__name__)
 RETRY_AFTER_S: Final = 30
 TOLD_EVERY_S: Final = 60.0
 """A flood makes one line of the log in so long."""
+ACCEPTED_A_TURN: Final = 32
+BACKLOG: Final = 65_535
+"""The system allows less, mostly (``net.core.somaxconn``)."""
 _NOBODY: Final = ("", 0)
 
 
@@ -138,6 +141,23 @@ class GuardedRunner(web.AppRunner):
     async def _make_server(self) -> web.Server:
         made = await super()._make_server()
         return _Server(made.request_handler, self.app[CONNECTIONS], request_factory=made.request_factory)
+
+
+class GuardedSite(web.TCPSite):
+    """Listens for a ``GuardedRunner``, with as many callers in the kernel's queue as the system allows.
+
+    asyncio accepts as many in a turn of the event loop as it lets wait. A place that is refused takes a few turns to be
+    free again, so few are accepted a turn; but a caller that finds the queue full tries again only after seconds.
+    """
+
+    def __init__(self, runner: web.AppRunner, host: str, port: int) -> None:
+        super().__init__(runner, host, port, backlog=ACCEPTED_A_TURN)
+
+    async def start(self) -> None:
+        await super().start()
+        for listener in cast(Server, self._server).sockets:
+            with listener.dup() as same:
+                same.listen(BACKLOG)
 
 
 class _Server(web.Server):

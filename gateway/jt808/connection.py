@@ -1,12 +1,12 @@
-"""How does a conversation sit on a socket?"""
+"""A connection carries a conversation over one socket."""
 
 from __future__ import annotations
 
 import asyncio
 import os
-import socket
 from typing import TYPE_CHECKING, Final
 
+from gateway.jt808.networks import network_of
 from gateway.jt808.poller import Poller
 from gateway.jt808.session import Session
 
@@ -30,11 +30,12 @@ class Connection(asyncio.Protocol):
         "_descriptor",
         "_gateway",
         "_held",
+        "_newcomer",
         "_poller",
         "_transport",
         "began_at",
         "heard_at",
-        "ip",
+        "network",
         "session",
     )
 
@@ -48,25 +49,27 @@ class Connection(asyncio.Protocol):
         """For which reasons we don't read."""
         self._behind = False
         """The transport has answers that the kernel did not take at once: further ones go behind them."""
-        self.ip = ""
-        self.began_at = self.heard_at = gateway.exchange.tick
+        self._newcomer = True
+        """Nobody has authenticated here yet."""
+        self.network = ""
+        """The address that it counts for."""
+        self.heard_at = gateway.exchange.tick
+        self.began_at = asyncio.get_running_loop().time()
         self.session: Session | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Lets it in, or not."""
         assert isinstance(transport, asyncio.Transport)
         self._transport = transport
-        self.ip = (transport.get_extra_info("peername") or _NOBODY)[0]
+        self.network = self.network or network_of((transport.get_extra_info("peername") or _NOBODY)[0])
         transport.set_write_buffer_limits(high=self._gateway.limits.write_buffer_high)
         if not self._gateway.admit(self):
             transport.abort()
             return
         self.session = Session(self._gateway.exchange, self)
-        sock = transport.get_extra_info("socket")
-        _keep_alive(sock)
-        if self._gateway.poller is not None:
+        if self._gateway.newcomers is not None:
             transport.pause_reading()
-            self._poller, self._descriptor = self._gateway.poller, sock.fileno()
+            self._poller, self._descriptor = self._gateway.newcomers, transport.get_extra_info("socket").fileno()
             self._poller.watch(self._descriptor, self)
 
     def data_received(self, data: bytes) -> None:
@@ -77,18 +80,35 @@ class Connection(asyncio.Protocol):
         exchange = session.exchange
         exchange.bytes_in += len(data)
         self.heard_at = exchange.tick
-        session.receive(data)
-        if len(data) > exchange.limits.much_at_once_bytes:
+        if len(data) > exchange.limits.much_at_once_bytes and not self._newcomer:
             self.hold(HELD_BY_OTHERS)
-            self._gateway.turns.wait(self)
-        if not exchange.ingest.room():
+            self._gateway.turns.wait(self, data)
+        else:
+            self._take_in(session, data)
+
+    def _take_in(self, session: Session, data: bytes) -> None:
+        session.receive(data)
+        if self._newcomer and session.seat is not None:
+            self._settle()
+        if not session.exchange.ingest.room():
             self._gateway.wait_for_room(self)
+
+    def _settle(self) -> None:
+        """A terminal has authenticated: from now on it is read together with its like, before all newcomers."""
+        self._newcomer = False
+        self._gateway.entrance.settled(self)
+        if self._poller is not None:
+            self._stop_reading()
+            self._poller = self._gateway.poller
+            if not self._held:
+                self._read_on()
 
     def leave_to_asyncio(self) -> None:
         """What reading found is no message: the transport finds the same, and ends in its own way."""
         self._stop_reading()
         self._poller = None
-        self._read_on()
+        if not self._held:
+            self._read_on()
 
     def connection_lost(self, error: Exception | None) -> None:
         """It has ended."""
@@ -122,8 +142,11 @@ class Connection(asyncio.Protocol):
         if not self._held:
             self._read_on()
 
-    def have_turn(self) -> None:
-        """The others have been heard."""
+    def have_turn(self, content: bytes) -> None:
+        """The others have been heard: what was said before comes in now."""
+        session = self.session
+        if session is not None and not session.closed and not self._held & HELD_FOR_GOOD:
+            self._take_in(session, content)
         self.release(HELD_BY_OTHERS)
 
     def _stop_reading(self) -> None:
@@ -165,9 +188,10 @@ class Connection(asyncio.Protocol):
             if sent == len(content):
                 return
             content = content[sent:]
-        if self._transport:
-            self._transport.write(content)
-            self._behind = self._transport.get_write_buffer_size() > 0
+        transport = self._transport
+        if transport is not None and not transport.is_closing():  # asyncio warns about each write to what was lost.
+            transport.write(content)
+            self._behind = transport.get_write_buffer_size() > 0
 
     def close(self) -> None:
         """As ``Link``; a terminal that takes nothing any more is not waited for."""
@@ -184,12 +208,3 @@ class Connection(asyncio.Protocol):
         if self._transport:
             self._stop_reading()
             self._transport.abort()
-
-
-def _keep_alive(sock: socket.socket) -> None:
-    """Mobile paths die silently: let the kernel find out."""
-    sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-    if hasattr(socket, "TCP_KEEPIDLE"):
-        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, 120)
-        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, 30)
-        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPCNT, 4)

@@ -14,6 +14,10 @@ class Limits:
     max_connections: int = 50_000
     max_connections_per_ip: int = 50_000
     """Whole fleets come through one address of a mobile network, and every simulated one from the same machine."""
+    max_unauthenticated_per_ip: int = 1_000
+    """Connections of one address that have not authenticated; further ones wait in line until one has, or gives way."""
+    unauthenticated_grace_s: float = 5
+    """After this time a connection that has not authenticated gives way to one that waits for its place."""
     idle_timeout_s: float = 600
     """Silence of three heartbeats: the path is dead."""
     handshake_timeout_s: float = 30
@@ -35,7 +39,11 @@ class Limits:
     """Commands to one terminal that wait for its answer."""
     write_buffer_high: int = 16_384
     """When so much waits to be sent to a terminal, we stop listening to it."""
-    much_at_once_bytes: int = 2_048
-    """Whoever has more than this to say at once waits until others have been heard."""
+    turn_budget_s: float = 0.004
+    """Work for authenticated terminals in one turn of the event loop; as much again for those that say much at once."""
+    newcomers_budget_s: float = 0.003
+    """Work for connections that have not authenticated, in one turn of the event loop."""
+    much_at_once_bytes: int = 512
+    """A terminal that says more than this at once waits until the others have been heard."""
     much_in_flight: int = 1_000
-    """While so many reports are not durable yet, who says much at once is not heard at all."""
+    """While this many reports are not durable yet, a terminal that says much at once is not heard at all."""

@@ -1,6 +1,6 @@
-"""How are thousands of sockets read with the least work between the kernel and us?
+"""A poller reads thousands of sockets with the least work between the kernel and the gateway.
 
-asyncio makes a key, a handle and four calls of each socket that has something to say; that is a tenth of a frame's way.
+asyncio makes a key, a handle and four calls for each socket that has something to say; that is a tenth of a frame's way.
 Here they all stand in one ``epoll`` of their own, which the event loop watches as a single descriptor. Only bytes that
 have come are taken this way: ends and failures stay with asyncio's transport, which is paused meanwhile.
 """
@@ -11,7 +11,9 @@ import asyncio
 import logging
 import os
 import select
-from typing import TYPE_CHECKING, Final, Self
+from collections import deque
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from gateway.jt808.connection import Connection
@@ -20,25 +22,33 @@ log = logging.getLogger(__name__)
 
 READ_AT_ONCE_BYTES: Final = 4_096
 _SOCKETS_A_TURN: Final = 256
-"""The kernel's list goes round: who was not reached comes first in the next turn."""
+"""The kernel's list goes round: a socket that was not reached comes first in the next turn."""
+
+
+def can_poll(loop: asyncio.AbstractEventLoop) -> bool:
+    """Whether there is ``epoll``, and the loop has descriptors; asyncio reads otherwise."""
+    return hasattr(select, "epoll") and isinstance(loop, asyncio.SelectorEventLoop)
 
 
 class Poller:
-    """Reads for connections whose transports are paused."""
+    """Reads for connections whose transports are paused, and works for at most ``budget_s`` a turn of the event loop.
 
-    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+    A turn that runs out of budget keeps what it has read, and goes on with that in the next turn before it reads more:
+    every connection is heard in the order of its reading, and everything else in the loop gets its turn in between.
+    """
+
+    def __init__(
+        self, loop: asyncio.AbstractEventLoop, *, budget_s: float, clock: Callable[[], float] | None = None
+    ) -> None:
+        self.cut_short = 0
+        """Turns that ran out of budget."""
         self._loop = loop
+        self._budget_s = budget_s
+        self._clock = clock or loop.time
         self._epoll = select.epoll()
         self._watched: dict[int, Connection] = {}
+        self._heard: deque[tuple[Connection, bytes]] = deque()
         loop.add_reader(self._epoll.fileno(), self._turn)
-
-    @classmethod
-    def of_running_loop(cls) -> Self | None:
-        """None where there is no ``epoll``, or a loop without descriptors: asyncio reads there."""
-        loop = asyncio.get_running_loop()
-        if hasattr(select, "epoll") and isinstance(loop, asyncio.SelectorEventLoop):
-            return cls(loop)
-        return None
 
     def watch(self, descriptor: int, connection: Connection) -> None:
         """Reads from now on."""
@@ -51,15 +61,17 @@ class Poller:
             self._epoll.unregister(descriptor)
 
     def close(self) -> None:
-        """Nobody is read any more."""
+        """Stops reading, and drops what was read and not taken in."""
         self._loop.remove_reader(self._epoll.fileno())
         self._epoll.close()
         self._watched.clear()
+        self._heard.clear()
 
     def _turn(self) -> None:
         """One read of each that has something, and then what they said: the kernel's code and ours displace each other."""
+        if self._heard:
+            return  # The rest of the last turn is under way.
         watched, read = self._watched, os.read
-        heard: list[tuple[Connection, bytes]] = []
         for descriptor, _ in self._epoll.poll(0, _SOCKETS_A_TURN):
             try:
                 content = read(descriptor, READ_AT_ONCE_BYTES)
@@ -67,8 +79,14 @@ class Poller:
                 continue
             except OSError:
                 content = b""
-            heard.append((watched[descriptor], content))
-        for connection, content in heard:
+            self._heard.append((watched[descriptor], content))
+        self._take_in()
+
+    def _take_in(self) -> None:
+        heard, clock = self._heard, self._clock
+        until = clock() + self._budget_s
+        while heard:
+            connection, content = heard.popleft()
             if not content:
                 connection.leave_to_asyncio()
                 continue
@@ -77,3 +95,7 @@ class Poller:
             except Exception:
                 log.exception("a connection's bytes can't be taken; it is ended")
                 connection.abort()
+            if heard and clock() >= until:
+                self.cut_short += 1
+                self._loop.call_soon(self._take_in)
+                return

@@ -1,4 +1,4 @@
-"""How do thousands of terminals reach us over TCP, and what do we know about them all?"""
+"""The JT/T 808 server: its life, its sweeps of silent connections, commands to terminals, and its figures."""
 
 from __future__ import annotations
 
@@ -11,20 +11,16 @@ from typing import Final
 
 from gateway.jt808 import message_ids as ids
 from gateway.jt808.connection import HELD_BY_STORE, HELD_FOR_GOOD, Connection
+from gateway.jt808.entrance import Entrance
 from gateway.jt808.exchange import Exchange
 from gateway.jt808.limits import Limits
 from gateway.jt808.messages import Reply
 from gateway.jt808.parameters import Item, Parameters, encode_parameter_query, encode_parameters
-from gateway.jt808.poller import Poller
+from gateway.jt808.poller import Poller, can_poll
 from gateway.jt808.ports import Ingest, Terminals
 from gateway.jt808.session import Session
 from gateway.jt808.turns import Turns
 
-_BACKLOG: Final = 4096
-_ACCEPTED_A_TURN: Final = 1
-"""Where no descriptor is left, asyncio tries again in a second: as many times at once as it may accept in a turn."""
-_ACCEPTED_BESIDE: Final = 31
-"""So we take more ourselves when it has accepted one: after a restart a whole fleet comes, and turns are long then."""
 _SWEPT_AT_ONCE: Final = 1000
 _ANSWER_TIMEOUT_S: Final = 15.0
 _REFUSALS: Final = (
@@ -54,6 +50,10 @@ class GatewayStats:
     """The gateway at one moment; the totals since it started."""
 
     connections: int
+    unauthenticated: int
+    """Of these, those that have not authenticated yet."""
+    in_line: int
+    """Accepted, and waiting for a place among those that have not authenticated."""
     authenticated: int
     """Terminals, of which several may share a connection."""
     connections_total: int
@@ -66,6 +66,8 @@ class GatewayStats:
     """Reports, and submissions of several, that are not durable yet."""
     not_stored_total: int
     """Reports that we did not acknowledge because the store failed."""
+    turns_cut_short_total: int
+    """Turns of the event loop in which terminals had more to say than the budget of a turn allows."""
     refused: Mapping[str, int]
     deviations: Mapping[str, int]
 
@@ -85,16 +87,15 @@ class Gateway:
             soon=lambda work: asyncio.get_running_loop().call_soon(work),
         )
         self.turns = Turns(self.exchange)
-        self.poller: Poller | None = None
-        self.connections: dict[Connection, None] = {}
-        self._by_ip: Counter[str] = Counter()
-        self._waiting_for_room: list[Connection] = []
         self._refused: Counter[str] = Counter()
-        self._connections_total = 0
+        self.entrance = Entrance(self.limits, self._refused, make=lambda: Connection(self))
+        self.poller: Poller | None = None
+        """Reads authenticated terminals; None where that is left to asyncio."""
+        self.newcomers: Poller | None = None
+        """Reads connections that have not authenticated yet."""
+        self._waiting_for_room: list[Connection] = []
         self._server: asyncio.Server | None = None
-        self._listeners: list[socket.socket] = []
-        """The server's, once more, to accept from; none where the loop has no descriptors."""
-        self._accepting: set[asyncio.Task[object]] = set()
+        self._stopping = False
         self._sweeper: asyncio.Task[None] | None = None
 
     # Life
@@ -103,48 +104,34 @@ class Gateway:
         """Listens; returns the port, which is a free one for 0."""
         loop = asyncio.get_running_loop()
         self.exchange.tick = loop.time()
-        self.poller = Poller.of_running_loop()
-        self._server = await loop.create_server(self._welcome, host, port, backlog=_ACCEPTED_A_TURN)
-        self._listen()
-        if self.poller is not None:
-            self._listeners = [listener.dup() for listener in self._server.sockets]
+        polls = can_poll(loop)
+        self._server = await loop.create_server(lambda: Connection(self), host, port, start_serving=not polls)
+        if polls:
+            self._read_ourselves(loop, self._server)
         self._sweeper = asyncio.create_task(self._sweep_for_ever(), name="jt808 sweeper")
         port_taken: int = self._server.sockets[0].getsockname()[1]
         return port_taken
 
-    def _welcome(self) -> Connection:
-        """Whom asyncio has accepted; where one came, more may wait."""
-        for listener in self._listeners:
-            try:
-                for _ in range(_ACCEPTED_BESIDE):
-                    self._accept(listener.accept()[0])
-            except OSError:
-                continue  # nobody else, or no descriptor left: asyncio knows what to do then
-        return Connection(self)
-
-    def _accept(self, accepted: socket.socket) -> None:
-        loop = asyncio.get_running_loop()
-        accepted.setblocking(False)
-        task = loop.create_task(loop.connect_accepted_socket(lambda: Connection(self), accepted))
-        self._accepting.add(task)
-        task.add_done_callback(self._accepting.discard)
-
-    def _listen(self) -> None:
-        """asyncio would let no more wait than it accepts in a turn. Again and again: so it does after a lack of descriptors."""
-        for listener in self._server.sockets if self._server else ():
-            try:
-                with listener.dup() as same:
-                    same.listen(_BACKLOG)
-            except OSError:
-                pass  # none left for this either
+    def _read_ourselves(self, loop: asyncio.AbstractEventLoop, server: asyncio.Server) -> None:
+        listeners = [listener.dup() for listener in server.sockets]
+        for listener in listeners:
+            _keep_alive(listener)
+        try:
+            self.entrance.open(listeners)
+        except OSError:
+            self.entrance.close()
+            server.close()
+            raise
+        self.poller = Poller(loop, budget_s=self.limits.turn_budget_s)
+        self.newcomers = Poller(loop, budget_s=self.limits.newcomers_budget_s)
 
     async def stop(self, *, patience_s: float = 5.0) -> None:
         """Accepts and reads nothing more, lets what was taken in be acknowledged, then closes everything."""
         if self._server is None:
             return
+        self._stopping = True
         self._server.close()
-        while self._listeners:
-            self._listeners.pop().close()
+        self.entrance.close()
         if self._sweeper:
             self._sweeper.cancel()
         for connection in self.connections:
@@ -157,8 +144,9 @@ class Gateway:
         for connection in list(self.connections):
             connection.abort()
         await self._until(lambda: not self.connections, patience_s)
-        if self.poller is not None:
-            self.poller.close()
+        for poller in (self.poller, self.newcomers):
+            if poller is not None:
+                poller.close()
         self._server = None
 
     async def _until(self, reached: Callable[[], bool], patience_s: float) -> None:
@@ -169,30 +157,19 @@ class Gateway:
 
     # Connections
 
+    @property
+    def connections(self) -> Mapping[Connection, None]:
+        """All that were let in and have not ended."""
+        return self.entrance.connections
+
     def admit(self, connection: Connection) -> bool:
-        """Whether there is room for one more."""
-        self._connections_total += 1
-        if self._server is None or not self._server.is_serving():
-            return False
-        if len(self.connections) >= self.limits.max_connections:
-            self._refused["too_many_connections"] += 1
-            return False
-        if self._by_ip[connection.ip] >= self.limits.max_connections_per_ip:
-            self._refused["too_many_connections_per_ip"] += 1
-            return False
-        self.connections[connection] = None
-        self._by_ip[connection.ip] += 1
-        return True
+        """Whether it may stay."""
+        return not self._stopping and self.entrance.admit(connection)
 
     def forget(self, connection: Connection) -> None:
         """It has ended."""
-        if connection not in self.connections:
-            return
-        del self.connections[connection]
         self.turns.forget(connection)
-        self._by_ip[connection.ip] -= 1
-        if not self._by_ip[connection.ip]:
-            del self._by_ip[connection.ip]
+        self.entrance.forget(connection)
 
     def wait_for_room(self, connection: Connection) -> None:
         """Reads no more from it until the ingest has room."""
@@ -215,7 +192,6 @@ class Gateway:
         while True:
             await asyncio.sleep(pause_s)
             self.exchange.tick = loop.time()
-            self._listen()
             for number, connection in enumerate(list(self.connections)):
                 self._sweep(connection, self.exchange.tick)
                 if number % _SWEPT_AT_ONCE == 0:
@@ -281,8 +257,10 @@ class Gateway:
         refused = {kind: deviations[kind] for kind in _REFUSALS if kind in deviations}
         return GatewayStats(
             connections=len(self.connections),
+            unauthenticated=self.entrance.unauthenticated,
+            in_line=self.entrance.in_line,
             authenticated=exchange.authenticated,
-            connections_total=self._connections_total,
+            connections_total=self.entrance.connections_total,
             frames_total=exchange.frames,
             acks_total=exchange.acks,
             bytes_in_total=exchange.bytes_in,
@@ -290,9 +268,19 @@ class Gateway:
             takeovers_total=exchange.takeovers,
             in_flight=exchange.in_flight,
             not_stored_total=exchange.not_stored,
+            turns_cut_short_total=sum(poller.cut_short for poller in (self.poller, self.newcomers) if poller),
             refused=refused | {kind: count for kind, count in self._refused.items() if count},
             deviations=deviations,
         )
+
+
+def _keep_alive(listener: socket.socket) -> None:
+    """Mobile paths die silently: the kernel finds out. What is set here, every accepted socket has from the start."""
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    if hasattr(socket, "TCP_KEEPIDLE"):
+        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, 120)
+        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, 30)
+        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPCNT, 4)
 
 
 def _settle(answered: asyncio.Future[Parameters | Reply], answer: Parameters | Reply | None) -> None:

@@ -1,9 +1,10 @@
-"""Whose turn is it to be read, when some say more than their share?"""
+"""Connections that say much at once take their turns after those that say little."""
 
 from __future__ import annotations
 
 import asyncio
-from itertools import islice
+from collections import OrderedDict
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
 from gateway.jt808.exchange import Exchange
@@ -11,26 +12,27 @@ from gateway.jt808.exchange import Exchange
 if TYPE_CHECKING:
     from gateway.jt808.connection import Connection
 
-_HEARD_A_TURN: Final = 2
-"""A read each: some milliseconds of the event loop at worst."""
+_HEARD_A_TURN: Final = 64
+"""Reads at most, where no budget ends a turn earlier: on a clock that stands still while the loop works."""
 _PAUSE_S: Final = 0.002
 
 
 class Turns:
-    """Whoever has said much at once is heard again when others have been, and when what was said is durable.
+    """What was read of a connection that says much at once waits here until the others have been heard.
 
-    So a terminal that floods us gets what others leave of the processor: few reads a turn of the event loop, and none while
-    ``much_in_flight`` reports wait for the store. Whoever reports as terminals do never waits here.
+    A terminal that floods the gateway gets what others leave of the processor: a budget of each turn of the event loop,
+    and nothing while ``much_in_flight`` reports wait for the store. A terminal that reports as usual never waits here.
     """
 
-    def __init__(self, exchange: Exchange) -> None:
+    def __init__(self, exchange: Exchange, *, clock: Callable[[], float] | None = None) -> None:
         self._exchange = exchange
-        self._waiting: dict[Connection, None] = {}
+        self._clock = clock
+        self._waiting: OrderedDict[Connection, bytes] = OrderedDict()
         self._looks = False
 
-    def wait(self, connection: Connection) -> None:
+    def wait(self, connection: Connection, content: bytes) -> None:
         """Its turn comes; until then it must not be read."""
-        self._waiting[connection] = None
+        self._waiting[connection] = content
         if not self._looks:
             self._looks = True
             asyncio.get_running_loop().call_soon(self._look)
@@ -41,12 +43,16 @@ class Turns:
 
     def _look(self) -> None:
         loop = asyncio.get_running_loop()
-        if self._exchange.in_flight >= self._exchange.limits.much_in_flight:
-            loop.call_later(_PAUSE_S, self._look)
-            return
-        for connection in list(islice(self._waiting, _HEARD_A_TURN)):
-            del self._waiting[connection]
-            connection.have_turn()
+        exchange, clock = self._exchange, self._clock or loop.time
+        until = clock() + exchange.limits.turn_budget_s
+        for _ in range(min(len(self._waiting), _HEARD_A_TURN)):
+            if exchange.in_flight >= exchange.limits.much_in_flight:
+                loop.call_later(_PAUSE_S, self._look)
+                return
+            connection, content = self._waiting.popitem(last=False)
+            connection.have_turn(content)
+            if clock() >= until:
+                break
         self._looks = bool(self._waiting)
         if self._looks:
             loop.call_soon(self._look)
