@@ -54,6 +54,15 @@ _FILLERS: Final = re.compile(
 _PRIVATE_USE: Final = re.compile("[\ue000-\uf8ff\U000f0000-\U0010ffff]")
 
 
+class PrivateUseCharacter(InvalidIdentifier):
+    """Old input methods put rare characters of names where Unicode has none, each under a number of its own."""
+
+    def __init__(self, place: int) -> None:
+        """``place``: which character it is, from 1."""
+        super().__init__(f"第 {place} 个字是输入法自造的字(Unicode 私用区),无法与登记核对,请换一种输入法重新输入这个字")
+        self.place = place
+
+
 def without_marks(text: str) -> str:
     """The text without marks that show nothing: zero-width ones, byte order marks, soft hyphens, directions."""
     return "".join(char for char in _FILLERS.sub("", text) if category(char) != "Cf")
@@ -65,16 +74,10 @@ def half_width(text: str) -> str:
 
 
 def check_no_private_use(text: str) -> None:
-    """Raise ``InvalidIdentifier`` for a character that only the font of the person who typed it knows.
-
-    Old input methods put rare characters of names there, each under a number of its own, so that no two texts agree.
-    """
+    """Raise ``PrivateUseCharacter`` for a character that only the font of the person who typed it knows."""
     found = _PRIVATE_USE.search(text)
     if found is not None:
-        place = len(without_marks(text[: found.start()])) + 1
-        raise InvalidIdentifier(
-            f"第 {place} 个字是输入法自造的字(Unicode 私用区),无法与登记核对,请换一种输入法重新输入这个字"
-        )
+        raise PrivateUseCharacter(place=len(without_marks(text[: found.start()])) + 1)
 
 
 _COLOR_CODES: Final = {

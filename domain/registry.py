@@ -17,6 +17,7 @@ from zlib import crc32
 from domain.identifiers import (
     InvalidIdentifier,
     PlateColor,
+    PrivateUseCharacter,
     certificate_number_masked,
     parse_certificate_number,
     parse_citizen_id,
@@ -34,6 +35,35 @@ PACKS_A_PARTITION: Final = 256
 DEFAULT_SPEED_LIMIT_KMH: Final = 100
 MAX_SPEED_LIMIT_KMH: Final = 200
 MAX_PASSWORD_CHARS: Final = 200
+
+FORMS: Final[Mapping[str, str]] = {
+    "line": "a JSON object is needed, in UTF-8 and on one line",
+    "type": "business, vehicle or person is needed",
+    "uscc": "a unified social credit code is needed: 18 digits and letters, the last of them a check (GB 32100)",
+    "owner_uscc": "the owner's unified social credit code is needed: 18 digits and letters, the last of them a check (GB 32100)",
+    "name": "a name of 1 to 100 characters is needed",
+    "username": "a user name of 1 to 100 characters is needed",
+    "password": "either password (up to 200 characters) or password_argon2 is needed, not both",
+    "password_argon2": "an argon2id hash in its encoded form is needed ($argon2id$v=19$...)",
+    "operating_licence": "an object with number and valid_until is needed, or null",
+    "qualification": "an object with number and valid_until is needed, or null",
+    "number": "a certificate number is needed: 1 to 40 letters, digits or Chinese characters",
+    "valid_until": "a date is needed: YYYY-MM-DD",
+    "plate": "a plate like 鄂A12345 is needed; after its first two places it has no letters I and O",
+    "plate_color": "one of " + ", ".join(color.value for color in PlateColor) + " is needed (JT/T 415)",
+    "vin": "a VIN is needed: 17 digits and letters without I, O and Q",
+    "transport_cert_no": "a certificate number is needed: 1 to 40 letters, digits or Chinese characters",
+    "transport_cert_valid_until": "a date is needed: YYYY-MM-DD",
+    "annual_review_due": "a date is needed: YYYY-MM-DD; or null",
+    "terminal_phone": "the identity that the terminal sends is needed: 1 to 20 digits or letters, or an IMEI; or null",
+    "terminal_auth": "none or required is needed, or nothing",
+    "speed_limit_kmh": f"a whole number from 1 to {MAX_SPEED_LIMIT_KMH} is needed, or null",
+    "real_name": "a name of 1 to 100 characters is needed",
+    "citizen_id": "a citizen ID is needed: 17 digits and a check character (GB 11643)",
+    "phone": "a mobile phone's 11 digits are needed",
+    "wechat_openid": "a WeChat openid of 1 to 100 characters is needed, or null",
+}
+"""Field of a registry line → what it must be, as the import says it; ``docs/registry.md`` lists the same."""
 
 T = TypeVar("T")
 
@@ -121,7 +151,7 @@ RegistryLine = BusinessLine | RegisteredVehicle | PersonLine
 
 
 class RegistryLineError(ValueError):
-    """A line can't be used: which field, and a Chinese sentence why; the value is never repeated (R62)."""
+    """A line can't be used: which field, and why; the value is never repeated (R62)."""
 
     def __init__(self, field: str, reason: str) -> None:
         super().__init__(f"{field}: {reason}")
@@ -148,7 +178,7 @@ def pack_of(actor_key: str) -> int:
 def parse_line(line: object) -> RegistryLine:
     """Reads a decoded JSON value; raises ``RegistryLineError``. Fields that we do not know are passed over."""
     if not isinstance(line, Mapping):
-        raise RegistryLineError("line", "应为一个 JSON 对象")
+        raise RegistryLineError("line", FORMS["line"])
     fields = _Fields(line)
     match fields.text("type"):
         case "business":
@@ -158,17 +188,15 @@ def parse_line(line: object) -> RegistryLine:
         case "person":
             return _person(fields)
         case _:
-            raise RegistryLineError("type", "应为 business、vehicle 或 person")
+            raise fields.refusal("type")
 
 
 def _business(fields: _Fields) -> BusinessLine:
     password, password_hash = fields.maybe_text("password"), fields.maybe_text("password_argon2")
-    if bool(password) == bool(password_hash):
-        raise RegistryLineError("password", "password 与 password_argon2 须且只能填一个")
+    if bool(password) == bool(password_hash) or len(password) > MAX_PASSWORD_CHARS:
+        raise fields.refusal("password")
     if password_hash and not _ARGON2.fullmatch(password_hash):
-        raise RegistryLineError("password_argon2", "应为 argon2id 的编码形式")
-    if len(password) > MAX_PASSWORD_CHARS:
-        raise RegistryLineError("password", "密码太长")
+        raise fields.refusal("password_argon2")
     business = Business(
         uscc=fields.parsed("uscc", parse_uscc),
         name=fields.parsed("name", parse_business_name),
@@ -182,7 +210,7 @@ def _business(fields: _Fields) -> BusinessLine:
 def _vehicle(fields: _Fields) -> RegisteredVehicle:
     terminal_auth = fields.maybe_text("terminal_auth")
     if terminal_auth not in ("", "none", "required"):
-        raise RegistryLineError("terminal_auth", "应为 none、required 或不填")
+        raise fields.refusal("terminal_auth")
     return RegisteredVehicle(
         plate=fields.parsed("plate", parse_plate),
         plate_color=fields.parsed("plate_color", parse_plate_color),
@@ -217,7 +245,7 @@ class _Fields:
     def text(self, field: str) -> str:
         text = self.maybe_text(field)
         if not text:
-            raise self._refusal(field, "不能为空")
+            raise self.refusal(field)
         return text
 
     def maybe_text(self, field: str) -> str:
@@ -225,15 +253,20 @@ class _Fields:
         if value is None:
             return ""
         if not isinstance(value, str) or not _is_unicode(value):
-            raise self._refusal(field, "应为字符串")
+            raise self.refusal(field)
         return value
 
     def parsed(self, field: str, parse: Callable[[str], T]) -> T:
         text = self.text(field)
         try:
             return parse(text)
-        except ValueError as error:
-            raise self._refusal(field, str(error)) from None
+        except PrivateUseCharacter as error:
+            reason = (
+                f"character {error.place} is of Unicode's private use area, which each input method fills as it likes"
+            )
+            raise RegistryLineError(self._within + field, f"{reason}: type it anew") from None
+        except ValueError:
+            raise self.refusal(field) from None
 
     def maybe_parsed(self, field: str, parse: Callable[[str], T]) -> T | None:
         return self.parsed(field, parse) if self.maybe_text(field) else None
@@ -243,7 +276,7 @@ class _Fields:
         if value is None:
             return None
         if not isinstance(value, Mapping):
-            raise self._refusal(field, "应为对象或 null")
+            raise self.refusal(field)
         inner = _Fields(value, f"{field}.")
         return make(inner.parsed("number", parse_certificate_number), inner.parsed("valid_until", _day))
 
@@ -252,11 +285,12 @@ class _Fields:
         if value is None:
             return DEFAULT_SPEED_LIMIT_KMH
         if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= MAX_SPEED_LIMIT_KMH:
-            raise self._refusal(field, f"应为 1 到 {MAX_SPEED_LIMIT_KMH} 的整数或 null")
+            raise self.refusal(field)
         return value
 
-    def _refusal(self, field: str, reason: str) -> RegistryLineError:
-        return RegistryLineError(self._within + field, reason)
+    def refusal(self, field: str) -> RegistryLineError:
+        """The error for this field, with its place in the line."""
+        return RegistryLineError(self._within + field, FORMS[field])
 
 
 _DAY: Final = re.compile("[0-9]{4}-[0-9]{2}-[0-9]{2}")

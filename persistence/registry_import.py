@@ -12,6 +12,7 @@ from typing import Final
 import msgspec
 
 from domain.registry import (
+    FORMS,
     Business,
     BusinessLine,
     PersonLine,
@@ -129,14 +130,12 @@ def _candidates(chunk: list[tuple[int, str | bytes]], keyed: KeyedHash, report: 
 
 def _json(line: str | bytes, line_no: int) -> object:
     if len(line.rstrip()) > MAX_LINE_BYTES:
-        raise RegistryLineError("line", f"超过 {MAX_LINE_BYTES} 字节")
+        raise RegistryLineError("line", f"it is longer than {MAX_LINE_BYTES} bytes")
     try:
         text = line if isinstance(line, str) else line.decode("utf-8")
         return msgspec.json.decode(text.removeprefix("\ufeff") if line_no == 1 else text)
-    except UnicodeError:
-        raise RegistryLineError("line", "不是 UTF-8 编码") from None
-    except (msgspec.DecodeError, RecursionError):
-        raise RegistryLineError("line", "不是一个完整的 JSON 对象") from None
+    except (UnicodeError, msgspec.DecodeError, RecursionError):
+        raise RegistryLineError("line", FORMS["line"]) from None
 
 
 def _candidate(line_no: int, line: RegistryLine, keyed: KeyedHash) -> _Candidate:
@@ -228,11 +227,13 @@ class _Desk:
         for of in self.claims_of(ref, registrant):
             held = self.claims.get(of)
             if of.kind == USERNAME and held is not None and held.holder != ref.key:
-                raise RegistryLineError("username", "已被另一业户使用")
+                raise RegistryLineError("username", "another business has it")
         for of in rivals_of(registrant):
             held = self.claims.get(of)
             if held is not None and held.holder != ref.key:
-                raise RegistryLineError("terminal_phone", "与另一辆车登记的终端标识在报文中写法相同,无法区分")
+                raise RegistryLineError(
+                    "terminal_phone", "its frames would look like those of another registered vehicle's terminal"
+                )
 
     def take(self, ref: Ref, registrant: Registrant) -> None:
         wanted = self.claims_of(ref, registrant)

@@ -194,7 +194,10 @@ async def test_two_names_that_the_same_frame_could_mean_are_refused(
     lines = [vehicle(plate, terminal_phone=name) for plate, name in zip(("粤B00001", "粤B00002"), names, strict=True)]
     report = await load(store, *lines) if in_one_file else [await load(store, line) for line in lines][-1]
     assert report.bad == [
-        (2 if in_one_file else 1, "terminal_phone: 与另一辆车登记的终端标识在报文中写法相同,无法区分")
+        (
+            2 if in_one_file else 1,
+            "terminal_phone: its frames would look like those of another registered vehicle's terminal",
+        )
     ]
     assert await registry.directory() == [Terminal(names[0], key("粤B00001"), True)]
 
