@@ -1,4 +1,5 @@
-"""What do all tests share? Hypothesis profiles: the same examples everywhere, and no failure because a machine was busy; a Redis."""
+"""What all tests share: Hypothesis profiles with the same examples everywhere, and no failure because a machine was busy; a Redis;
+the names of failing tests as they fail."""
 
 from __future__ import annotations
 
@@ -7,7 +8,10 @@ from collections.abc import Iterator
 import pytest
 from hypothesis import settings
 
+from tests import failures
 from tests.redis_server import RedisServer
+
+pytest_configure = failures.pytest_configure
 
 settings.register_profile("house", deadline=None, derandomize=True, print_blob=True)
 settings.register_profile("search", deadline=None, max_examples=2_000)

@@ -132,7 +132,6 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(300)
 def test_no_call_fails_and_every_answer_is_as_described(running: Running) -> None:
     document = running.do(running.service.get("/api/v1/openapi.json", {}))
     schema: BaseSchema = schemathesis.openapi.from_dict(document)

@@ -1,0 +1,31 @@
+"""A pytest plugin that names each test that fails in the moment in which it does: a run that is cut off has told them."""
+
+from __future__ import annotations
+
+import pytest
+from _pytest.terminal import TerminalReporter
+
+
+class FailuresAtOnce:
+    """Only dots are written else, and the names at the very end."""
+
+    def __init__(self, terminal: TerminalReporter) -> None:
+        self._terminal = terminal
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        if not report.failed or self._terminal.verbosity > 0:  # A verbose run names each test anyway.
+            return
+        crash = getattr(report.longrepr, "reprcrash", None)
+        why = f": {crash.message.splitlines()[0]}" if crash is not None and crash.message else ""
+        self._terminal.ensure_newline()
+        self._terminal.line(f"\nFAILED {report.nodeid} ({report.when}){why}", red=True)
+        self._terminal.flush()
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_configure(config: pytest.Config) -> None:
+    """In the process that has a terminal: of a run on several, that is the one above the others."""
+    terminal = config.pluginmanager.get_plugin("terminalreporter")
+    if terminal is not None and not hasattr(config, "workerinput"):
+        config.pluginmanager.register(FailuresAtOnce(terminal))
