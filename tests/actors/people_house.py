@@ -41,7 +41,7 @@ from domain.driver import Binding, Driver, VehicleClaim
 from domain.identifiers import PlateColor
 from domain.profile import DEFAULT_PROFILE
 from domain.share import Duration, Share
-from persistence import sqlite_file, sqlite_writer
+from persistence import sqlite_file, sqlite_files
 from persistence.store import Store, StoreError
 from tests.faulty_store import Fault, FaultyStore
 
@@ -72,7 +72,7 @@ def dont_wait_for_the_disk(monkeypatch: pytest.MonkeyPatch) -> None:
         connection.execute("PRAGMA synchronous=OFF")
         return connection
 
-    monkeypatch.setattr(sqlite_writer, "connect_writer", connect_hastily)
+    monkeypatch.setattr(sqlite_files, "connect_writer", connect_hastily)
 
 
 class Parking:
