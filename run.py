@@ -378,7 +378,7 @@ async def serve(settings: Settings, args: Namespace, log_lines: LinesBehind) -> 
         settings,
         virtual_from=args.virtual_clock,
         clock_speed=args.clock_speed,
-        opening=partial(open_store, new=args.new),
+        opening=partial(open_store, new=args.new, notes=Path(settings.served_notes)),
         tell_access=log_lines.teller(ACCESS_LOG.name),
     ) as service:
         freeze_heap()
@@ -396,13 +396,13 @@ async def serve(settings: Settings, args: Namespace, log_lines: LinesBehind) -> 
 # -- import, sim ----------------------------------------------------------------------------------------------------
 
 
-async def import_registry(store_name: str, file: str, *, new: bool) -> int:
-    """Loads the lines that are good, names those that are not; ``new`` as of ``open_store``."""
+async def import_registry(store_name: str, file: str, *, new: bool, notes: Path) -> int:
+    """Loads the lines that are good, names those that are not; ``new`` and ``notes`` as of ``open_store``."""
     hasher = PasswordHasher()
     passwords = registry_import.Passwords(hasher.hash, partial(password_matches, hasher))
     if file != "-" and not os.path.exists(file):  # noqa: ASYNC240 - before anything else runs
         raise UsageError(f"can't read {file}: there is no such file")
-    store = await open_store(store_name, new=new)
+    store = await open_store(store_name, new=new, notes=notes)
     try:
         lines = sys.stdin.buffer if file == "-" else registry_import.read_lines(Path(file))
         report = await registry_import.import_lines(store, lines, passwords)
@@ -439,7 +439,9 @@ def main(argv: Sequence[str] | None = None) -> int:
                 chosen = replace(settings, http=args.http, jt808=args.jt808, store=args.store)
                 return asyncio.run(serve(limits.fitted(chosen, descriptors), args, lines))
             case "import" if args.facts is None:
-                return asyncio.run(import_registry(args.store, args.file, new=args.new))
+                return asyncio.run(
+                    import_registry(args.store, args.file, new=args.new, notes=Path(settings.served_notes))
+                )
             case "import":
                 print(asyncio.run(import_facts(args.store, args.facts)))
             case "export" | "backup" | "restore":

@@ -60,6 +60,9 @@ class Settings:
     """How long telemetry is kept."""
     passivate_after_s: float = 3600.0
 
+    served_notes: str = "data"
+    """The folder that notes which Redis stores were served from here, so that an emptied one is not taken for a new one."""
+
     drain_s: float = 10.0
     """How long a stopping service waits for what is under way."""
 

@@ -28,10 +28,10 @@ Held = TypeVar("Held", bound=Source)
 _REDIS: Final = ("redis", "rediss", "redis+sentinel", "rediss+sentinel")
 
 
-async def open_store(name: str, *, new: bool = False) -> Store:
+async def open_store(name: str, *, new: bool = False, notes: Path | None = None) -> Store:
     """Opens the store of this name; a missing one is made where none was served before, or if it is to be ``new``.
 
-    Raises ``SettingsError`` for a name that no store has, ``StoreError`` when it can't be opened.
+    ``notes`` is the folder that notes which Redis stores were served from this machine. Raises ``SettingsError`` for a name that no store has, ``StoreError`` when it can't be opened.
     """
     place = _place(name)
     if isinstance(place, Path):
@@ -39,7 +39,7 @@ async def open_store(name: str, *, new: bool = False) -> Store:
         return await SqliteStore.open(place, new=new)
     from persistence.redis import RedisStore
 
-    return await RedisStore.open(place)
+    return await RedisStore.open(place, new=new, notes=notes)
 
 
 async def export(name: str, file: Path) -> str:

@@ -1,16 +1,21 @@
-"""How are the store's promises kept in a Redis?"""
+"""The store in a Redis."""
 
 from __future__ import annotations
 
+import asyncio
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
 from secrets import token_bytes
 from typing import Any, Final, Self
+
+from redis.exceptions import ReadOnlyError
 
 from domain.registry import partition_of
 from persistence.cursors import Position, decode_cursor, encode_cursor
 from persistence.redis_address import RedisAddress
-from persistence.redis_checks import verify
+from persistence.redis_checks import Durability, verify
 from persistence.redis_layout import (
     Keys,
     bounds,
@@ -26,12 +31,17 @@ from persistence.redis_layout import (
 )
 from persistence.redis_lease import LEASE_S, Lease
 from persistence.redis_link import ANSWER_S, Command, Link, Word
+from persistence.redis_memory import Memory
 from persistence.redis_primary import Primary
 from persistence.redis_scripts import FIND, Script
+from persistence.redis_served import Served
 from persistence.redis_writer import GroupWriter
 from persistence.stats import StoreStats
 from persistence.store import Checkpoint, Delete, Document, Page, Put, StoreUnavailable
 
+CHECK_S: Final = 10.0
+"""How often a Redis is asked again what the start asked it, in real seconds."""
+CHECK_AGAIN_S: Final = 1.0
 READERS: Final = 4
 MAX_READS_WAITING: Final = 2_048
 MAX_PAGE: Final = 1_000
@@ -44,40 +54,74 @@ SECRET_BYTES: Final = 32
 class RedisStore:
     """A ``Store`` below one prefix of a Redis, with one connection that writes and four that read."""
 
-    def __init__(self, address: RedisAddress, *, answer_s: float, lease_s: float) -> None:
+    def __init__(
+        self, address: RedisAddress, *, answer_s: float, lease_s: float, check_s: float, notes: Path | None
+    ) -> None:
         self.name = address.name
         self._keys = Keys(address.prefix)
         self._replicas = address.replicas
+        self._memory = Memory(self._keys, address.name)
+        self._durability = Durability(address)
+        self._served = Served(address, notes=notes)
         primary = Primary(address)
-        self._writing = Link(primary, address.name, connections=1, answer_s=answer_s, replicas=address.replicas)
-        self._reading = Link(primary, address.name, connections=READERS, answer_s=answer_s)
-        self._writer = GroupWriter(self._writing, address.prefix, address.name)
+        self._writing = Link(
+            primary,
+            address.name,
+            connections=1,
+            answer_s=answer_s,
+            replicas=address.replicas,
+            prove=self._durability.prove,
+        )
+        self._reading = Link(primary, address.name, connections=READERS, answer_s=answer_s, memory=self._memory)
+        self._asking = Link(primary, address.name, connections=1, answer_s=answer_s)
+        self._writer = GroupWriter(
+            self._writing, address.prefix, address.name, memory=self._memory, refusal=self._durability.refusal
+        )
         self._lease = Lease(self._writing, address.prefix, address.name, lease_s=lease_s)
+        self._check_s = check_s
+        self._checking: asyncio.Task[None] | None = None
         self._reads = 0
         self._closed = False
 
     @classmethod
-    async def open(cls, address: RedisAddress, *, answer_s: float = ANSWER_S, lease_s: float = LEASE_S) -> Self:
+    async def open(
+        cls,
+        address: RedisAddress,
+        *,
+        answer_s: float = ANSWER_S,
+        lease_s: float = LEASE_S,
+        check_s: float = CHECK_S,
+        new: bool = False,
+        notes: Path | None = None,
+    ) -> Self:
         """Connects, and makes sure that what is there keeps our promises and is ours.
 
         Raises ``StoreFormatError`` or ``StoreUnavailable``, saying what to do. ``answer_s``: how long a call may take;
-        ``lease_s``: how long a start waits for a service that died.
+        ``lease_s``: how long a start waits for a service that died; ``check_s``: how often a service asks again whether
+        it keeps our promises; ``new``: a store may be made where one was served before; ``notes``: the folder in which it
+        is noted here that one was served.
         """
-        store = cls(address, answer_s=answer_s, lease_s=lease_s)
+        store = cls(address, answer_s=answer_s, lease_s=lease_s, check_s=check_s, notes=notes)
         try:
-            await verify(store._writing, address)
+            store._memory.identity = await verify(store._writing, address, new=new, was_served=store._was_served)
         except BaseException:
             await store.close()
             raise
         return store
 
     async def serve_alone(self) -> None:
-        """See ``Store.serve_alone``; waits some seconds for the lease of one that died."""
+        """See ``Store.serve_alone``; waits some seconds for the lease of one that died.
+
+        From now on it is asked again and again whether the Redis keeps what it is given.
+        """
         self._writer.fence = await self._lease.claim()
+        await self._served.note(self._writing)
+        self._checking = asyncio.create_task(self._check())
 
     def stats(self) -> StoreStats:
-        """How fast it commits, and whether it fails."""
-        return self._writer.stats()
+        """How fast it commits, whether it fails, and what is wrong with it."""
+        troubles = tuple(each for each in (self._memory.trouble, self._durability.trouble) if each is not None)
+        return self._writer.times.stats(queue_depth=self._writer.queue_depth, troubles=troubles)
 
     async def get(self, kind: str, keys: Sequence[str]) -> Mapping[str, Document]:
         """See ``Store.get``."""
@@ -176,6 +220,9 @@ class RedisStore:
     async def secret(self, name: str) -> bytes:
         """See ``Store.secret``."""
         secrets = self._keys.secrets
+        (kept,) = await self._read(("HGET", secrets, name))
+        if kept is not None:
+            return bytes(kept)
         made = ("HSETNX", secrets, name, token_bytes(SECRET_BYTES))
         return bytes((await self._writing.ask(made, ("HGET", secrets, name)))[1])
 
@@ -184,10 +231,25 @@ class RedisStore:
         if self._closed:
             return
         self._closed = True
+        if self._checking is not None:
+            self._checking.cancel()
+            await asyncio.wait([self._checking])
         await self._writer.stop()
         await self._lease.release()
-        await self._writing.close()
-        await self._reading.close()
+        for link in (self._writing, self._reading, self._asking):
+            await link.close()
+
+    async def _check(self) -> None:
+        """Without any traffic, too; often while something is wrong, so that it is soon served again."""
+        while True:
+            await asyncio.sleep(min(self._check_s, CHECK_AGAIN_S) if self.stats().troubles else self._check_s)
+            with suppress(StoreUnavailable, ReadOnlyError):  # it is a trouble now, or whoever writes next is told
+                await self._durability.ask_again(self._asking)
+            with suppress(StoreUnavailable):
+                await self._reading.ask()
+
+    async def _was_served(self) -> bool:
+        return await self._served.is_noted(self._writing)
 
     def _words(self, writes: Sequence[Put | Delete]) -> list[Word]:
         """The commit's part of a job. Raises ``ValueError`` for what can't be written, before anything is queued."""

@@ -1,4 +1,4 @@
-"""How does exactly one service at a time write to a Redis, though any of them may die or be cut off?
+"""The lease and the fence by which exactly one service at a time writes to a Redis, though any may die or be cut off.
 
 A lease that its holder renews keeps newcomers away. The fence keeps the holder honest: a number that each new holder
 raises and that every write of a service names, so one that lost the lease unawares can't write past its successor. One
@@ -23,6 +23,8 @@ log = logging.getLogger(__name__)
 LEASE_S: Final = 5.0
 """How long a start waits at most for a service that died without a word."""
 RENEWALS_A_LEASE: Final = 5
+FORGOTTEN: Final = -1
+"""The answer of a Redis that was emptied, or knows less than it did."""
 LOOK_S: Final = 0.1
 """How often a newcomer looks whether the holder lives."""
 
@@ -79,6 +81,8 @@ class Lease:
             except StoreUnavailable as error:
                 log.warning("the lease is not renewed for now: %s", error)
                 continue
+            if held == FORGOTTEN:
+                continue  # the writer says so; with the data the fence comes back
             if not held:
                 log.critical("store %s: another service has taken it over; this one can't write any more", self._name)
                 return

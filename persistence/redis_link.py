@@ -1,10 +1,10 @@
-"""How does a command get to Redis and its answer back, in bounded time, when connections break and servers restart?"""
+"""Sends commands to Redis and returns the answers in bounded time, while connections break and servers restart."""
 
 from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Final
 
 from hiredis import pack_command
@@ -22,6 +22,7 @@ from redis.exceptions import (
 )
 from redis.exceptions import ConnectionError as RedisConnectionError
 
+from persistence.redis_memory import Memory
 from persistence.redis_primary import Primary
 from persistence.redis_scripts import Script
 from persistence.store import StoreUnavailable
@@ -51,14 +52,29 @@ class Link:
     """Up to so many connections to one Redis. What is asked through it may be asked twice: it must not matter."""
 
     def __init__(
-        self, primary: Primary, name: str, *, connections: int, answer_s: float = ANSWER_S, replicas: int = 0
+        self,
+        primary: Primary,
+        name: str,
+        *,
+        connections: int,
+        answer_s: float = ANSWER_S,
+        replicas: int = 0,
+        prove: Callable[[Connection], Awaitable[None]] | None = None,
+        memory: Memory | None = None,
     ) -> None:
-        """``replicas``: how many must have all that stands in the primary before an answer counts as one."""
+        """``replicas``: how many must have all that stands in the primary before an answer counts as one.
+
+        ``prove`` asks each new connection whether what is written through it lasts, and raises ``Refused``; an answer
+        that comes from another store than ``memory`` knows, or from one that forgot something, is none.
+        """
+        self._prove = prove
+        self._memory = memory
+        self._behind = packed(memory.command) if memory is not None else b""
         self.answer_s = answer_s
         self._primary = primary
         self._name = name
         self._replicas = replicas
-        self._wait = _packed(("WAIT", replicas, int(answer_s * 1_000 * WAIT_SHARE))) if replicas else b""
+        self._wait = packed(("WAIT", replicas, int(answer_s * 1_000 * WAIT_SHARE))) if replicas else b""
         self._idle: list[tuple[int, Connection]] = []
         """Each with the primary's generation."""
         self._connections = connections
@@ -105,11 +121,11 @@ class Link:
     async def _ask(self, commands: Sequence[Command], deadline: float | None) -> list[Any]:
         if deadline is None:
             deadline = asyncio.get_running_loop().time() + self.answer_s
-        packed = b"".join(_packed(command) for command in commands) + self._wait
+        words = b"".join(packed(command) for command in commands) + self._behind + self._wait
         lost: list[Exception] = []
         try:
             async with asyncio.timeout_at(deadline), self._slots:
-                answers = await self._try(packed, len(commands), lost)
+                answers = await self._try(words, len(commands), lost)
         except TimeoutError:
             self._is_away = True
             await self._drop_idle()  # whom we ask next may be another
@@ -118,6 +134,10 @@ class Link:
             raise StoreUnavailable(
                 f"store {self._name}: no answer within {self.answer_s:g} s: is it stopped, or too busy?"
             ) from None
+        except Refused as error:
+            if lost:
+                raise StoreUnavailable(str(error)) from error  # an earlier try may have been done
+            raise
         except (RedisError, OSError) as error:
             self._is_away = True
             raise StoreUnavailable(self._told(error)) from error
@@ -127,11 +147,11 @@ class Link:
                 raise StoreUnavailable(self._told(answer)) from answer  # now; but an earlier try may have been done
         return answers
 
-    async def _try(self, packed: bytes, commands: int, lost: list[Exception]) -> list[Any]:
+    async def _try(self, words: bytes, commands: int, lost: list[Exception]) -> list[Any]:
         """Again and again until it succeeds, is hopeless, or whoever asks has no time left; ``lost`` gets the last error."""
         while True:
             try:
-                return await self._exchange(packed, commands)
+                return await self._exchange(words, commands)
             except (AuthenticationError, AuthorizationError):
                 raise
             except (RedisConnectionError, OSError, ReadOnlyError) as error:
@@ -145,16 +165,20 @@ class Link:
         while self._idle:
             await self._idle.pop()[1].disconnect(nowait=True)
 
-    async def _exchange(self, packed: bytes, commands: int) -> list[Any]:
+    async def _exchange(self, words: bytes, commands: int) -> list[Any]:
         generation, connection = await self._connection()
+        known = self._memory.number if self._memory is not None else 0
         try:
-            await connection.send_packed_command(packed, check_health=False)
-            answers = [await _answer(connection) for _ in range(commands)]
+            await connection.send_packed_command(words, check_health=False)
+            answers = [await answer_of(connection) for _ in range(commands)]
+            found: Any = await answer_of(connection) if self._memory is not None else None
             have = await connection.read_response() if self._replicas else 0
         except BaseException:
             await connection.disconnect(nowait=True)  # or the next one would read our answers
             raise
         self._idle.append((generation, connection))
+        if self._memory is not None:
+            self._memory.compare(found, known)
         if have < self._replicas and not any(isinstance(answer, ResponseError) for answer in answers):
             raise _TooFewReplicas(f"{have} of {self._replicas}")
         return answers
@@ -165,16 +189,24 @@ class Link:
             if generation == self._primary.generation:
                 return generation, connection
             await connection.disconnect(nowait=True)
-        return await self._primary.connect()
+        generation, connection = await self._primary.connect()
+        if self._prove is not None:
+            try:
+                await self._prove(connection)
+            except BaseException:
+                await connection.disconnect(nowait=True)
+                raise
+        return generation, connection
 
 
-def _packed(command: Command) -> bytes:
-    packed: bytes = pack_command(command)  # type: ignore[arg-type]  # its stub knows tuples of one word only
-    return packed
+def packed(command: Command) -> bytes:
+    """The command as it goes over the wire."""
+    words: bytes = pack_command(command)  # type: ignore[arg-type]  # its stub knows tuples of one word only
+    return words
 
 
-async def _answer(connection: Connection) -> Any:
-    """A refusal is an answer, too: those behind it are still to be read."""
+async def answer_of(connection: Connection) -> Any:
+    """The next answer. A refusal is one, too: those behind it are still to be read."""
     try:
         return await connection.read_response()
     except ReadOnlyError:

@@ -1,4 +1,4 @@
-"""How does everything get out of a Redis, and into an empty prefix of one?"""
+"""Moving everything out of a Redis, and into an empty prefix of one."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from persistence.facts import (
     log_tail_from,
 )
 from persistence.redis_address import RedisAddress
-from persistence.redis_checks import verify
+from persistence.redis_checks import Durability, verify
 from persistence.redis_layout import (
     MOVING_IN,
     Keys,
@@ -36,6 +36,7 @@ from persistence.redis_lease import LEASE_S, Lease
 from persistence.redis_link import Link, Word
 from persistence.redis_primary import Primary
 from persistence.redis_scripts import Script
+from persistence.redis_served import Served
 from persistence.registry_documents import REVISION, REVISION_KEY
 from persistence.store import IndexEntry, StoreUnavailable
 
@@ -57,8 +58,14 @@ class _Mover:
         self.name = address.name
         self._keys = Keys(address.prefix)
         self._link = Link(
-            Primary(address), address.name, connections=CONNECTIONS, answer_s=ANSWER_S, replicas=address.replicas
+            Primary(address),
+            address.name,
+            connections=CONNECTIONS,
+            answer_s=ANSWER_S,
+            replicas=address.replicas,
+            prove=Durability(address).prove,
         )
+        self._served = Served(address)
         self._lease = Lease(self._link, address.prefix, address.name, lease_s=LEASE_S)
         self._fence = ""
 
@@ -67,7 +74,10 @@ class _Mover:
         """Raises ``StoreUnavailable`` or ``StoreFormatError``, also while a service is using it."""
         mover = cls(address)
         try:
-            await verify(mover._link, address, to_move_in=cls is RedisDestination)
+            to_move_in = cls is RedisDestination
+            await verify(
+                mover._link, address, to_move_in=to_move_in, was_served=lambda: mover._served.is_noted(mover._link)
+            )
             mover._fence = await mover._lease.claim()
         except BaseException:
             await mover.close()

@@ -1,4 +1,4 @@
-"""What does Redis itself do in one step? The Lua that no other command can come in between of.
+"""The Lua that Redis runs in one step, with no other command in between.
 
 Each script may be run again when its answer was lost: ``WRITE`` remembers what a writer's last group came to, the lease
 scripts look at who asks.
@@ -24,26 +24,35 @@ class Script:
 
 WRITE: Final = Script(
     r"""
--- KEYS: the prefix. ARGV: writer, group, not after (ms of this clock), fence or '', then the jobs one after the other.
--- Answer: now in ms, 'done' | 'late' | 'stale' | 'fenced', the results: a number, or what was in the way of a commit.
+-- KEYS: the prefix. ARGV: writer, group, not after (ms of this clock), fence or '', the store's identity, how many
+-- groups it must have, then the jobs one after the other.
+-- Answer: now in ms, 'done' | 'late' | 'stale' | 'fenced' | 'forgotten', the results: a number, or what was in the way
+-- of a commit; then how many groups it has. After 'forgotten' the results are identity and number as found.
 local prefix, group, fence = KEYS[1], tonumber(ARGV[2]), ARGV[4]
+local meta = prefix .. ':meta'
 local writer = prefix .. ':writer:' .. ARGV[1]
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
+
+local found = redis.call('HMGET', meta, 'identity', 'written')
+local written = found[2] or '0'
+if found[1] ~= ARGV[5] or tonumber(written) < tonumber(ARGV[6]) then
+  return {now, 'forgotten', {found[1], written}, 0}
+end
 
 local last = redis.call('GET', writer)
 if last then
   last = cmsgpack.unpack(last)
   if last[1] == group then
     redis.call('EXPIRE', writer, 60) -- a write, so that WAIT behind it waits for what the first try has written
-    return {now, 'done', last[2]}
+    return {now, 'done', last[2], tonumber(written)}
   end
-  if last[1] > group then return {now, 'stale', {}} end
+  if last[1] > group then return {now, 'stale', {}, 0} end
 end
-if now > tonumber(ARGV[3]) then return {now, 'late', {}} end
-if fence ~= '' and redis.call('GET', prefix .. ':fence') ~= fence then return {now, 'fenced', {}} end
+if now > tonumber(ARGV[3]) then return {now, 'late', {}, 0} end
+if fence ~= '' and redis.call('GET', prefix .. ':fence') ~= fence then return {now, 'fenced', {}, 0} end
 
-local at, has_written = 5, false
+local at, has_written = 7, false
 local function take()
   at = at + 1
   return ARGV[at - 1]
@@ -174,8 +183,11 @@ end
 local results = {}
 while at <= #ARGV do results[#results + 1] = jobs[take()]() end
 -- A Redis whose memory is full refuses this in a script that has not written: so trimming goes on.
-if has_written then redis.call('SET', writer, cmsgpack.pack({group, results}), 'EX', 60) end
-return {now, 'done', results}
+if has_written then
+  redis.call('SET', writer, cmsgpack.pack({group, results}), 'EX', 60)
+  written = redis.call('HINCRBY', meta, 'written', 1)
+end
+return {now, 'done', results, tonumber(written)}
 """
 )
 
@@ -196,16 +208,23 @@ return {members, redis.call('HMGET', KEYS[2], unpack(keys))}
 
 FORMAT_OF: Final = Script(
     r"""
--- KEYS: the prefix. ARGV: application, format. Answer: the format, made ours when nothing is there; '' for another's keys.
+-- KEYS: the prefix. ARGV: application, format, an identity, '1' when a store may be made where nothing is.
+-- Answer: the format ('none' where nothing is, '' for another program's keys) and the store's identity.
 local meta = KEYS[1] .. ':meta'
 local kind = redis.call('TYPE', meta).ok
 if kind == 'none' then
-  if redis.call('EXISTS', KEYS[1] .. ':log', KEYS[1] .. ':secrets', KEYS[1] .. ':fence') > 0 then return '' end
-  redis.call('HSET', meta, 'application', ARGV[1], 'format', ARGV[2])
+  if redis.call('EXISTS', KEYS[1] .. ':log', KEYS[1] .. ':secrets', KEYS[1] .. ':fence') > 0 then return {'', ''} end
+  if ARGV[4] ~= '1' then return {'none', ''} end
+  redis.call('HSET', meta, 'application', ARGV[1], 'format', ARGV[2], 'identity', ARGV[3])
 elseif kind ~= 'hash' or redis.call('HGET', meta, 'application') ~= ARGV[1] then
-  return ''
+  return {'', ''}
 end
-return redis.call('HGET', meta, 'format') or ''
+local format, identity = unpack(redis.call('HMGET', meta, 'format', 'identity'))
+if not identity and format and (tonumber(format) or math.huge) <= tonumber(ARGV[2]) then
+  redis.call('HSET', meta, 'identity', ARGV[3]) -- a store of an older program
+  identity = ARGV[3]
+end
+return {format or '', identity or ''}
 """
 )
 
@@ -217,18 +236,26 @@ local fence, lease = KEYS[1] .. ':fence', KEYS[1] .. ':lease'
 local held = redis.call('HMGET', lease, 'id', 'place', 'beat')
 if held[1] == ARGV[1] then return {redis.call('GET', fence), '', '', ''} end
 if held[1] then return {'', held[1], held[2] or '', held[3] or ''} end
-local number = redis.call('INCR', fence)
+-- The clock makes a fence that was never given before, also when an older copy of the data is back.
+local time = redis.call('TIME')
+local number = math.max((tonumber(redis.call('GET', fence) or '0') or 0) + 1, time[1] * 1000 + math.floor(time[2] / 1000))
+number = string.format('%.0f', number)
+redis.call('SET', fence, number)
 redis.call('HSET', lease, 'id', ARGV[1], 'place', ARGV[2], 'beat', 0)
 redis.call('PEXPIRE', lease, ARGV[3])
-return {tostring(number), '', '', ''}
+return {number, '', '', ''}
 """
 )
 
 RENEW: Final = Script(
     r"""
--- KEYS: the prefix. ARGV: who, where, ms of the lease, fence. Answer: 0 when somebody else has served since.
--- A lease that ran out while nobody came is taken up again.
-if redis.call('GET', KEYS[1] .. ':fence') ~= ARGV[4] then return 0 end
+-- KEYS: the prefix. ARGV: who, where, ms of the lease, fence. Answer: 0 when another has served since, -1 when the
+-- data are gone or older than the fence. A lease that ran out while nobody came is taken up again.
+local fence = redis.call('GET', KEYS[1] .. ':fence')
+if fence ~= ARGV[4] then
+  if not fence or tonumber(fence) < tonumber(ARGV[4]) then return -1 end
+  return 0
+end
 -- PEXPIRE first: it works in a full memory, too, and after it so do the others.
 local lease = KEYS[1] .. ':lease'
 redis.call('PEXPIRE', lease, ARGV[3])

@@ -1,4 +1,4 @@
-"""How do many small writes share one step of Redis, none twice and none half?
+"""The writer to Redis: many small writes share one step, none is done twice and none half.
 
 One group is under way at a time: one script, atomic, one fsync of Redis for all of it. A group whose answer is lost is
 sent again under its number, and Redis, remembering the writer's last one, answers without doing it again. A group also
@@ -10,14 +10,15 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from secrets import token_hex
 from time import perf_counter
 from typing import Any, Final
 
 from persistence.redis_link import Link, Refused, Word
+from persistence.redis_memory import Memory
 from persistence.redis_scripts import WRITE
-from persistence.stats import CommitTimes, StoreStats
+from persistence.stats import CommitTimes
 from persistence.store import StoreConflict, StoreUnavailable
 
 MAX_JOBS_QUEUED: Final = 4_096
@@ -41,13 +42,18 @@ class Job:
 class GroupWriter:
     """Owns the connection that writes; used from one event loop."""
 
-    def __init__(self, link: Link, prefix: str, name: str) -> None:
+    def __init__(
+        self, link: Link, prefix: str, name: str, *, memory: Memory, refusal: Callable[[], StoreUnavailable | None]
+    ) -> None:
+        """``refusal`` tells why nothing may be written now, if so."""
         self.fence = ""
         """Set for the one who serves alone: Redis then refuses its writes once another does."""
         self.is_in_doubt = False
         """Whether something was sent of which we don't know that it was done, and nothing was done for certain since."""
         self.times = CommitTimes()
         self._link = link
+        self._memory = memory
+        self._refusal = refusal
         self._prefix = prefix
         self._name = name
         self._id = token_hex(8)
@@ -72,9 +78,9 @@ class GroupWriter:
         self._more.set()
         return await job.future
 
-    def stats(self) -> StoreStats:
-        """How it goes."""
-        return self.times.stats(queue_depth=len(self._queue))
+    @property
+    def queue_depth(self) -> int:
+        return len(self._queue)
 
     async def stop(self) -> None:
         """Takes nothing more, and returns when what is queued is written."""
@@ -123,16 +129,23 @@ class GroupWriter:
                 _settle(job, result)
 
     async def _send(self, group: Sequence[Job]) -> list[Any]:
+        if refusal := self._refusal():
+            raise refusal
+        known = self._memory.number
         self._group += 1
         words = [word for job in group for word in job.words]
         deadline = self._loop.time() + self._link.answer_s
         while True:
             not_after_ms = int((deadline + self._ahead_s) * 1_000)
-            now_ms, outcome, results = await self._link.run(
-                WRITE, [self._prefix], self._id, self._group, not_after_ms, self.fence, *words, deadline=deadline
+            about = (self._id, self._group, not_after_ms, self.fence, self._memory.identity, known)
+            now_ms, outcome, results, number = await self._link.run(
+                WRITE, [self._prefix], *about, *words, deadline=deadline
             )
             self._ahead_s = now_ms / 1_000 - self._loop.time()
+            if outcome == b"forgotten":
+                self._memory.compare(results, known)
             if outcome == b"done":
+                self._memory.acknowledged(number)
                 answers: list[Any] = results
                 return answers
             if outcome == b"fenced":

@@ -21,8 +21,9 @@ from persistence.sqlite_claim import ServiceLock
 from persistence.sqlite_file import prepare
 from persistence.sqlite_files import OpenFiles
 from persistence.sqlite_writer import GroupWriter
-from persistence.stats import StoreStats, Trouble
+from persistence.stats import StoreStats
 from persistence.store import Checkpoint, Delete, Document, Page, Put, StoreUnavailable
+from persistence.troubles import Trouble
 
 log = logging.getLogger(__name__)
 

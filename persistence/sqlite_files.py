@@ -11,13 +11,13 @@ import os
 import sqlite3
 from contextlib import closing, suppress
 from pathlib import Path
-from threading import Lock, Thread
+from threading import Thread
 from typing import Final
 
 from persistence.sqlite_claim import ServiceLock
 from persistence.sqlite_file import beside, connect_reader, connect_writer, is_damage, unavailable
-from persistence.stats import Trouble
 from persistence.store import StoreUnavailable
+from persistence.troubles import Trouble, TroubleState
 from persistence.whole_file import appearing
 
 log = logging.getLogger(__name__)
@@ -65,13 +65,12 @@ class OpenFiles:
     def __init__(self, path: Path) -> None:
         """Raises ``StoreUnavailable`` for a file that can't be opened, or changes at this moment."""
         self.path = path
-        self.trouble: Trouble | None = None
         self.damage = ""
         """What SQLite said when it found the file damaged."""
         self.lock: ServiceLock | None = None
         self._names = (str(path.absolute()), str(beside(path, "-wal")), str(beside(path, "-shm")))
         self._is_closed = False
-        self._transition = Lock()
+        self._state = TroubleState(str(path))
         self._saving: Thread | None = None
         try:
             before = _identity(os.stat(path))
@@ -86,6 +85,11 @@ class OpenFiles:
             self._anchor.close()
             raise StoreUnavailable(f"store {path}: another program is replacing it at this moment: start again")
 
+    @property
+    def trouble(self) -> Trouble | None:
+        """As of the last look."""
+        return self._state.now
+
     def look(self) -> Trouble | None:
         """What is wrong with the files at this moment: three calls of the system, some microseconds."""
         if self._is_closed:  # SQLite removes the log itself
@@ -96,7 +100,7 @@ class OpenFiles:
             return self._changed_to(self._missing())
         if found == self._known and size >= self._size:
             self._size = size
-            return self._changed_to(None) if self.trouble is not None else None
+            return None if self.trouble is None else self._changed_to(None)
         return self._changed_to(self._different(found))
 
     def require(self) -> None:
@@ -161,14 +165,8 @@ class OpenFiles:
         return self.lock is not None and self.lock.is_deleted()
 
     def _changed_to(self, trouble: Trouble | None) -> Trouble | None:
-        with self._transition:
-            before, self.trouble = self.trouble, trouble
-            if trouble is None and before is not None:
-                log.warning("store %s: its files are in their place again: it goes on", self.path)
-            if trouble is not None and trouble != before:
-                log.critical("store %s: nothing is acknowledged any more: %s", self.path, trouble.sentence)
-            if trouble is not None and before is None and trouble != CUT_SHORT:
-                self._save()
+        if self._state.becomes(trouble) and trouble != CUT_SHORT:
+            self._save()
         return trouble
 
     def _save(self) -> None:

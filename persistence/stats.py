@@ -5,19 +5,9 @@ from __future__ import annotations
 from collections import deque
 from dataclasses import dataclass
 
+from persistence.troubles import Trouble
+
 RECENT_COMMITS = 1_024
-
-
-@dataclass(frozen=True, slots=True)
-class Trouble:
-    """Something is wrong with a store that does not pass by itself. Neither field holds a path or an address."""
-
-    code: str
-    """A reason of ``/readyz`` and ``/health``; begins with ``store_``."""
-    sentence: str
-    """What happened, and what to do."""
-    refuses: bool = True
-    """Whether the store refuses writes because of it."""
 
 
 @dataclass(frozen=True, slots=True)

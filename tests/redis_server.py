@@ -23,8 +23,8 @@ class RedisServer:
 
     def __init__(self, folder: Path, *options: str, configuration: Path | None = None) -> None:
         needs(PROGRAM)
-        self._folder = folder
-        self._options = options or DURABLE
+        self.folder = folder
+        self.options = options or DURABLE
         self._configuration = [str(configuration)] if configuration else []
         self._process: subprocess.Popen[bytes] | None = None
         self.port = 0
@@ -41,7 +41,7 @@ class RedisServer:
             if self._is_ready(port, self._process):
                 self.port = port
                 return
-        raise AssertionError(f"{PROGRAM} does not start: {(self._folder / 'redis.log').read_text()}")
+        raise AssertionError(f"{PROGRAM} does not start: {(self.folder / 'redis.log').read_text()}")
 
     def kill(self) -> None:
         """As the kernel does, without a word."""
@@ -71,9 +71,9 @@ class RedisServer:
         return ask(self.port, *words)
 
     def _spawned(self, port: int) -> subprocess.Popen[bytes]:
-        self._folder.mkdir(parents=True, exist_ok=True)
-        place = ("--bind", "127.0.0.1", "--dir", str(self._folder), "--logfile", "redis.log")
-        command = [PROGRAM, *self._configuration, "--port", str(port), *place, *self._options]
+        self.folder.mkdir(parents=True, exist_ok=True)
+        place = ("--bind", "127.0.0.1", "--dir", str(self.folder), "--logfile", "redis.log")
+        command = [PROGRAM, *self._configuration, "--port", str(port), *place, *self.options]
         # Signals stay as ours are: a file that may not grow is an error of a write then, and no end of the process.
         return subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, restore_signals=False)
 

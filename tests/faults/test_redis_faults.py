@@ -1,14 +1,17 @@
-"""What does a running service do while its Redis is frozen, dead, full, a replica, or can't write, and after that?"""
+"""A running service while its Redis is frozen, dead, full, a replica, emptied, forgetful or set back, and after that."""
 
 from __future__ import annotations
 
+import json
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
-from tests.e2e.processes import Yard, write_registry
+from tests.e2e.callers import call
+from tests.e2e.processes import ANY_PORT, Serving, Yard, until, write_registry
 from tests.faults.witness import KEY, Witness
 from tests.redis_house import RedisHouse
 from tests.redis_server import RedisServer
@@ -109,3 +112,95 @@ def test_r51_a_fail_over_is_a_pause_for_those_who_use_the_service(tmp_path: Path
                 witness.is_served()
     finally:
         house.end()
+
+
+# -- emptied, forgetful, set back
+
+
+@pytest.fixture
+def own_redis(tmp_path: Path) -> Iterator[RedisServer]:
+    redis = RedisServer(tmp_path / "redis")
+    yield redis
+    redis.kill()
+
+
+@pytest.fixture
+def own_yard(tmp_path: Path) -> Iterator[Yard]:
+    yard = Yard(tmp_path, forks=True)
+    write_registry(tmp_path / "registry.jsonl", FLEET)
+    yield yard
+    yard.closes()
+
+
+def serves(yard: Yard, redis: RedisServer) -> Serving:
+    """After an import, as a newcomer begins; no word is needed."""
+    imported = yard.runs("import", str(yard.folder / "registry.jsonl"), "--store", redis.url())
+    assert imported.status == 0, imported.said
+    return yard.serves(store=redis.url(), FEED_KEY=KEY)
+
+
+def reasons(serving: Serving) -> list[str]:
+    found: list[str] = json.loads(call(serving.http, "GET", "/readyz").body)["reasons"]
+    return found
+
+
+def sentences(serving: Serving) -> str:
+    """What `/health` says of the store."""
+    return str(json.loads(call(serving.http, "GET", "/health").body)["store"]["troubles"])
+
+
+def copies(redis: RedisServer, to: Path) -> Path:
+    shutil.copytree(redis.folder / "appendonlydir", to)
+    return to
+
+
+def comes_back_with(redis: RedisServer, copy: Path) -> None:
+    redis.kill()
+    shutil.rmtree(redis.folder / "appendonlydir")
+    shutil.copytree(copy, redis.folder / "appendonlydir")
+    redis.start()
+
+
+def test_r51_a_redis_whose_log_is_switched_off_is_not_written_to_until_it_is_on_again(
+    own_yard: Yard, own_redis: RedisServer
+) -> None:
+    serving = serves(own_yard, own_redis)
+    with Witness(serving) as witness:
+        own_redis.says("CONFIG", "SET", "appendonly", "no")
+        assert until(lambda: reasons(serving) == ["store_not_durable"])
+        witness.is_refused()
+        assert "appendonly yes" in sentences(serving)
+        own_redis.says("CONFIG", "SET", "appendonly", "yes")
+        witness.is_served()
+
+
+def test_r51_a_redis_with_an_older_copy_is_refused_until_it_has_the_newer(
+    own_yard: Yard, own_redis: RedisServer, tmp_path: Path
+) -> None:
+    serving = serves(own_yard, own_redis)
+    older = copies(own_redis, tmp_path / "older")
+    with Witness(serving) as witness:
+        newer = copies(own_redis, tmp_path / "newer")
+        comes_back_with(own_redis, older)
+        assert until(lambda: reasons(serving) == ["store_behind"])
+        witness.is_refused()
+        comes_back_with(own_redis, newer)
+        witness.is_served()
+
+
+def test_an_emptied_redis_is_named_and_no_restart_begins_an_empty_store(own_yard: Yard, own_redis: RedisServer) -> None:
+    serving = serves(own_yard, own_redis)
+    with Witness(serving) as witness:
+        own_redis.says("FLUSHALL")
+        assert until(lambda: reasons(serving) == ["store_emptied"])
+        witness.is_refused()
+        assert "FLUSHALL" in sentences(serving)
+    serving.process.is_killed()
+    where = ("--http", ANY_PORT, "--jt808", ANY_PORT, "--store", own_redis.url())
+    for command in (("serve", *where), ("import", str(own_yard.folder / "registry.jsonl"), *where[-2:])):
+        refused = own_yard.runs(*command)
+        assert refused.status == 2, refused.said
+        assert "served here before" in refused.err
+        assert "--new" in refused.err
+    assert own_redis.says("DBSIZE") == b":0\r\n"
+    assert own_yard.serves("--new", store=own_redis.url()).process.stops().status == 0
