@@ -1,34 +1,29 @@
-"""The proxies' blocks of docs/operations.md pass callers' addresses and live streams on as they say."""
+"""The proxies of deploy/ pass callers' addresses and live streams on, and keep operators' pages inside."""
 
 from __future__ import annotations
 
 import asyncio
-import re
 import socket
+import ssl
 import subprocess
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
-from http.client import HTTPConnection, HTTPResponse
+from http.client import HTTPConnection, HTTPResponse, HTTPSConnection
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import pytest
 
 from sim.household import make_household
-from tests.e2e.processes import SEED, Yard, until
+from tests.e2e.processes import RUN, SEED, Yard, until
 from tests.programs import needs
 
 pytestmark = pytest.mark.e2e
 
-DOCS: Final = Path(__file__).parents[2] / "docs" / "operations.md"
+DEPLOY: Final = RUN.parent / "deploy"
+NAME: Final = "watch.example.cn"
 CALLER: Final = "127.1.2.3"
 """As an address of this machine that is not the proxy's own."""
-
-
-def block(language: str) -> str:
-    found = re.search(rf"^```{language}\n(.*?)^```", DOCS.read_text("utf-8"), re.MULTILINE | re.DOTALL)
-    assert found is not None
-    return found[1]
 
 
 def free_port() -> int:
@@ -59,10 +54,16 @@ def running(command: list[str], port: int, folder: Path) -> Iterator[None]:
 
 @contextmanager
 def nginx(service: str, folder: Path) -> Iterator[int]:
-    """As the page has it, but for TLS and the ports; in one process that writes into its folder only."""
-    port = free_port()
-    server = re.sub(r"^ *ssl_.*\n", "", block("nginx"), flags=re.MULTILINE)
-    server = server.replace("listen 443 ssl;", f"listen 127.0.0.1:{port};").replace("127.0.0.1:8080", service)
+    """As deploy/ has it, but for ports and certificate; in one process that writes into its folder only."""
+    plain, port, key, certificate = free_port(), free_port(), folder / "key.pem", folder / "certificate.pem"
+    command = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "1", "-subj", f"/CN={NAME}"]
+    subprocess.run([*command, "-keyout", key, "-out", certificate], check=True, capture_output=True)
+    server = (DEPLOY / "nginx/shouwang.conf").read_text("utf-8").replace("127.0.0.1:8080", service)
+    server = server.replace("listen 80;", f"listen 127.0.0.1:{plain};").replace(
+        "listen 443", f"listen 127.0.0.1:{port}"
+    )
+    server = server.replace(f"/etc/ssl/{NAME}/fullchain.pem", str(certificate))
+    server = server.replace(f"/etc/ssl/{NAME}/privkey.pem", str(key))
     places = "".join(
         f"{kind}_temp_path {folder}/{kind};" for kind in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
     )
@@ -77,8 +78,10 @@ def nginx(service: str, folder: Path) -> Iterator[int]:
 
 @contextmanager
 def caddy(service: str, folder: Path) -> Iterator[int]:
+    """As deploy/ has it, without TLS."""
     port = free_port()
-    site = block("caddy").replace("shouwang.example.cn", f"http://127.0.0.1:{port}").replace("127.0.0.1:8080", service)
+    site = (DEPLOY / "caddy/Caddyfile").read_text("utf-8")
+    site = site.replace(f"\n{NAME} {{", f"\nhttp://127.0.0.1:{port} {{").replace("127.0.0.1:8080", service)
     file = folder / "Caddyfile"
     file.write_text(f"{{\n    admin off\n}}\n{site}")
     with running(["caddy", "run", "--config", str(file), "--adapter", "caddyfile"], port, folder):
@@ -89,13 +92,18 @@ PROXIES: Final = {"nginx": nginx, "caddy": caddy}
 
 
 @contextmanager
-def asking(port: int, path: str, **headers: str) -> Iterator[HTTPResponse]:
+def asking(name: str, port: int, path: str, **headers: str) -> Iterator[HTTPResponse]:
     """From another address of this machine, and with a made-up one in the header."""
-    named = {name.replace("_", "-"): value for name, value in headers.items()}
-    with closing(HTTPConnection("127.0.0.1", port, timeout=20.0, source_address=(CALLER, 0))) as connection:
-        connection.request("GET", path, headers={"X-Forwarded-For": "203.0.113.7", **named})
+    where: dict[str, Any] = {"timeout": 20.0, "source_address": (CALLER, 0)}
+    if name == "nginx":
+        tls = ssl.create_default_context()
+        tls.check_hostname, tls.verify_mode = False, ssl.CERT_NONE
+        way: HTTPConnection = HTTPSConnection("127.0.0.1", port, context=tls, **where)
+    else:
+        way = HTTPConnection("127.0.0.1", port, **where)
+    with closing(way) as connection:
+        connection.request("GET", path, headers={"X-Forwarded-For": "203.0.113.7", **headers})
         with closing(connection.getresponse()) as response:
-            assert response.status == 200
             yield response
 
 
@@ -105,13 +113,22 @@ def test_a_callers_address_and_a_live_stream_come_through(yard: Yard, name: str)
     serving = yard.serves(SHOUWANG_PROXIES="1")
     people = asyncio.run(make_household(f"http://{serving.http}", seed=SEED))
     with PROXIES[name](serving.http, yard.folder) as port:
-        with asking(port, "/api/v1/web-config") as answer:
+        with asking(name, port, "/api/v1/web-config") as answer:
+            assert answer.status == 200
             answer.read()
         path = f"/api/v1/family/shares/{people.share_id}/live"
-        with asking(port, path, Authorization=f"Bearer {people.family_token}") as stream:
+        with asking(name, port, path, Authorization=f"Bearer {people.family_token}") as stream:
             while not stream.readline().startswith(b"event: presence"):  # Far less than a buffer, and no more follows.
                 assert not stream.isclosed()
         assert until(lambda: "GET /api/v1/web-config 200" in serving.process.err)
     (line,) = [line for line in serving.process.err.splitlines() if "GET /api/v1/web-config" in line]
     assert " 127.1.2.* " in line
     assert "203.0.113" not in serving.process.err
+
+
+def test_nginx_keeps_operators_pages_inside(yard: Yard) -> None:
+    needs("nginx")
+    with nginx(yard.serves(SHOUWANG_PROXIES="1").http, yard.folder) as port:
+        for path in ("/metrics", "/health", "/ops"):
+            with asking("nginx", port, path) as answer:
+                assert answer.status == 403
