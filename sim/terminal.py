@@ -254,10 +254,12 @@ class Terminal:
             self._pump()
 
     def _dispatch(self, parcel: Parcel, *, chop: bool = False) -> None:
-        """Sends one message, in as many frames as it needs."""
+        """Sends one message, in as many frames as it needs. Some terminals' hearts beat between two packets."""
         parts = list(split_body(parcel.body, _PART_BYTES)) if len(parcel.body) > 1023 else [parcel.body]
         parcel.parts_open = len(parts)
         for number, part in enumerate(parts, start=1):
+            if number > 1 and self.truck.index % 2:
+                self._write_frame(Parcel(wire.HEARTBEAT, b""))
             self._write_frame(parcel, part, (len(parts), number) if len(parts) > 1 else None, chop=chop)
 
     def _write_frame(

@@ -1,4 +1,4 @@
-"""Does a terminal hold its conversation as JT/T 808 has it, whatever the network does?"""
+"""Tests of a terminal's conversation: it goes as JT/T 808 has it, whatever the network does."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from sim.wheel import Wheel
 from tests.sim.fake_platform import CODE, FakePlatform
 from tests.sim.fakes import NOON, china
 
-REGISTER, AUTHENTICATE, LOCATION, BATCH = 0x0100, 0x0102, 0x0200, 0x0704
+HEARTBEAT, REGISTER, AUTHENTICATE, LOCATION, BATCH = 0x0002, 0x0100, 0x0102, 0x0200, 0x0704
 FAST = 100.0
 """One report every 0.1 real seconds."""
 
@@ -238,6 +238,22 @@ async def test_a_dead_zone_is_filled_in_afterwards() -> None:
         await drive.finish()
         times = [told.fixed_at for told in drive.terminal.ledger.reports()]
         assert times == list(range(times[0], times[0] + 10 * len(times), 10))
+
+
+async def test_a_heart_beats_between_the_packets_of_some_terminals() -> None:
+    platform = FakePlatform()
+    async with driving(platform, index=1) as drive:
+        drive.terminal.outbox.splits = True
+        await platform.until(lambda: len(platform.of(LOCATION)) >= 1)
+        drive.truck.covered = False
+        await drive.stored(30)
+        drive.truck.covered = True
+        await platform.until(lambda: any(frame.part == (2, 2) for frame in platform.of(BATCH)))
+        first, last = platform.of(BATCH)[:2]
+        assert (first.part, last.part) == ((2, 1), (2, 2))
+        assert [frame.serial for frame in platform.of(HEARTBEAT)][-1] == first.serial + 1 == last.serial - 1
+        await drive.finish()
+        assert drive.counts.acked == drive.counts.sent
 
 
 async def test_a_drive_that_ends_in_a_dead_zone_still_delivers_everything() -> None:
