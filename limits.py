@@ -22,11 +22,11 @@ HTTP_SHARE: Final = 4
 """Every fourth descriptor is for HTTP, where there are too few for all that the settings allow."""
 
 ADDRESS_SHARE: Final = 4
-"""One address takes at most every fourth place, however few the system allows."""
+"""One address takes at most every fourth place, where there are fewer than the settings allow."""
 
 
 def fitted(settings: Settings, descriptors: int) -> Settings:
-    """No more connections than there are descriptors: a server that can't accept can't even refuse.
+    """No more connections than there are descriptors, in all and by address: a server that can't accept can't even refuse.
 
     Raises ``SettingsError`` where there are too few to serve anybody.
     """
@@ -47,12 +47,13 @@ def fitted(settings: Settings, descriptors: int) -> Settings:
         terminals_at_most,
         http,
     )
-    return replace(settings, max_connections=terminals_at_most, http_connections=http)
-
-
-def share(of_one_address: int, of_all: int) -> int:
-    """The connections of one address: as the setting says, but never more than a part of all that there may be."""
-    return max(1, min(of_one_address, of_all // ADDRESS_SHARE))
+    return replace(
+        settings,
+        max_connections=terminals_at_most,
+        max_unauthenticated_per_ip=min(settings.max_unauthenticated_per_ip, terminals_at_most // ADDRESS_SHARE),
+        http_connections=http,
+        http_connections_per_address=min(settings.http_connections_per_address, http // ADDRESS_SHARE),
+    )
 
 
 def terminals(settings: Settings) -> Limits:
@@ -60,7 +61,7 @@ def terminals(settings: Settings) -> Limits:
     return Limits(
         max_connections=settings.max_connections,
         max_connections_per_ip=settings.max_connections_per_ip,
-        max_unauthenticated_per_ip=share(settings.max_unauthenticated_per_ip, settings.max_connections),
+        max_unauthenticated_per_ip=settings.max_unauthenticated_per_ip,
         idle_timeout_s=settings.idle_timeout_s,
         handshake_timeout_s=settings.handshake_timeout_s,
     )

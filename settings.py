@@ -46,7 +46,7 @@ class Settings:
     max_connections_per_ip: int = 100_000
     """Terminals of one operator share addresses (carrier NAT), so the default does not limit; set it where it fits."""
     max_unauthenticated_per_ip: int = 1_000
-    """Connections of one address that have not authenticated yet; a quarter of all at most. Further ones wait in line."""
+    """Connections of one address that have not authenticated yet. Further ones wait in line."""
     idle_timeout_s: float = 600.0
     """Three of the longest usual heartbeats: a silent connection is dead then."""
     handshake_timeout_s: float = 30.0

@@ -1,4 +1,4 @@
-"""Which connections may there be over HTTP, and how long may each take? What guards the sockets, before any call is read."""
+"""HTTP connections are limited in number, in all and by address, and in time; this guards the sockets before any call is read."""
 
 from __future__ import annotations
 
@@ -6,10 +6,11 @@ import logging
 import socket
 import time
 from asyncio import BaseTransport, Protocol, Server, TimerHandle, Transport
-from collections import Counter
-from collections.abc import Callable
+from collections import Counter, OrderedDict
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from http import HTTPStatus
+from itertools import islice
 from typing import Any, Final, cast
 
 from aiohttp import web
@@ -24,6 +25,8 @@ from domain.errors import Busy
 log = logging.getLogger(__name__)
 
 RETRY_AFTER_S: Final = 30
+LOOKED_AT: Final = 32
+"""Connections, for one that has no call, before a new one is refused."""
 TOLD_EVERY_S: Final = 60.0
 """A flood makes one line of the log in so long."""
 ACCEPTED_A_TURN: Final = 32
@@ -48,6 +51,8 @@ class ConnectionLimits:
     """From an answer to the end of the next head; longer than proxies keep their connections."""
     stalled_s: float = 60.0
     """So long may a client take nothing of what we send."""
+    gives_way_s: float = 2.0
+    """A connection without a call for so long gives way to a new one, where all places are taken."""
 
 
 AtOnce = Callable[[RawRequestMessage, str], bytes | None]
@@ -66,18 +71,24 @@ class Connections:
         self.refused = {"too_many": 0, "too_many_of_address": 0}
         self.no_head = 0
         """Those that never asked anything, and were hung up on."""
+        self.gave_way = 0
+        """Those that had no call under way, and were closed for new ones."""
         self._is_proxy = is_proxy
         self._of_address: Counter[str] = Counter()
+        self._callers: OrderedDict[_Connection, None] = OrderedDict()
+        """Connections that may come to be idle: no live streams, and none of our proxies."""
+        self._callers_of: dict[str, OrderedDict[_Connection, None]] = {}
         self._told_at = -TOLD_EVERY_S
 
     def admit(self, address: str) -> str | None:
         """Takes a place, to be given up by ``leave`` with what is returned; None when there is none."""
         network = "" if self._is_proxy(address) else network_of(address)
-        if self.open >= self.limits.connections:
-            self._refuse("too_many")
-            return None
         if network and self._of_address[network] >= self.limits.connections_of_address:
-            self._refuse("too_many_of_address")
+            if not self._make_room(self._callers_of.get(network, OrderedDict())):
+                self._refuse("too_many_of_address")
+                return None
+        elif self.open >= self.limits.connections and not self._make_room(self._callers):
+            self._refuse("too_many")
             return None
         self.open += 1
         if network:
@@ -90,6 +101,37 @@ class Connections:
             self._of_address[network] -= 1
             if not self._of_address[network]:
                 del self._of_address[network]
+
+    def expect_calls(self, connection: _Connection, network: str) -> None:
+        """From now on it may give way while it has no call."""
+        if network:
+            self._callers[connection] = None
+            self._callers_of.setdefault(network, OrderedDict())[connection] = None
+
+    def expect_no_calls(self, connection: _Connection, network: str) -> None:
+        """It has ended, or has become a live stream."""
+        if connection in self._callers:
+            del self._callers[connection]
+            of_network = self._callers_of[network]
+            del of_network[connection]
+            if not of_network:
+                del self._callers_of[network]
+
+    @property
+    def callers(self) -> Iterable[_Connection]:
+        """Connections that give way when they are idle."""
+        return self._callers
+
+    def _make_room(self, callers: OrderedDict[_Connection, None]) -> bool:
+        """Whether one of these has given way: the first that is idle, in the order of coming, those looked at in vain last."""
+        for connection in list(islice(callers, LOOKED_AT)):
+            idle_s = connection.idle_s()
+            if idle_s is not None and idle_s >= self.limits.gives_way_s:
+                self.gave_way += 1
+                connection.give_way()
+                return True
+            callers.move_to_end(connection)
+        return False
 
     def _refuse(self, kind: str) -> None:
         self.refused[kind] += 1
@@ -173,7 +215,7 @@ class _Server(web.Server):
 class _Connection(web.RequestHandler):
     """aiohttp's, which hangs up on who is idle for too long, also in the midst of a later head; and what that leaves open."""
 
-    __slots__ = ("_connections", "_head_timer", "_network")
+    __slots__ = ("_connections", "_head_timer", "_network", "_quiet_from")
 
     def __init__(self, server: web.Server, connections: Connections, **settings: Any) -> None:
         super().__init__(server, **settings)
@@ -193,7 +235,25 @@ class _Connection(web.RequestHandler):
             return
         _let_stall(transport.get_extra_info("socket"), limits.stalled_s)
         super().connection_made(transport)
+        self._connections.expect_calls(self, self._network)
+        self._quiet_from = self._loop.time()
         self._head_timer = self._loop.call_later(limits.head_s, self._expect_head)
+
+    def idle_s(self) -> float | None:
+        """Seconds since it had a call, or came; None while it has one."""
+        if self._messages or self._waiter is None or self._waiter.done():
+            return None
+        answered_at = self._next_keepalive_close_time - self._keepalive_timeout
+        return self._loop.time() - max(self._quiet_from, answered_at)
+
+    def give_way(self) -> None:
+        """Makes room for another; a client that calls on the connection that it kept just connects again."""
+        self._expect_no_calls()
+        self.force_close()
+
+    def _expect_no_calls(self) -> None:
+        if self._network is not None:
+            self._connections.expect_no_calls(self, self._network)
 
     def _expect_head(self) -> None:
         if not self._request_count:
@@ -236,6 +296,7 @@ class _Connection(web.RequestHandler):
         transport, network = self.transport, self._network
         if transport is None or network is None or self._messages:
             return False
+        self._expect_no_calls()
         self.transport = self._network = None
         line.take_over(transport, self._connections, network)
         self.connection_lost(None)
@@ -246,6 +307,7 @@ class _Connection(web.RequestHandler):
         if self._head_timer is not None:
             self._head_timer.cancel()
         if self._network is not None:
+            self._expect_no_calls()
             self._connections.leave(self._network)
             self._network = None
         super().connection_lost(exc)

@@ -150,6 +150,7 @@ class Figures(Collector):
         yield _gauge("http_connections", "Open, live streams included.", connections.open)
         yield _gauge("live_streams", "Families that watch on one.", self._open_streams())
         yield _labelled("http_refused_connections", "That found no room.", "kind", connections.refused)
+        yield _counter("http_gave_way_connections", "Without a call, closed for new ones.", connections.gave_way)
         yield _counter("http_silent_connections", "Hung up on: no request came in time.", connections.no_head)
 
     def _gateway(self) -> Iterator[Metric]:

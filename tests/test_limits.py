@@ -8,16 +8,16 @@ import limits
 from settings import Settings
 
 
-@pytest.mark.parametrize("descriptors", [400, 1_024, 4_096, 20_000, 65_536, 1_048_576])
-def test_one_address_never_takes_more_than_a_quarter_of_the_places_for_those_without_authentication(
-    descriptors: int,
-) -> None:
+@pytest.mark.parametrize("descriptors", [400, 1_024, 4_096, 20_000, 65_536])
+def test_where_there_are_few_descriptors_one_address_takes_a_quarter_of_the_places_at_most(descriptors: int) -> None:
     fitted = limits.fitted(Settings(), descriptors)
-    terminals = limits.terminals(fitted)
-    assert 1 <= terminals.max_unauthenticated_per_ip <= max(1, terminals.max_connections // 4)
-    assert terminals.max_unauthenticated_per_ip <= fitted.max_unauthenticated_per_ip
+    http, terminals = limits.connections(fitted), limits.terminals(fitted)
+    assert 1 <= http.connections_of_address <= min(2_000, http.connections // 4)
+    assert 1 <= terminals.max_unauthenticated_per_ip <= min(1_000, terminals.max_connections // 4)
 
 
-def test_where_there_is_room_the_setting_holds() -> None:
-    assert limits.terminals(Settings(max_unauthenticated_per_ip=50)).max_unauthenticated_per_ip == 50
-    assert limits.terminals(Settings()).max_unauthenticated_per_ip == 1_000
+def test_where_there_is_room_the_settings_hold() -> None:
+    chosen = Settings(max_unauthenticated_per_ip=90_000, http_connections_per_address=25_000)
+    fitted = limits.fitted(chosen, 1_048_576)
+    assert limits.terminals(fitted).max_unauthenticated_per_ip == 90_000
+    assert limits.connections(fitted).connections_of_address == 25_000

@@ -17,7 +17,9 @@ from api.proxies import Proxies, networks
 from gateway.jt808 import message_ids as ids
 from gateway.jt808.limits import Limits
 from process import allow_many_sockets
-from tests.api.conftest import FEED_KEY, Service
+from tests.api.conftest import FEED_KEY, START, Service, row
+from tests.api.drivers import FAMILY_SHARES, watched_share
+from tests.api.watching import stream
 from tests.attacks.wire import Heard, Peer, connected, get, post
 from tests.gateway.neighbours import Client, results
 from tests.gateway.test_server import running
@@ -213,6 +215,78 @@ async def test_our_own_proxy_may_bring_everybody(service: Service) -> None:
     door = await behind(service, one, Proxies(1, networks("127.0.0.0/8")))
     async with connected(door.port, 5) as peers:
         assert [(await peer.asks(get())).status for peer in peers] == [200] * 5
+
+
+async def test_an_idle_connection_gives_way_to_a_new_one_of_its_address(service: Service) -> None:
+    door = await behind(service, replace(PATIENT, connections_of_address=3, gives_way_s=0.0))
+    async with connected(door.port, 3) as inside:
+        assert [(await peer.asks(get())).status for peer in inside] == [200] * 3
+        async with connected(door.port, 2) as others:
+            assert [(await peer.asks(get())).status for peer in others] == [200] * 2
+            assert [await peer.is_hung_up_on() for peer in inside[:2]] == [True] * 2, "the oldest go"
+            assert (await inside[2].asks(get())).status == 200
+        assert door.counted.gave_way == 2
+        assert door.counted.refused == {"too_many": 0, "too_many_of_address": 0}
+
+
+async def test_a_head_that_drips_gives_way_too(service: Service) -> None:
+    door = await behind(service, replace(PATIENT, connections=2, gives_way_s=0.0))
+    async with connected(door.port, 2) as slow:
+        for peer in slow:
+            peer.says(START_OF_A_HEAD)
+        async with connected(door.port, 1) as (honest,):
+            assert (await honest.asks(get())).status == 200
+        assert door.counted.gave_way == 1
+
+
+async def test_a_call_under_way_gives_way_to_nobody(service: Service) -> None:
+    door = await behind(service, replace(PATIENT, connections=2, gives_way_s=0.0))
+    async with connected(door.port, 2) as busy:
+        for peer in busy:
+            assert (await peer.asks(get())).status == 200
+        while any(connection.idle_s() is None for connection in door.counted.callers):  # noqa: ASYNC110
+            await asyncio.sleep(0)
+        for peer in busy:
+            peer.says(post(SESSIONS, b"{", "Content-Length: 100"))
+        while any(connection.idle_s() is not None for connection in door.counted.callers):  # noqa: ASYNC110
+            await asyncio.sleep(0)
+        async with connected(door.port, 1) as (other,):
+            assert (await other.hears()).status == 503
+        for peer in busy:
+            peer.says(b" " * 98 + b"}")
+            assert (await peer.hears()).status == 422
+    assert door.counted.gave_way == 0
+
+
+async def test_a_live_stream_gives_way_to_nobody(service: Service) -> None:
+    await service.report(row())
+    _, viewer, shared = await watched_share(service)
+    door = await behind(service, replace(PATIENT, connections=2, gives_way_s=0.0))
+    async with stream(service, f"{FAMILY_SHARES}/{shared['id']}/live", viewer) as reader:
+        await reader.take("position", "presence")
+        for _ in range(5):
+            async with connected(door.port, 1) as (other,):
+                assert (await other.asks(get())).status == 200
+                await service.report(row(at=START + 60))
+        assert (await reader.take("position"))[0]["online"]
+
+
+async def test_an_idle_connection_of_another_address_gives_way_where_all_places_are_taken(service: Service) -> None:
+    door = await behind(service, replace(PATIENT, connections=3, gives_way_s=0.0))
+    async with connected(door.port, 3) as inside:
+        assert [(await peer.asks(get())).status for peer in inside] == [200] * 3
+        reader, writer = await asyncio.open_connection("127.0.0.1", door.port, local_addr=("127.0.0.9", 0))
+        neighbour = Peer(reader, writer)
+        assert (await neighbour.asks(get())).status == 200
+        assert await inside[0].is_hung_up_on()
+        await neighbour.leaves()
+
+
+async def test_a_connection_that_just_had_a_call_is_kept(service: Service) -> None:
+    door = await behind(service, replace(PATIENT, connections=1, gives_way_s=3_600.0))
+    async with connected(door.port, 1) as (inside,), connected(door.port, 1) as (outside,):
+        assert (await outside.hears()).status == 503
+        assert (await inside.asks(get())).status == 200
 
 
 def test_the_addresses_of_one_ipv6_customer_share_one_count() -> None:
