@@ -153,6 +153,11 @@ def _serve(command: argparse.ArgumentParser, settings: Settings, options: Option
     )
     options.switch(
         command,
+        "--sandbox",
+        help="serve without WeChat although other machines can reach --http: anybody there may sign in as anybody",
+    )
+    options.switch(
+        command,
         "--stop-with-stdin",
         help="end as by SIGTERM when standard input ends, so that the service never outlives the program that started it",
     )

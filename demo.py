@@ -135,7 +135,7 @@ async def _service(
     Its session is its own, so that Ctrl-C ends the drive and not the service. Keys, and a store's name with its
     password, go by the environment, which other users of the machine can't read.
     """
-    command = [sys.executable, str(program), "serve", "--stop-with-stdin", "--http", args.http]
+    command = [sys.executable, str(program), "serve", "--stop-with-stdin", "--sandbox", "--http", args.http]
     command += ["--jt808", args.jt808, "--clock-speed", str(args.speedup)]
     with LOG.open("wb") as log:
         service = await asyncio.create_subprocess_exec(

@@ -67,7 +67,7 @@ from process import (
     relieve_garbage_collector,
     when_stdin_ends,
 )
-from settings import Settings, SettingsError, address, environment_of_process, from_environment
+from settings import Settings, SettingsError, address, check_sandbox, environment_of_process, from_environment
 from stores import COMMANDS, import_facts, open_store
 
 log = logging.getLogger("shouwang")
@@ -437,6 +437,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         match args.command:
             case "serve":
                 chosen = replace(settings, http=args.http, jt808=args.jt808, store=args.store)
+                check_sandbox(chosen, is_meant=args.sandbox)
                 return asyncio.run(serve(limits.fitted(chosen, descriptors), args, lines))
             case "import" if args.facts is None:
                 return asyncio.run(

@@ -6,6 +6,7 @@ import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
+from ipaddress import ip_address
 from typing import Final
 
 PREFIX: Final = "SHOUWANG_"
@@ -13,6 +14,9 @@ MAX_NUMBER: Final = 1e12
 PLAIN_NAMES: Final = ("FEED_KEY", "OPS_KEY", "WECHAT_APPID", "WECHAT_SECRET", "WECHAT_API")
 """Secrets and what belongs to them: only ever given by environment, and under these names."""
 
+MIN_KEY_CHARS: Final = 16
+_KEY: Final = re.compile(f"[!-~]{{{MIN_KEY_CHARS},}}")
+"""Of what a header carries unchanged."""
 _PUBLIC_URL: Final = re.compile(r"https?://([\w.-]+|\[[0-9a-fA-F:.]+\])(:\d{1,5})?(/[\w./~-]*)?", re.ASCII)
 
 
@@ -145,8 +149,30 @@ def _check(settings: Settings) -> None:
             f"{PREFIX}PUBLIC_URL={settings.public_url!r}: an address that links can begin with is needed, "
             "for example https://shouwang.example.cn"
         )
+    for name, key in (("FEED_KEY", settings.feed_key), ("OPS_KEY", settings.ops_key)):
+        if key and not _KEY.fullmatch(key):
+            raise SettingsError(
+                f"{name}: at least {MIN_KEY_CHARS} characters are needed, of ASCII and without blanks; "
+                "`openssl rand -hex 16` makes a good one"
+            )
     if bool(settings.wechat_appid) != bool(settings.wechat_secret):
         raise SettingsError("WECHAT_APPID and WECHAT_SECRET are needed both, or neither for the sandbox")
+
+
+def check_sandbox(settings: Settings, *, is_meant: bool) -> None:
+    """Refuse to let anybody on other machines sign in as anybody, unless that is meant. Raises ``SettingsError``."""
+    if not (settings.wechat_appid or is_meant or _is_loopback(address(settings.http).host)):
+        raise SettingsError(
+            f"--http {settings.http} can be reached from other machines, where the sandbox lets anybody sign in as anybody: "
+            "set WECHAT_APPID and WECHAT_SECRET, or listen on 127.0.0.1, or say --sandbox (SHOUWANG_SANDBOX=1) if that is meant"
+        )
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
 
 
 def environment_of_process() -> dict[str, str]:

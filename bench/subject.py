@@ -11,7 +11,7 @@ from typing import Final
 
 from bench.processes import ROOT, Server, python
 
-FEED_KEY: Final = "bench"
+FEED_KEY: Final = "feed-key-of-the-bench"
 OWNER: Final = "91350100M000100Y43"
 _PROVINCES: Final = "京津冀晋"
 _LETTERS: Final = "ABCDEFGHJKLMNPQRSTUVWXYZ"
