@@ -403,7 +403,8 @@ class PersonActor(DocumentActor[Person]):
         opened = open_link(delegation, holder, ids=command.ids)
         if opened is not delegation:
             after = put_delegation(self.driver, opened, keep=True)
-            await self.commit(replace(self.value, driver=after), delegation_document(opened, live=True))
+            audit = self._audit("delegation_opened", command.doer, (DELEGATION, opened.id), opened.plate)
+            await self.commit(replace(self.value, driver=after), delegation_document(opened, live=True), audit)
         return opened
 
     async def _bind_delegated(self, command: BindDelegated) -> Binding:
@@ -483,18 +484,11 @@ class PersonActor(DocumentActor[Person]):
         now = self.house.clock.now()
         for delegation in self.driver.delegations:
             if not is_live(delegation, now):
-                subject = (DELEGATION, delegation.id)
-                accounts = (self.key,)
-                record = audit_record(
-                    "delegation_expired",
-                    PLATFORM,
-                    at=delegation.expires_at,
-                    subject=subject,
-                    accounts=accounts,
-                    detail=delegation.plate,
+                subject, at = (DELEGATION, delegation.id), delegation.expires_at
+                await self._settle(
+                    delegation, self._audit("delegation_expired", PLATFORM, subject, delegation.plate, at=at)
                 )
-                await self._settle(delegation, audit_document(record))
 
-    def _audit(self, action: str, doer: Doer, subject: tuple[str, str], plate: str) -> Put:
-        now = self.house.clock.now()
-        return audit_document(audit_record(action, doer, at=now, subject=subject, accounts=(self.key,), detail=plate))
+    def _audit(self, action: str, doer: Doer, subject: tuple[str, str], plate: str, *, at: float | None = None) -> Put:
+        at = self.house.clock.now() if at is None else at
+        return audit_document(audit_record(action, doer, at=at, subject=subject, accounts=(self.key,), detail=plate))

@@ -1,4 +1,4 @@
-"""What does Prometheus read? The same figures as ``/health``, as text, without a label that grows with the fleet."""
+"""What Prometheus reads: the same figures as ``/health``, as text, without a label that grows with the fleet."""
 
 from __future__ import annotations
 
@@ -93,7 +93,7 @@ class Figures(Collector):
         actors.add_metric((KIND,), len(supervisor.actors(KIND)))
         yield actors
         yield _gauge("mailbox_depth_max", "The fullest mailbox looked into.", mailboxes.depth_max)
-        yield _gauge("mailbox_depth_total", "Messages waiting, as far as looked into.", mailboxes.depth_total)
+        yield _gauge("mailbox_messages", "Messages waiting, as far as looked into.", mailboxes.depth_total)
         yield _counter("actor_restarts", "Actors started again.", supervisor.restarts)
         yield _gauge("parked_actors", "Actors that failed too often.", supervisor.parked)
         yield _counter("dead_letters", "Messages that nobody handled.", supervisor.dead_letters_total)

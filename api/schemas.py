@@ -1,4 +1,4 @@
-"""What do the types of a call look like to a program? JSON Schema 2020-12 of msgspec's making, told in Chinese and with examples."""
+"""Describes the types of a call to a program: JSON Schema 2020-12 of msgspec's making, told in Chinese and with examples."""
 
 from __future__ import annotations
 
@@ -73,6 +73,8 @@ class Schemas:
                 return field.example if field.example in choices else choices[0]
             case {"properties": properties}:
                 return {name: self._example(each, name, depth - 1) for name, each in properties.items()}
+            case {"anyOf": [{"type": "string"}, {"type": "null"}]} if field.example is None:
+                return None
             case {"anyOf": [first, *_]}:
                 return self._example(first, name, depth - 1)
             case {"prefixItems": items} if not isinstance(field.example, list):

@@ -116,6 +116,7 @@ def _audit(drama: Drama) -> None:
         _once(ends, not share.lives(drama.now()), f"the end of share {name}")
     for name, asked in world.delegations.items():
         _once(records["delegated", names[name]], True, f"delegation {name}")
+        _once(records["delegation_opened", names[name]], asked.holder is not None, f"opening delegation {name}")
         _once(records["delegation_withdrawn", names[name]], asked.state == "withdrawn", f"withdrawing {name}")
         lapsed = asked.state == "live" and not asked.lives(drama.now())
         _once(records["delegation_expired", names[name]], lapsed, f"the end of delegation {name}")

@@ -31,6 +31,7 @@ from tests.acceptance.deeds import (
 from tests.acceptance.forms import Form, complaints
 from tests.acceptance.world import OPS_KEY, Answer, Body, Caller, World
 from tests.api.conftest import citizen_id, mobile, person_line, plate, real_name, row
+from tests.api.exposition import faults
 
 JSON = "application/json"
 
@@ -301,6 +302,7 @@ async def test_the_form_of_what_operators_ask(scene: Scene) -> None:
         assert name in picture
     assert "sandbox" in str(picture).lower()
     metrics = await nobody.get("/metrics", X_Ops_Key=OPS_KEY)
+    assert faults(metrics.text) == []
     assert metrics.headers["Content-Type"].startswith("text/plain")
     for text in (metrics.text, str(picture)):
         for name in (plate(1), real_name(1), mobile(1), "武汉"):

@@ -172,6 +172,10 @@ async def test_r64_every_change_leaves_a_record_newest_first(world: World) -> No
     delegation = await delegates(driver, 2)
     await then("delegated", driver)
     (await opens(viewer, delegation["token"])).ok()
+    await then("delegation_opened", driver, viewer)
+    (await opens(viewer, delegation["token"])).ok()  # Coming back is no second opening.
+    await then("delegation_opened", driver, viewer)
+    assert len(await records(driver, "delegation_opened")) == 1
     (await binds_through(viewer, delegation["id"], 2)).ok(201)
     await then("delegation_bound", driver, viewer)
     withdrawn = await delegates(driver, 3)

@@ -147,6 +147,8 @@ def check_audit(facts: Facts, now: float) -> None:
             due[action[share.ended.reason], share.id] += 1
     for delegation in facts.delegations.values():
         due["delegated", delegation.id] += 1
+        if delegation.holder is not None:
+            due["delegation_opened", delegation.id] += 1
         ended = delegation_status(delegation, now)
         if ended in ("withdrawn", "expired"):
             due[f"delegation_{ended}", delegation.id] += 1

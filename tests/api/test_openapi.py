@@ -7,7 +7,9 @@ from collections.abc import Iterator
 from typing import Any
 
 import msgspec
+import pytest
 import pytest_asyncio
+from jsonschema import Draft202012Validator, FormatChecker
 from openapi_spec_validator import OpenAPIV31SpecValidator
 
 from api.calls import JSON, ROUTES, Auth, Route
@@ -20,6 +22,7 @@ from tests.api.conftest import Service
 
 Document = dict[str, Any]
 PATH = "/api/v1/openapi.json"
+FORMATS = FormatChecker(["date-time", "date"])
 
 
 @pytest_asyncio.fixture
@@ -149,6 +152,37 @@ async def test_the_examples_of_answers_are_such_answers(service: Service, publis
         kinds = [route.answer, *(kind for status, kind in route.others if status == route.status)]
         for name, example in content.get(JSON, {}).get("examples", {}).items():
             assert any(is_such(example["value"], kind) for kind in kinds), name
+
+
+async def test_every_example_fits_its_schema(published: Document) -> None:
+    """All that a reader may copy: of bodies, answers, problems and headers, with formats and enumerations."""
+    checked, unfit = 0, []
+    for place, schema, value in examples_of(published, ""):
+        validator = Draft202012Validator(schema | {"components": published["components"]}, format_checker=FORMATS)
+        unfit += [f"{place}: {error.json_path} {error.message}" for error in validator.iter_errors(value)]
+        checked += 1
+    assert unfit == []
+    assert checked > len(list(operations(published)))
+
+
+def examples_of(part: object, place: str) -> Iterator[tuple[str, Document, object]]:
+    """Where each example stands, and the schema beside it."""
+    if isinstance(part, list):
+        for number, each in enumerate(part):
+            yield from examples_of(each, f"{place}/{number}")
+    elif isinstance(part, dict):
+        if isinstance(part.get("schema"), dict):
+            for name, example in part.get("examples", {}).items():
+                yield f"{place}/{name}", part["schema"], example["value"]
+        for name, each in part.items():
+            yield from examples_of(each, f"{place}/{name}")
+
+
+@pytest.mark.parametrize("value", ["…", 7, "2026-03-01", "2026-03-01T08:30:00"])
+def test_an_example_that_does_not_fit_would_be_found(value: object) -> None:
+    part = {"schema": {"type": "string", "format": "date-time"}, "examples": {"wrong": {"value": value}}}
+    ((_, schema, example),) = examples_of({"a": [part]}, "")
+    assert list(Draft202012Validator(schema, format_checker=FORMATS).iter_errors(example))
 
 
 def is_such(value: object, kind: Any) -> bool:

@@ -64,6 +64,7 @@ export default {
   did_share_expired: "A share expired",
   did_share_ended: "A share ended",
   did_delegated: "Delegated a binding",
+  did_delegation_opened: "Opened a delegation",
   did_delegation_bound: "Bound for a driver",
   did_delegation_withdrawn: "Withdrew a delegation",
   did_delegation_expired: "A delegation expired",

@@ -64,6 +64,7 @@ export default {
   did_share_expired: "分享到期",
   did_share_ended: "分享结束",
   did_delegated: "委托绑定",
+  did_delegation_opened: "打开委托链接",
   did_delegation_bound: "代绑车辆",
   did_delegation_withdrawn: "撤回委托",
   did_delegation_expired: "委托过期",
