@@ -209,6 +209,11 @@ FIELDS: Final[Mapping[str, Field]] = {
     "corrected_clocks": Field("已校正时钟的终端数"),
     "implausible_alarm_words": Field("不可信的报警字数"),
     "speeding_at_standstill": Field("静止时的超速报警数"),
+    "troubles": Field("数据存储不会自行消失的问题"),
+    "sentence": Field("发生了什么，该怎么办", "the store's file is not in its place"),
+    "damage_check": Field(
+        "启动后对数据存储的检查进行到哪一步：none、running、whole、damaged、stopped 或 failed", "whole"
+    ),
     "forwarded": Field("反向代理转告的来源地址"),
     "proxies": Field("前面有几层自己的反向代理", 1),
     "oddities": Field(
