@@ -77,11 +77,11 @@ class Unfinished:
     def take(self, frame: Frame, *, now: float) -> None:
         """Keep a packet."""
         total, index = _part(frame)
+        if self.lacks(frame) or len(self.copies) < _COPIES_A_PACKET * total:
+            self.copies[index, frame.serial] = None
+            self.offsets.add(_offset(frame))
         self.size += len(frame.body) - len(self.bodies.get(index, b""))
         self.bodies[index] = frame.body
-        self.offsets.add(_offset(frame))
-        if len(self.copies) < _COPIES_A_PACKET * total:
-            self.copies[index, frame.serial] = None
         self.newest = frame
         self.heard_at = now
 

@@ -242,11 +242,9 @@ class Session:
     def ask(self, terminal: str, message_id: int, body: bytes, heard: Heard) -> None:
         """Give a terminal of this connection a command. Raises ``TooManyQuestions``."""
         seat = self._seat_of(terminal)
-        if seat is None:
+        if seat is None or len(seat.questions or ()) >= self.exchange.limits.max_questions:
             raise TooManyQuestions
         questions = seat.questions = seat.questions or {}
-        if len(questions) >= self.exchange.limits.max_questions:
-            raise TooManyQuestions
         serial = self._write_message(message_id, body, phone_raw=seat.address.phone_raw, version=seat.address.version)
         questions[serial] = heard
 
