@@ -55,7 +55,7 @@ FORMS: Final[Mapping[str, str]] = {
     "transport_cert_no": "a certificate number is needed: 1 to 40 letters, digits or Chinese characters",
     "transport_cert_valid_until": "a date is needed: YYYY-MM-DD",
     "annual_review_due": "a date is needed: YYYY-MM-DD; or null",
-    "terminal_phone": "the identity that the terminal sends is needed: 1 to 20 digits or letters, or an IMEI; or null",
+    "terminal_phone": "the number in its frames' heads is needed: 1 to 20 digits or letters A to F, or an IMEI; or null",
     "terminal_auth": "none or required is needed, or nothing",
     "speed_limit_kmh": f"a whole number from 1 to {MAX_SPEED_LIMIT_KMH} is needed, or null",
     "real_name": "a name of 1 to 100 characters is needed",
