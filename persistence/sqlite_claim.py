@@ -2,14 +2,18 @@
 
 The lock file stands beside the store and stays when the store is moved or deleted. So it keeps a newcomer away from the
 place while a service runs, and tells the next start that there was a store. The lock on the store's own file keeps away
-services that know the file by another name: moved there, or a second link.
+services that know the file by another name: moved there, or a second link. An abstract socket, named after the path,
+stays when the whole folder moves.
 """
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
-from contextlib import suppress
+import socket
+from contextlib import ExitStack, suppress
+from hashlib import sha256
 from pathlib import Path
 from time import monotonic, sleep
 from typing import IO, Final, Self
@@ -69,19 +73,32 @@ class ServiceLock:
 
     def __init__(self, path: Path) -> None:
         """Raises ``StoreUnavailable`` while another service holds either."""
-        self._place = PlaceLock(path)
-        try:
-            self._file = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-        except OSError as error:
-            self._place.close()
-            raise StoreUnavailable(f"store {path}: it can't be opened: {error.strerror}") from error
-        if not _taken(self._file):
-            self.close()
-            raise StoreUnavailable(_OTHER_NAME.format(path=path))
+        self._path = path
+        self._identity = ""
+        with ExitStack() as held:
+            self._place = held.enter_context(PlaceLock(path))
+            if not _holds_name(path, held):
+                raise StoreUnavailable(_MOVED_AWAY.format(path=path))
+            self._file = _opened(path)
+            held.callback(os.close, self._file)
+            if not _taken(self._file):
+                raise StoreUnavailable(_OTHER_NAME.format(path=path))
+            self._held = held.pop_all()
 
     def note(self, identity: str) -> str:
         """See ``PlaceLock.note``."""
+        self._identity = identity
         return self._place.note(identity)
+
+    def note_again(self) -> None:
+        """Notes it in the folder that is at the place now, if there is one and the lock file is not in it any more."""
+        file = lock_file(self._path)
+        if self._identity and file.parent.is_dir() and not file.exists():
+            with suppress(OSError, StoreUnavailable):
+                place = PlaceLock(self._path)
+                place.note(self._identity)
+                self._place.close()
+                self._place = place
 
     def is_deleted(self) -> bool:
         """Whether the file has no name any more."""
@@ -89,7 +106,7 @@ class ServiceLock:
 
     def close(self) -> None:
         """Lets the next service in."""
-        os.close(self._file)
+        self._held.close()
         self._place.close()
 
 
@@ -124,9 +141,34 @@ def refuse_strange_files(path: Path) -> None:
 
 def is_place_held(path: Path) -> bool:
     """Whether a service serves at this place, whichever file."""
-    return _is_held(lock_file(path))
+    if _is_held(lock_file(path)):
+        return True
+    try:
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as probe:
+            probe.connect(_name(path))
+    except OSError:
+        return False
+    return True
 
 
+def _holds_name(path: Path, held: ExitStack) -> bool:
+    """Whether no other process has the name of this path. Where there are no such names, the locks must do."""
+    try:
+        name = held.enter_context(socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM))
+        name.bind(_name(path))
+    except OSError as error:
+        return error.errno != errno.EADDRINUSE
+    return True
+
+
+def _name(path: Path) -> bytes:
+    """An address that exists as long as a process is bound to it, and stands in no file system (Linux)."""
+    return b"\0shouwang." + sha256(str(path.resolve()).encode()).hexdigest().encode()
+
+
+_MOVED_AWAY: Final = (
+    "store {path}: another service is using it; its folder was moved or emptied: stop that service first"
+)
 _OTHER_NAME: Final = (
     "store {path}: a service is using this file under another name (it was moved, or has a second link): "
     "stop that service first"
@@ -135,6 +177,13 @@ _OTHER_FILE: Final = (
     "store {path}: a service runs here and has another file open, which was moved or deleted, or it is of an older "
     "program: stop that service first"
 )
+
+
+def _opened(path: Path) -> int:
+    try:
+        return os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    except OSError as error:
+        raise StoreUnavailable(f"store {path}: it can't be opened: {error.strerror}") from error
 
 
 def _is_held(path: Path) -> bool:

@@ -110,10 +110,10 @@ def _code(error: sqlite3.Error) -> int:
 
 
 def _prepare(path: Path, *, to_move_in: bool, new: bool) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
     is_new = not path.exists()
     if is_new or not path.stat().st_size:
         _refuse_to_make(path, may_follow=new or to_move_in)
+        path.parent.mkdir(parents=True, exist_ok=True)
     with closing(sqlite3.connect(path, isolation_level=None, timeout=BUSY_TIMEOUT_MS / 1_000)) as connection:
         if is_new:
             # Persons' data: for this user only, and so are the -wal and -shm files, which take over the mode. Not by

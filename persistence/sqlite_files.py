@@ -141,8 +141,9 @@ class OpenFiles:
             self._saving.join()
         is_rescued = self._is_deleted() and self._rescue()
         self._anchor.close()
-        if is_rescued:
+        if is_rescued and self.lock is not None:
             self._remove_log()
+            self.lock.note_again()
         if self.lock is not None:
             self.lock.close()
 
@@ -170,12 +171,17 @@ class OpenFiles:
         return trouble
 
     def _save(self) -> None:
-        """Puts the log into the store's own file, wherever that is by now: whoever puts it back may not find the log."""
         if self._saving is None or not self._saving.is_alive():
-            self._saving = Thread(target=self._checkpoint, name="store-saver", daemon=True)
+            self._saving = Thread(target=self._secure, name="store-saver", daemon=True)
             self._saving.start()
 
-    def _checkpoint(self) -> None:
+    def _secure(self) -> None:
+        """Puts the log into the store's own file, wherever that is by now: whoever puts it back may not find the log.
+
+        And the next start must know that a store was served here, though the process be killed.
+        """
+        if self.lock is not None:
+            self.lock.note_again()
         try:
             self._anchor.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
         except sqlite3.Error as error:

@@ -16,7 +16,7 @@ import pytest_asyncio
 from persistence.sqlite import SqliteStore
 from persistence.sqlite_backup import backup, restore
 from persistence.sqlite_check import DamageCheck
-from persistence.sqlite_claim import lock_file
+from persistence.sqlite_claim import ServiceLock, lock_file
 from persistence.sqlite_files import OpenFiles
 from persistence.store import Put, Store, StoreUnavailable
 from stores import back_up, open_store
@@ -78,6 +78,19 @@ def deletes_the_file(path: Path) -> None:
 
 def moves_the_folder(path: Path) -> None:
     path.parent.rename(path.parent.with_name("away"))
+
+
+def deletes_the_folder(path: Path) -> None:
+    shutil.rmtree(path.parent)
+
+
+def makes_the_folder(path: Path) -> None:
+    path.parent.mkdir(exist_ok=True)
+
+
+def empties_the_folder(path: Path) -> None:
+    deletes_the_folder(path)
+    makes_the_folder(path)
 
 
 def moves_it_and_begins_another(path: Path) -> None:
@@ -234,6 +247,32 @@ async def test_a_second_service_is_refused_at_the_place_of_a_moved_store_and_at_
     assert not is_there(path)
     with pytest.raises(StoreUnavailable, match="under another name"):
         await open_store(f"sqlite:{of(path, '.away')}")
+
+
+@pytest.mark.parametrize("goes", [moves_the_folder, deletes_the_folder, empties_the_folder])
+async def test_no_second_service_starts_where_the_folder_of_a_running_one_is_gone(
+    store: SqliteStore, path: Path, goes: Callable[[Path], None]
+) -> None:
+    goes(path)
+    for new in (False, True):
+        with pytest.raises(StoreUnavailable, match="another service is using it"):
+            await open_store(f"sqlite:{path}", new=new)
+    assert not is_there(path)
+    makes_the_folder(path)
+    with pytest.raises(StoreUnavailable, match="another service is using it"):
+        ServiceLock(path)
+
+
+@pytest.mark.parametrize("goes", [empties_the_folder, deletes_the_folder])
+async def test_a_place_that_was_emptied_under_a_service_is_no_fresh_one_after_it(
+    store: SqliteStore, path: Path, goes: Callable[[Path], None]
+) -> None:
+    """As when its disk is taken away: the empty mount point is left."""
+    goes(path)
+    assert troubles(store) == ["store_deleted"]
+    await store.close()
+    with pytest.raises(StoreUnavailable, match="served here before"):
+        await SqliteStore.open(path)
 
 
 async def test_nobody_opens_another_file_beside_the_log_of_a_running_service(
