@@ -23,7 +23,7 @@ from api.problems import Problem, problem_told
 from api.share_view import SHOWN_ALERTS, papers_of
 from api.sharing import DriverShare, SharesOfDriver
 from api.vehicle_looks import VehicleLooks
-from api.views import AlertView, Reminder, alert_view, reminder_views
+from api.views import AlertView, PlaceOf, Reminder, alert_view, reminder_views
 from domain.alerts import Alert
 from domain.certificates import CertificateKind, china_date, reminders
 from domain.driver import Binding, Driver, VehicleClaim, check_shares_no_other, claim, claim_again, live_shares
@@ -96,12 +96,13 @@ class DriverDesk:
         binding = await self._own(account, call.http.match_info["id"])
         (line,) = await self._views(account, [binding])
         if binding.unbound_at is not None:
-            return _page(line, [], None, [], [])
+            return _page(line, [], None, [], [], self._services.place_of)
         driver = await self._driver(account)
         shared = live_shares(driver, self._services.clock.now(), binding.id)
         shares = await self._shares.of([share.share_id for share in shared])
         refusal = await self._share_refusal(driver, binding)
-        return _page(line, shares, refusal, await self._reminders(account, binding), await self._alerts_since(binding))
+        papers, alerts = await self._reminders(account, binding), await self._alerts_since(binding)
+        return _page(line, shares, refusal, papers, alerts, self._services.place_of)
 
     async def unbind(self, call: Call[None, None]) -> None:
         """R15: into history, and this driver's shares of the vehicle end."""
@@ -187,6 +188,7 @@ def _page(
     refusal: Problem | None,
     reminders: list[Reminder],
     alerts: list[Alert],
+    place_of: PlaceOf,
 ) -> BindingPage:
     return BindingPage(
         **msgspec.structs.asdict(line),
@@ -194,5 +196,5 @@ def _page(
         share_refusal=refusal,
         certificate_reminders=reminders,
         alert_counts=dict(Counter(alert.kind for alert in alerts)),
-        alerts=[alert_view(alert) for alert in alerts[:SHOWN_ALERTS]],
+        alerts=[alert_view(alert, place_of) for alert in alerts[:SHOWN_ALERTS]],
     )

@@ -138,7 +138,7 @@ class FamilyDesk:
         seen = await self._views.see(share_id, natural_of(call.account).ids)
         share = seen.share
         page = await self._alerts.page(share.vehicle_id, seen.view, call.query, since=share.created_at)
-        return AlertItems([alert_view(alert) for alert in page.alerts], page.next)
+        return AlertItems([alert_view(alert, self._services.place_of) for alert in page.alerts], page.next)
 
     # -- binding for somebody else -----------------------------------------------------------------------------------
 

@@ -361,4 +361,4 @@ class LiveDesk:
     def _alert(self, stream: LiveStream, alert: Alert) -> bytes:
         """With the id of a client that has it."""
         stream.delivered.note(alert)
-        return event("alert", alert_view(alert), event_id=str(stream.delivered))
+        return event("alert", alert_view(alert, self._services.place_of), event_id=str(stream.delivered))

@@ -153,7 +153,7 @@ class OwnerDesk:
             driving_today=driving_today_view(NOTHING_TODAY if view is None else view.today),
             bindings_count=count,
             bindings=bindings,
-            alerts=[alert_view(alert) for alert in alerts],
+            alerts=[alert_view(alert, self._services.place_of) for alert in alerts],
             certificate_reminders=self._reminders(vehicle, business),
         )
 

@@ -150,7 +150,10 @@ class ShareViews:
             online=view is not None and view.online,
             last_fix=None if view is None else last_fix(view, self._services.place_of),
             certificate_reminders=self._reminders_of(seen),
-            alerts=[alert_view(alert) for alert in shown_alerts(share, () if view is None else view.alerts)],
+            alerts=[
+                alert_view(alert, self._services.place_of)
+                for alert in shown_alerts(share, () if view is None else view.alerts)
+            ],
             driving_today=driving_today_view(NOTHING_TODAY if view is None else view.today),
         )
 

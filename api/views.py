@@ -54,6 +54,7 @@ class AlertView(msgspec.Struct, frozen=True):
     ongoing: bool
     wgs84: tuple[float, float] | None
     gcj02: tuple[float, float] | None
+    place: str | None
     speed_kmh: float
     peak_kmh: float
     limit_kmh: int | None
@@ -114,7 +115,6 @@ def last_fix(view: Sighting, place_of: PlaceOf) -> LastFix | None:
     if fix is None:
         return None
     at = Point(fix.lon_e6 / 1e6, fix.lat_e6 / 1e6)
-    place = place_of(at.lon, at.lat)
     return LastFix(
         time=time_text(view.fixed_at),
         received_at=time_text(view.received_at),
@@ -124,12 +124,17 @@ def last_fix(view: Sighting, place_of: PlaceOf) -> LastFix | None:
         speed_kmh=fix.speed_dkmh / 10,
         course_deg=fix.course_deg % 360,
         altitude_m=fix.altitude_m,
-        place=None if place is None else str(place),
+        place=_place_in_words(at, place_of),
     )
 
 
-def alert_view(alert: Alert) -> AlertView:
-    """One alert, titled."""
+def _place_in_words(at: Point, place_of: PlaceOf) -> str | None:
+    place = place_of(at.lon, at.lat)
+    return None if place is None else str(place)
+
+
+def alert_view(alert: Alert, place_of: PlaceOf) -> AlertView:
+    """One alert, titled; its place is the nearest town."""
     at = (
         Point(alert.lon_e6 / 1e6, alert.lat_e6 / 1e6) if alert.lon_e6 is not None and alert.lat_e6 is not None else None
     )
@@ -143,6 +148,7 @@ def alert_view(alert: Alert) -> AlertView:
         ongoing=alert.ongoing,
         wgs84=at,
         gcj02=None if at is None else _gcj02(at),
+        place=None if at is None else _place_in_words(at, place_of),
         speed_kmh=alert.speed_dkmh / 10,
         peak_kmh=alert.peak_dkmh / 10,
         limit_kmh=alert.limit_kmh,

@@ -35,6 +35,7 @@ async def test_r34_an_alert_has_kind_start_place_speed_and_peak_and_is_ongoing_u
     assert (running["speed_kmh"], running["peak_kmh"], running["limit_kmh"]) == (101.0, 123.4, 100)
     assert running["wgs84"] == [114.4, 30.7]
     assert 0.002 < running["gcj02"][0] - 114.4 < 0.01
+    assert "武汉" in running["place"]
     assert "超速" in running["title"]
     assert "疑似" not in running["title"]
     await world.advance(10)

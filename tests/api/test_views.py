@@ -28,8 +28,8 @@ def test_r34_what_the_platform_inferred_is_suspected_and_what_the_terminal_said_
 
 
 def test_an_alert_without_a_position_has_nulls() -> None:
-    view = alert_view(replace(ALERT, lon_e6=None, lat_e6=None))
-    assert (view.wgs84, view.gcj02) == (None, None)
+    view = alert_view(replace(ALERT, lon_e6=None, lat_e6=None), lambda lon, lat: None)
+    assert (view.wgs84, view.gcj02, view.place) == (None, None, None)
     assert view.started_at == "2025-10-09T16:53:20+08:00"
 
 

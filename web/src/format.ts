@@ -73,6 +73,9 @@ export function alertTitle(alert: Alert): string {
 /** Red for what endangers life now, amber for the rest. */
 export const isGrave = (alert: Alert): boolean => ["emergency", "collision", "rollover", "fatigue"].includes(alert.kind);
 
+/** What somebody has to act on at once. */
+export const isUrgent = (alert: Alert): boolean => ["emergency", "collision", "rollover"].includes(alert.kind);
+
 export function certificateState(reminder: Pick<Reminder, "state" | "days_left">): string {
   if (reminder.state === "valid") return t("common.state_valid");
   if (reminder.state === "expired") return t("common.state_expired", { n: Math.max(1, -reminder.days_left) });

@@ -36,12 +36,13 @@ export type AlertKind =
   | "speeding" | "fatigue" | "fatigue_warning" | "emergency" | "collision" | "rollover" | "dangerous_driving" | "speeding_warning" | (string & {});
 export interface Alert {
   id: string; kind: AlertKind; source: "terminal" | "platform"; title: string; started_at: Instant; ended_at: Instant | null; ongoing: boolean;
-  wgs84: Position | null; gcj02: Position | null; speed_kmh: number; peak_kmh: number; limit_kmh: number | null;
+  wgs84: Position | null; gcj02: Position | null; place: string | null; speed_kmh: number; peak_kmh: number; limit_kmh: number | null;
 }
 export interface DrivingToday { distance_km: number; driving_s: number; longest_stint_s: number; alert_count: number }
 
 export interface ShareView {
   id: string; vehicle: VehiclePlate; expires_at: Instant; online: boolean; last_fix: LastFix | null; certificate_reminders: Reminder[];
+  driver?: { display_name: string; phone: string | null };
   alerts: Alert[]; driving_today: DrivingToday; refresh_after?: number;
 }
 export interface PositionEvent extends LastFix { online: boolean }
