@@ -34,6 +34,7 @@ from actors.recovery import Recovery, newest_time
 from actors.runtime import Dispatcher, MailboxFull
 from actors.supervisor import Supervisor
 from actors.telemetry import Router
+from actors.timekeeper import Timekeeper
 from actors.vehicle import KIND, Fleet, RegistryChanged, VehicleActor
 from actors.vehicle_shares import VehicleShares
 from actors.vehicle_state import VehicleKind
@@ -62,9 +63,11 @@ from persistence.store import Store, StoreError, StoreUnavailable
 from process import (
     LinesBehind,
     allow_many_sockets,
+    boot_id,
     freeze_heap,
     log_to_stderr,
     relieve_garbage_collector,
+    steady_s,
     when_stdin_ends,
 )
 from settings import Settings, SettingsError, address, check_sandbox, environment_of_process, from_environment
@@ -91,11 +94,12 @@ class Service:
         virtual_from: float | None = None,
         clock_speed: float = 1.0,
         read_time: Callable[[], float] = time.time,
+        read_steady: Callable[[], float] = steady_s,
         opening: Callable[[str], Awaitable[Store]] | None = None,
         hasher: PasswordHasher | None = None,
         tell_access: Callable[[str], None] = ACCESS_LOG.info,
     ) -> None:
-        """``read_time`` is the machine's clock, ``opening`` opens the store of the settings, ``hasher`` knows passwords."""
+        """``read_time`` is the machine's clock, ``read_steady`` one that nobody moves; ``opening`` opens the store of the settings, ``hasher`` knows passwords."""
         self.settings = settings
         self._opening = opening or open_store
         self._hasher = hasher or PasswordHasher()
@@ -104,7 +108,7 @@ class Service:
         if virtual_from is not None:
             self.clock = VirtualClock(virtual_from, settle=self.rest)
         else:
-            self.clock = RealClock(read_time, speed=clock_speed)
+            self.clock = RealClock(read_time, steady=read_steady, speed=clock_speed)
         self.http = self.jt808 = ""
         self.is_draining = False
         self._untold: dict[str, RegisteredVehicle] = {}
@@ -131,6 +135,7 @@ class Service:
         await self.directory.load()
         await self._continue_fast_clock()
         self._make_vehicles()
+        await self._keep_time()
         await self._recover()
         self._start_telemetry()
         await self._start_household()
@@ -143,6 +148,12 @@ class Service:
             newest = await newest_time(self.store)
             if newest is not None and newest > self.clock.now():
                 self.clock.start_from(newest)
+
+    async def _keep_time(self) -> None:
+        self.timekeeper = Timekeeper(self.clock, self.store, self.fleet, boot=boot_id())
+        await self.timekeeper.resume()
+        self._closing.push_async_callback(self.timekeeper.save)
+        self._keep_running(self.timekeeper.run())
 
     def _make_vehicles(self) -> None:
         self.dispatcher = Dispatcher()
@@ -177,6 +188,7 @@ class Service:
             append=self._append,
             route=self._route,
             now=self.clock.now,
+            mark=self.timekeeper.mark,
             folded=self.recovered.last_number,
             limits=IngestLimits(linger_s=self.settings.linger_ms / 1000, waiting_fixes=self.settings.waiting_fixes),
         )

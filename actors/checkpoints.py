@@ -1,4 +1,4 @@
-"""What is written behind? Vehicles that changed, a partition at a time, so that recovery is checkpoint plus a short tail."""
+"""Checkpoints, written behind: vehicles that changed, a partition at a time, so that recovery reads a short tail only."""
 
 from __future__ import annotations
 
@@ -230,7 +230,12 @@ class Checkpointer:
             self._supervisor.passivate(KIND, actor.key, actor)
 
     async def trim(self) -> None:
-        """Forgets log entries that are older than the retention and that no recovery would need."""
+        """Forgets log entries that are older than the retention and that no recovery would need.
+
+        Nothing is forgotten while the clock is not settled (R50).
+        """
+        if not self._fleet.clock.is_settled:
+            return
         needed_after = min(self._watermarks.get(partition, 0) for partition in range(PARTITIONS))
         keep_from = self._fleet.clock.now() - self._retention_s
         first = await self._store.read_log(after=0, limit=1)

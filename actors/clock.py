@@ -1,8 +1,12 @@
-"""What time is it, and whom does it wake? One clock, real or virtual, drives every timer of the system.
+"""The system's one clock, real or virtual; it drives every timer.
 
 A timer here carries no truth: ``wake(target, at)`` only promises to call ``target.on_wake`` at ``at`` or soon after, and
 the target looks at its own state to see whether anything is due. So there is nothing to cancel, a late timer is never a
 wrong answer, and a million vehicles cost eight bytes each.
+
+The machine's clock may be moved, and moved back (R50). So the real clock holds it against one that nobody moves, each time it
+is asked. After a step of more than a minute it goes on as if the machine's clock had not been moved, and says that it is not
+settled, until the machine's clock is back or ``believe_machine`` is called.
 """
 
 from __future__ import annotations
@@ -10,7 +14,9 @@ from __future__ import annotations
 import asyncio
 import heapq
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
 from typing import Final, Protocol
 
 log = logging.getLogger(__name__)
@@ -18,7 +24,9 @@ log = logging.getLogger(__name__)
 SLICE: Final = 500
 """How many targets are woken before the event loop gets its turn."""
 RECHECK_S: Final = 30.0
-"""The longest sleep: bounds how late we notice that somebody moved the machine's clock."""
+"""The longest sleep: bounds how late timers are after the machine's clock was corrected by less than ``STEP_S``."""
+STEP_S: Final = 60.0
+"""R50: a difference of more than this is a step; less is a correction, and followed at once."""
 
 
 class Wakeable(Protocol):
@@ -28,6 +36,10 @@ class Wakeable(Protocol):
         """A time asked for has come. Must not raise and must not block."""
         ...
 
+    def on_set_back(self, now: float) -> None:
+        """The clock was set back, and all that was asked for is forgotten: asks anew. Must not raise and must not block."""
+        ...
+
 
 class Clock(Protocol):
     """Seconds since 1970 on the system's one clock, and the timers on it."""
@@ -35,6 +47,16 @@ class Clock(Protocol):
     speed: float
     virtual: bool
     agenda: Agenda
+
+    @property
+    def is_settled(self) -> bool:
+        """R50: whether the time may be relied on. While it may not, nothing is learned, and no end is committed."""
+        ...
+
+    @property
+    def machine_ahead_s(self) -> float:
+        """How far the machine's clock is ahead of this one, while it is not settled; otherwise 0."""
+        ...
 
     def now(self) -> float:
         """Unix seconds."""
@@ -88,34 +110,121 @@ class Agenda:
         self.fired += len(due)
         self.lateness_s = now - self._due_at
         self.worst_lateness_s = max(self.worst_lateness_s, self.lateness_s)
-        for target in due:
-            try:
-                target.on_wake(now)
-            except Exception:
-                log.exception("a timer's target failed")
+        _call([target.on_wake for target in due], now)
         return len(due)
+
+    def forget(self) -> Sequence[Wakeable]:
+        """All who are to be woken, each once; nobody is from now on."""
+        targets = [*self._due, *(target for targets in self._targets.values() for target in targets)]
+        self._times, self._targets, self._due, self.pending = [], {}, [], 0
+        return list({id(target): target for target in targets}.values())
+
+
+def _call(wakes: Sequence[Callable[[float], None]], now: float) -> None:
+    for wake in wakes:
+        try:
+            wake(now)
+        except Exception:
+            log.exception("a timer's target failed")
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """The machine's clock was moved."""
+
+    offset_s: float
+    """The machine's clock minus the steady one, since then."""
+    at_s: float
+    """When, by the steady one."""
 
 
 class RealClock:
-    """The machine's clock, or one that runs ``speed`` times as fast from the moment it was made."""
+    """The machine's clock without its steps, or one that runs ``speed`` times as fast from the moment it was made."""
 
     virtual = False
 
-    def __init__(self, read: Callable[[], float], *, speed: float = 1.0) -> None:
-        """``read`` tells the machine's Unix seconds (``time.time``)."""
+    def __init__(
+        self, read: Callable[[], float], *, steady: Callable[[], float] | None = None, speed: float = 1.0
+    ) -> None:
+        """``read`` tells the machine's Unix seconds (``time.time``), ``steady`` seconds of a clock that nobody moves.
+
+        Without ``steady`` no step can be seen.
+        """
         self.speed = speed
         self.agenda = Agenda()
+        self.step: Step | None = None
+        """The last one, while the clock is not settled."""
         self._read = read
-        self._origin = self._began = read()
+        self._steady = steady or read
+        self._began = self._steady()
+        self._origin = read()
+        self.offset_s = self._origin - self._began
+        """This clock minus the steady one; of no use at another speed than 1."""
         self._armed_for: float | None = None
         self._handle: asyncio.TimerHandle | None = None
 
     def now(self) -> float:
-        return self._origin + (self._read() - self._began) * self.speed
+        steady = self._steady()
+        if self.speed != 1:
+            return self._origin + (steady - self._began) * self.speed
+        machine, ours = self._read(), steady + self.offset_s
+        if not -STEP_S <= machine - ours <= STEP_S:
+            self._note_step(Step(machine - steady, steady))
+            return ours
+        if self.step is not None:
+            self.step = None
+            log.warning("the machine's clock is back: settled")
+        self.offset_s = machine - steady
+        return machine
+
+    @property
+    def is_settled(self) -> bool:
+        self.now()
+        return self.step is None
+
+    @property
+    def machine_ahead_s(self) -> float:
+        self.now()
+        return 0.0 if self.step is None else self.step.offset_s - self.offset_s
+
+    @property
+    def even_s(self) -> float:
+        """For how long the machine's clock has run evenly since its last step."""
+        self.now()
+        return float("inf") if self.step is None else self._steady() - self.step.at_s
+
+    def _note_step(self, step: Step) -> None:
+        if self.step is not None and abs(step.offset_s - self.step.offset_s) <= STEP_S:
+            return
+        self.step = step
+        log.warning("the machine's clock is off by %s: ours goes on without it", _span(step.offset_s - self.offset_s))
+
+    def resume(self, offset_s: float) -> None:
+        """Goes on from where this clock stood against the steady one in an earlier process on this machine."""
+        self.offset_s = offset_s
+
+    def believe_machine(self, reason: str) -> None:
+        """The machine's clock is right, so from now on this one follows it."""
+        step, self.step = self.step, None
+        if step is None:
+            return
+        is_set_back = step.offset_s < self.offset_s
+        log.warning("ours follows by %s: %s. Settled", _span(step.offset_s - self.offset_s), reason)
+        self.offset_s = step.offset_s
+        if is_set_back:
+            self._set_back(self.agenda.forget())
+        elif self._handle is not None:
+            self._arm()
+
+    def _set_back(self, targets: Sequence[Wakeable]) -> None:
+        """Lets those who waited look again, a slice in each turn of the event loop."""
+        _call([target.on_set_back for target in targets[:SLICE]], self.now())
+        if len(targets) > SLICE:
+            asyncio.get_running_loop().call_soon(self._set_back, targets[SLICE:])
 
     def start_from(self, at: float) -> None:
         """Goes on from ``at``: where a fast clock stood when its process ended is ahead of the machine's."""
-        self._origin, self._began = at, self._read()
+        self._origin, self._began = at, self._steady()
 
     def wake(self, target: Wakeable, at: float) -> None:
         self.agenda.add(target, at)
@@ -147,11 +256,18 @@ class RealClock:
         self._arm()
 
 
+def _span(seconds: float) -> str:
+    """Signed, as hours, minutes and seconds."""
+    return f"{'-' if seconds < 0 else '+'}{timedelta(seconds=abs(round(seconds)))}"
+
+
 class VirtualClock:
     """A clock that stands still until somebody moves it; whole scenarios of days run in moments, repeatably."""
 
     virtual = True
     speed = 1.0
+    is_settled: bool = True
+    machine_ahead_s: float = 0.0
 
     def __init__(self, start: float, *, settle: Callable[[], Awaitable[None]] | None = None) -> None:
         """``settle`` waits until all that a wake set in motion has come to rest; without it wakes are only called."""

@@ -1,4 +1,4 @@
-"""Who is to be woken for an end that lies far ahead, even after restarts? One timer over all that the store knows to end."""
+"""One timer over all that the store knows to end: it wakes links for an end that lies far ahead, even after restarts."""
 
 from __future__ import annotations
 
@@ -60,6 +60,10 @@ class Deadlines:
         if not looker.mailbox_depth:
             looker.tell(WAKE)
 
+    def on_set_back(self, now: float) -> None:
+        self._armed_for = NEVER
+        self.note(now)
+
     async def look(self) -> Any:
         """Begins, or looks again; returns when all that was over has been woken."""
         await self._supervisor.actors(KIND)[KEY].ask(WAKE)
@@ -96,6 +100,9 @@ class DeadlinesActor(Actor):
         return f"{KIND}:{KEY}"
 
     async def on_receive(self, message: object) -> None:
+        if not self._clock.is_settled:
+            self._deadlines.note_failure()
+            return
         try:
             for kind in (SHARE, DELEGATION):
                 self._deadlines.note(await self._wake_all(kind))

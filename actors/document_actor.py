@@ -1,4 +1,4 @@
-"""How does an actor keep one frozen value in the store? Committed before it is answered, read again when in doubt."""
+"""An actor with one frozen value in the store, committed before it is answered, and read again when in doubt."""
 
 from __future__ import annotations
 
@@ -121,6 +121,11 @@ class DocumentActor(Actor, Generic[S]):
             self.tell(WAKE)
         except MailboxFull:
             self.come_back()
+
+    def on_set_back(self, now: float) -> None:
+        self._armed_for = NEVER
+        if not self.is_stopped:
+            self.wake_at(now)
 
     # -- the store ---------------------------------------------------------------------------------------------------
 

@@ -378,7 +378,9 @@ class PersonActor(DocumentActor[Person]):
             expires_at=lapses_at(now),
             token_hash=command.token_hash,
         )
+        unlapsed = tuple(each for each in self.driver.delegations if not is_live(each, now))
         after = delegate(self.driver, delegation, now=now)
+        after = replace(after, delegations=(*unlapsed, *after.delegations))
         audit = self._audit("delegated", command.doer, (DELEGATION, delegation.id), delegation.plate)
         self.house.deadlines.note(delegation.expires_at)
         await self.commit(replace(self.value, driver=after), delegation_document(delegation, live=True), audit)
@@ -480,14 +482,17 @@ class PersonActor(DocumentActor[Person]):
             self.come_back()
 
     async def _lapse(self) -> None:
-        """R23: announces the delegations that nobody can use any more."""
+        """R23: announces the delegations that nobody can use any more; later, while the clock is not settled (R50)."""
         now = self.house.clock.now()
-        for delegation in self.driver.delegations:
-            if not is_live(delegation, now):
-                subject, at = (DELEGATION, delegation.id), delegation.expires_at
-                await self._settle(
-                    delegation, self._audit("delegation_expired", PLATFORM, subject, delegation.plate, at=at)
-                )
+        lapsed = [each for each in self.driver.delegations if not is_live(each, now)]
+        if lapsed and not self.house.clock.is_settled:
+            self.come_back()
+            return
+        for delegation in lapsed:
+            subject, at = (DELEGATION, delegation.id), delegation.expires_at
+            await self._settle(
+                delegation, self._audit("delegation_expired", PLATFORM, subject, delegation.plate, at=at)
+            )
 
     def _audit(self, action: str, doer: Doer, subject: tuple[str, str], plate: str, *, at: float | None = None) -> Put:
         at = self.house.clock.now() if at is None else at

@@ -224,6 +224,9 @@ class ShareLinkActor(DocumentActor["Share | None"]):
             self.arm()
             return
         self._announce("expired")
+        if not self.house.clock.is_settled:  # R50: what is written now could never be taken back.
+            self.come_back()
+            return
         ended = end(share, "expired", at=share.expires_at)
         try:
             await self.commit(ended, self._audit("share_expired", PLATFORM, ended, share.expires_at))

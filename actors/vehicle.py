@@ -12,6 +12,7 @@ from actors.vehicle_shares import GrantShare, ReleaseShare, VehicleShares
 from actors.vehicle_watch import VehicleWatch
 from domain.alerts import Alert
 from domain.fix import Fix
+from domain.fleet_clock import FleetClock
 from domain.profile import Profile
 from domain.quality import Outcome, Quality
 from domain.registry import PARTITIONS, partition_of
@@ -72,6 +73,7 @@ class Fleet:
         self.shares = shares
         self.passivate_after_s = passivate_after_s
         self.quality = Quality()
+        self.time = FleetClock()
         self.online = 0
         self.announcements = 0
         self.conflated = 0
@@ -243,6 +245,15 @@ class VehicleActor(Actor):
         self._arm_passivation()
         if self.watch is not None:
             self.watch.look()
+
+    def on_set_back(self, now: float) -> None:
+        self.armed_for = NEVER
+        if self._phase == STOPPED:
+            return
+        if self.online:
+            self._arm_offline()
+        else:
+            self._arm_passivation()
 
     def leave(self) -> None:
         """Announces offline, once."""

@@ -32,6 +32,17 @@ class ClockView(msgspec.Struct, frozen=True):
     virtual: bool
 
 
+class Timekeeping(msgspec.Struct, frozen=True):
+    """How far the system's clock may be relied on."""
+
+    settled: bool
+    """False after a step of the machine's clock: ours goes on without it, nothing is learned, and no end is committed (R50)."""
+    machine_ahead_s: float
+    """How far the machine's clock is ahead of ours, while not settled."""
+    fleet_ahead_s: int | None
+    """How far a tenth of the fleet or more is ahead of ours, to five minutes: by so much our clock seems to be behind."""
+
+
 class Provider(msgspec.Struct, frozen=True):
     """Who vouches for people."""
 
@@ -155,6 +166,7 @@ class Health(msgspec.Struct, frozen=True):
     version: str
     uptime_s: float
     clock: ClockView
+    timekeeping: Timekeeping
     identity_provider: Provider
     components: dict[str, Component]
     vehicles: int

@@ -99,6 +99,8 @@ class Figures(Collector):
         yield _counter("dead_letters", "Messages that nobody handled.", supervisor.dead_letters_total)
         yield _gauge("timers_pending", "Timers that wait.", agenda.pending)
         yield _gauge("timer_lateness_seconds", "Lateness of the last timer, on the system's clock.", agenda.lateness_s)
+        settled = int(self._services.clock.is_settled)
+        yield _gauge("clock_settled", "0 after a step of the machine's clock.", settled)
         yield _gauge("event_loop_lag_seconds", "How late the loop came round.", self._vitals.loop_lag_s)
         yield _gauge("event_loop_lag_worst_seconds", "The worst of the last 60 s.", self._vitals.worst_loop_lag_s)
         yield self._loop_delays()

@@ -30,6 +30,7 @@ from api.health import (
     StoreTroubleView,
     StoreView,
     TelemetryView,
+    Timekeeping,
     Timers,
 )
 from api.ports import Services
@@ -105,6 +106,8 @@ class OpsDesk:
         reasons += await self._reasons_of_store()
         if not services.feed.room():
             reasons.append("shedding_load")
+        if not services.clock.is_settled:
+            reasons.append("clock_unsettled")
         return reasons
 
     async def health(self, call: Call[None, None]) -> Health:
@@ -122,6 +125,7 @@ class OpsDesk:
             version=services.version,
             uptime_s=round(vitals.uptime_s, 1),
             clock=self._clock(),
+            timekeeping=self._timekeeping(),
             identity_provider=Provider(services.identity.name, services.identity.notice),
             components=components,
             vehicles=known,
@@ -200,12 +204,16 @@ class OpsDesk:
         of_store += [trouble.code for trouble in troubles if not trouble.refuses]
         of_ingest = [reason for reason in reasons if reason == "shedding_load"]
         of_service = [reason for reason in reasons if reason == "draining"]
+        of_clock = [reason for reason in reasons if reason == "clock_unsettled"]
+        if self._fleet_ahead_s() is not None:
+            of_clock.append("fleet_disagrees")
         return {
             "store": Component("failing" if of_store else "ok", of_store),
             "ingest": Component("degraded" if of_ingest else "ok", of_ingest),
             "actors": _component("parked_actors" if supervisor.parked else None),
             "event_loop": _component("slow" if vitals.worst_loop_lag_s > SLOW_LOOP_S else None),
             "service": Component("degraded" if of_service else "ok", of_service),
+            "clock": Component("degraded" if of_clock else "ok", of_clock),
         }
 
     def _forwarded(self) -> ForwardedView:
@@ -219,6 +227,14 @@ class OpsDesk:
         # To the millisecond: simulators set their clocks by it.
         now = datetime.fromtimestamp(clock.now(), CHINA_TIME).isoformat(timespec="milliseconds")
         return ClockView(now, clock.speed, clock.virtual)
+
+    def _timekeeping(self) -> Timekeeping:
+        clock = self._services.clock
+        return Timekeeping(clock.is_settled, round(clock.machine_ahead_s, 1), self._fleet_ahead_s())
+
+    def _fleet_ahead_s(self) -> int | None:
+        fleet = self._services.fleet
+        return fleet.time.ahead_s(fleet.online)
 
     def _dead_letters(self) -> DeadLetters:
         supervisor = self._services.supervisor

@@ -173,6 +173,8 @@ class Sessions:
         )
 
     async def _expired(self, now: float) -> list[Delete]:
+        if not self._clock.is_settled:
+            return []
         page = await self._store.find(KIND, BY_EXPIRY, "", limit=PURGED_AT_ONCE)
         return [Delete(KIND, found.key) for found in page.documents if decode(found.record, Session).expires_at <= now]
 

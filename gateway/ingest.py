@@ -76,11 +76,13 @@ class Ingest:
         append: Callable[[float, Sequence[Fix]], Awaitable[int | None]],
         route: Callable[[Batch], Awaitable[list[Outcome]]],
         now: Callable[[], float],
+        mark: Callable[[float, Sequence[Fix]], Sequence[Fix]] = lambda received_at, fixes: fixes,
         folded: int = 0,
         limits: IngestLimits | None = None,
     ) -> None:
         """``append`` makes fixes durable and returns their log number, or None when the store can't; ``route`` hands a
-        durable batch to the vehicles, raising ``NotDurable`` when the store it reads from can't just now."""
+        durable batch to the vehicles, raising ``NotDurable`` when the store it reads from can't just now; ``mark`` is given
+        what was received when, and marks what came while our clock was in doubt (``FLAG_DOUBTED``)."""
         self.stats = IngestStats()
         self.between_batches = asyncio.Lock()
         """Whoever holds it sees each batch either not at all or wholly with the vehicles."""
@@ -89,6 +91,7 @@ class Ingest:
         self._append = append
         self._route = route
         self._now = now
+        self._mark = mark
         self._limits = limits or IngestLimits()
         self._waiting: list[_Submission] = []
         self._arrived = asyncio.Event()
@@ -163,6 +166,7 @@ class Ingest:
             group = self._take_group()
             fixes = [fix for submission in group for fix in submission.fixes] if len(group) > 1 else group[0].fixes
             received_at, began = self._now(), perf_counter()
+            fixes = self._mark(received_at, fixes)
             number = await self._append(received_at, fixes)
             self.stats.append_s = perf_counter() - began
             if number is None:

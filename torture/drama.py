@@ -1,4 +1,4 @@
-"""How does a play go? Steps one after the other, disasters among them; what must hold is looked at after each."""
+"""A play: steps one after the other, disasters among them; what must hold is looked at after each."""
 
 from __future__ import annotations
 
@@ -33,6 +33,7 @@ SLOW_S: Final = 0.5
 FULL: Final = 10
 """R13."""
 EDGES_S: Final = (-0.25, 0.0, 0.25)
+WRONG_BY_S: Final = (8 * 3_600.0, 86_400.0, 8 * 86_400.0, -3_600.0)
 PEOPLES: Final = frozenset(
     [
         "bind",
@@ -64,7 +65,7 @@ class Drama:
         self.seed = seed
         self.terms_version = terms_version
         self.cast = Cast()
-        self.tracks = Tracks()
+        self.tracks = Tracks(machine.was_wrong_since)
         self.possible = Possibilities(self.cast.registry)
         self.commits = CommitWatch(machine.disk, machine.read_time)
         self.tried: Counter[str] = Counter()
@@ -194,6 +195,10 @@ class Drama:
                 self.machine.kill_after(a % 400)
             case "restart":
                 await self._restart()
+            case "wrong_time":
+                self._put_clock_wrong(a, b)
+            case "right_time":
+                self.machine.put_right()
             case "overload":
                 await self._overload(a % TRUCKS, b)
             case _:
@@ -285,6 +290,12 @@ class Drama:
                 self.bad_network = 0.3
                 self.network.slowest_s = 0.2
 
+    def _put_clock_wrong(self, a: int, b: int) -> None:
+        """The machine's clock is moved while everything goes on; later it is put right (R50)."""
+        self._jumped = True
+        self.tried["the machine's clock is wrong for a while"] += 1
+        self.machine.put_wrong(WRONG_BY_S[a % len(WRONG_BY_S)], for_s=40.0 + b % 56)
+
     async def _overload(self, vehicle: int, b: int) -> None:
         """A truck reports more than its mailbox holds while its actor waits for a slow store (R54)."""
         self.disturb()
@@ -312,6 +323,7 @@ class Drama:
     async def rest(self) -> None:
         """All disasters end; whatever was interrupted must be finished or undone, and nothing be forgotten."""
         self.machine.weather.clear_up()
+        self.machine.put_right()
         self.machine.kill_after(None)
         self.bad_network, self.network.slowest_s = 0.0, 0.002
         while not self.machine.is_up:

@@ -1,4 +1,4 @@
-"""On what does the service run here? A machine whose disk and clock outlive every process that is killed on it."""
+"""The machine that the service runs on: its disk and its clock outlive every process that is killed on it."""
 
 from __future__ import annotations
 
@@ -59,6 +59,7 @@ class MakeService(Protocol):
         *,
         clock_speed: float,
         read_time: Callable[[], float],
+        read_steady: Callable[[], float],
         opening: Callable[[str], Coroutine[Any, Any, Store]],
         hasher: PasswordHasher,
     ) -> AbstractAsyncContextManager[Service]: ...
@@ -84,17 +85,41 @@ class Machine:
         self._process: Process | None = None
         self._leaving: asyncio.Event | None = None
         self._now = began_at
+        self._wrong_by_s = self._wrong_left_s = 0.0
+        self._was_wrong_at = float("-inf")
         self._graveyard: set[asyncio.Task[Any]] = set()
         """Tasks of those killed: kept, or they would be tidied up while the others play."""
 
     # -- its clock
 
     def read_time(self) -> float:
-        """Moves only when somebody moves it, so that naive rules know exactly when each thing was done."""
+        """The true time. It moves only when somebody moves it, so that naive rules know exactly when each thing was done."""
         return self._now
 
+    def read_wall(self) -> float:
+        """The time as the machine's clock shows it to its processes."""
+        return self._now + self._wrong_by_s
+
     def step_clock(self, seconds: float) -> None:
+        """Time passes; a clock that is wrong is put right before it was wrong for too long."""
+        if self._wrong_by_s:
+            self._wrong_left_s -= seconds
+            if self._wrong_left_s < 0:
+                self.put_right()
         self._now += seconds
+
+    def put_wrong(self, by_s: float, *, for_s: float) -> None:
+        """Somebody moves the machine's clock; nothing else changes."""
+        self._wrong_by_s, self._wrong_left_s = by_s, for_s
+
+    def put_right(self) -> None:
+        """The machine's clock shows the true time again."""
+        if self._wrong_by_s:
+            self._wrong_by_s, self._was_wrong_at = 0.0, self._now
+
+    def was_wrong_since(self, at: float) -> bool:
+        """Whether the machine's clock is wrong, or was after ``at``."""
+        return bool(self._wrong_by_s) or self._was_wrong_at >= at
 
     # -- its process
 
@@ -123,7 +148,12 @@ class Machine:
 
         try:
             async with self._make(
-                self._settings, clock_speed=1.0, read_time=self.read_time, opening=opening, hasher=CHEAP
+                self._settings,
+                clock_speed=1.0,
+                read_time=self.read_wall,
+                read_steady=self.read_time,
+                opening=opening,
+                hasher=CHEAP,
             ) as service:
                 ready.set_result(service)
                 await leaving.wait()

@@ -1,4 +1,4 @@
-"""What happens, step by step? A list of plain values from a seed, which may lose any of its members and still makes sense."""
+"""The steps of a play: plain values from a seed, which make sense also where some of them are left out."""
 
 from __future__ import annotations
 
@@ -74,6 +74,8 @@ _EVERYDAY: Final[Mapping[str, int]] = {
     "restart": 1,
     "overload": 1,
     "rest": 3,
+    "wrong_time": 3,
+    "right_time": 1,
 }
 """Kind → how often, in a play without a theme."""
 
@@ -86,6 +88,7 @@ _THEMES: Final[Sequence[Mapping[str, int]]] = (
     {"watch": 20, "share": 20, "open": 20, "drive": 20, "edge": 10},
     {"delegate": 20, "bind_for": 25, "open": 20, "withdraw": 5, "edge": 10},
     {"storm": 10, "crash": 15, "repeat": 10, "cut_truck": 10},
+    {"wrong_time": 20, "drive": 25, "alarm": 15, "share": 15, "open": 10, "watch": 8, "crash": 10, "edge": 10},
 )
 """A seed has one of them; what it says goes before the everyday."""
 

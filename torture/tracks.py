@@ -1,17 +1,21 @@
-"""Where should each truck be? The log folded naively, and once more by the real rules from the beginning (R32, R50, R51)."""
+"""Where each truck should be: the log folded naively, and once more by the real rules from the beginning (R32, R50, R51)."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from domain import vehicle as rules
-from domain.fix import FLAG_BACKFILLED, STATUS_POSITIONED, Fix, distance_m
+from domain.fix import FLAG_BACKFILLED, FLAG_DOUBTED, STATUS_POSITIONED, Fix, distance_m
 from domain.profile import DEFAULT_PROFILE
 from domain.quality import Quality
 from domain.vehicle import Vehicle
 from persistence.records import decode_batch
 from torture import cast
+from torture.watch import demand
+
+DOUBT_ENDS_S = 30.0
+"""What was received while the clock was wrong may become durable later."""
 
 
 @dataclass(slots=True)
@@ -22,13 +26,16 @@ class Track:
     """By the rules themselves, nothing left out, nothing twice."""
     newest: Fix | None = None
     fixed_at: int = 0
+    received_at: float = 0.0
     reported_at: int = 0
     offset_s: int = 0
     wrong: list[float] = field(default_factory=list)
     """When the reports of one wrong clock came, in a row."""
     wrong_by_s: int = 0
-    ahead: list[tuple[Fix, bool]] = field(default_factory=list)
-    """Reports from the future, and whether they have an alarm: they wait until the terminal's clock is known."""
+    ahead: list[tuple[Fix, float]] = field(default_factory=list)
+    """Reports from the future, and when they came: they wait until the terminal's clock is known."""
+    was_ahead: bool = False
+    """It was dated ahead of now, so the times of its emergencies are not known to the second."""
     emergencies: list[tuple[int, int | None]] = field(default_factory=list)
     """(from, until) of each."""
     seen: set[tuple[str, int]] = field(default_factory=set)
@@ -39,36 +46,49 @@ class Track:
 
     def is_online(self, now: float) -> bool:
         """R32."""
-        return self.newest is not None and now - self.fixed_at < 600
+        heard_at = self.received_at if self.fixed_at - self.received_at > 300 else self.fixed_at
+        return self.newest is not None and now - heard_at < 600
 
     def take(self, fix: Fix, received_at: float) -> None:
         if fix.flags & FLAG_BACKFILLED or fix.fixed_at <= 0:
             return
-        fixed_at = fix.fixed_at - self._learned_offset(fix.fixed_at - received_at, received_at)
-        if fixed_at - received_at > 300:
-            plain = [place for place, (_, has_alarm) in enumerate(self.ahead) if not has_alarm]
+        doubted = bool(fix.flags & FLAG_DOUBTED)
+        if not doubted:
+            self._learn(fix.fixed_at - received_at, received_at)
+        fixed_at = fix.fixed_at - self.offset_s
+        if fixed_at - received_at > 300 and not doubted:
+            plain = [place for place, (waiting, _) in enumerate(self.ahead) if not waiting.alarms]
             if len(self.ahead) == 8:
                 del self.ahead[plain[0] if plain else 0]
-            self.ahead.append((fix, bool(fix.alarms)))
+            self.ahead.append((fix, received_at))
             return
-        for each, _ in self.ahead:
+        for each, came_at in self.ahead:
             if 0 < fix.fixed_at - each.fixed_at <= 3600:
-                self._hear(each, each.fixed_at - self.offset_s)
+                self._hear(each, each.fixed_at - self.offset_s, came_at)
         self.ahead = []
-        self._hear(fix, fixed_at)
+        if self.reported_at - received_at > 300 and -450 < fixed_at - received_at <= 300:
+            self._give_way(fixed_at)
+        self._hear(fix, fixed_at, received_at)
 
-    def _hear(self, fix: Fix, fixed_at: int) -> None:
+    def _give_way(self, fixed_at: int) -> None:
+        """What lies ahead of now was dated by a wrong clock, and so were its emergencies."""
+        self.was_ahead = True
+        self.reported_at = fixed_at - 1
+        if self.fixed_at >= fixed_at:
+            self.fixed_at, self.newest = fixed_at - 1, None
+
+    def _hear(self, fix: Fix, fixed_at: int, received_at: float) -> None:
         is_later = fixed_at > self.fixed_at
         if fixed_at > self.reported_at and is_later:
             self.reported_at = fixed_at
             self._hear_emergency(fixed_at, on=bool(fix.alarms & 1))
         if is_later and self._is_plausible(fix, fixed_at):
-            self.newest, self.fixed_at = fix, fixed_at
+            self.newest, self.fixed_at, self.received_at = fix, fixed_at, received_at
 
-    def _learned_offset(self, skew_s: float, received_at: float) -> int:
+    def _learn(self, skew_s: float, received_at: float) -> None:
         if -450 < skew_s <= 300:
             self.offset_s, self.wrong, self.wrong_by_s = 0, [], 0
-            return 0
+            return
         hours_s = round(skew_s / 3600) * 3600
         if abs(skew_s - hours_s) > 90:
             self.wrong, self.wrong_by_s = [], 0
@@ -78,7 +98,6 @@ class Track:
             self.wrong.append(received_at)
             if len(self.wrong) >= 4 and received_at - self.wrong[0] >= 90:
                 self.offset_s = hours_s
-        return self.offset_s
 
     def _is_plausible(self, fix: Fix, fixed_at: int) -> bool:
         if not fix.status & STATUS_POSITIONED or not (fix.lon_e6 or fix.lat_e6):
@@ -99,7 +118,11 @@ class Track:
 class Tracks:
     """All trucks; told of every entry of the log as it becomes durable."""
 
-    def __init__(self) -> None:
+    def __init__(self, was_wrong_since: Callable[[float], bool]) -> None:
+        """``was_wrong_since`` tells whether the machine's clock was wrong at any time since."""
+        self._was_wrong_since = was_wrong_since
+        self._shown: dict[str, tuple[float, float]] = {}
+        """By terminal, what its clock was off by, and when."""
         self.by_terminal: Mapping[str, Track] = {
             cast.terminal(number): Track(Vehicle(cast.vehicle_key(number), 1000)) for number in range(cast.TRUCKS)
         }
@@ -113,12 +136,30 @@ class Tracks:
         for fix in decode_batch(entry)[1]:
             self.by_terminal[fix.terminal].is_torn = True
 
+    def _check_doubt(self, fix: Fix, received_at: float) -> None:
+        """R50: our clock is in doubt after a step, or where several trucks are off by as much at once; else no report is."""
+        skew_s = fix.fixed_at - received_at
+        alike = [
+            terminal
+            for terminal, (off_s, at) in self._shown.items()
+            if abs(off_s - skew_s) < 900 and at > received_at - 600
+        ]
+        if not fix.flags & FLAG_BACKFILLED:
+            self._shown[fix.terminal] = skew_s, received_at
+        demand(
+            not fix.flags & FLAG_DOUBTED
+            or self._was_wrong_since(received_at - DOUBT_ENDS_S)
+            or {*alike} - {fix.terminal},
+            f"R50: a report that is off by {skew_s} s is held against our own clock",
+        )
+
     def take(self, number: int, entry: bytes) -> None:
         received_at, fixes = decode_batch(entry)
         self.entries += 1
         for fix in fixes:
             track = self.by_terminal[fix.terminal]
-            track.seen.add((f"{fix.fixed_at}/{fix.flags}", fix.lon_e6))
+            track.seen.add((f"{fix.fixed_at}/{fix.flags & FLAG_BACKFILLED}", fix.lon_e6))
+            self._check_doubt(fix, received_at)
             track.take(fix, received_at)
             rules.accept(track.folded, fix, received_at, DEFAULT_PROFILE, self._quality)
             track.folded.applied = number

@@ -262,6 +262,34 @@ async def test_r50_any_other_stale_live_report_keeps_its_own_time(world: World) 
     assert view["last_fix"]["age_s"] == 1000
 
 
+async def test_r50_an_offset_that_a_tenth_of_the_fleet_shows_at_once_is_never_learned(world: World) -> None:
+    """Our clock is an hour behind: every truck seems to run ahead, and an emergency is shown all the same."""
+    seen = await watched(world)
+    for minute in range(8):
+        await world.advance(60)
+        rows = [row(number, at=world.now + HOUR_S, alarms=EMERGENCY * (minute == 3)) for number in range(1, 13)]
+        assert (await world.feed(*rows))["accepted"] == len(rows)
+    told = await health(world)
+    assert (told["data_quality"]["corrected_clocks"], told["timekeeping"]["fleet_ahead_s"]) == (0, HOUR_S)
+    assert [each["kind"] for each in await alerts(seen.viewer, seen.id)] == ["emergency"]
+    assert (await seen.view())["online"]
+    await world.advance(HOUR_S + 30)
+    await world.reports(1)
+    view = await seen.view()
+    assert (view["online"], view["last_fix"]["age_s"]) == (True, 0)
+
+
+async def test_r50_an_emergency_that_ran_ahead_of_our_clock_is_told_once_its_terminal_s_clock_is_learned(
+    world: World,
+) -> None:
+    seen = await watched(world)
+    for number in range(5):
+        await world.advance(30)
+        await world.feed(row(1, at=world.now + 8 * HOUR_S, alarms=EMERGENCY * (number == 1)))
+    (alert,) = await alerts(seen.viewer, seen.id)
+    assert (alert["kind"], alert["ongoing"]) == ("emergency", False)
+
+
 async def test_r50_speeding_at_standstill_raises_nothing_and_is_counted(world: World) -> None:
     seen = await watched(world)
     await world.reports(1, speed=0, alarms=SPEEDING)

@@ -60,3 +60,15 @@ def test_a_busy_process_writes_less_often_but_within_four_cycles(house: House) -
     assert house.checkpoints.pause_s(idle_s / 5) == idle_s
     assert house.checkpoints.pause_s(idle_s / 2) == 2 * idle_s
     assert house.checkpoints.pause_s(60.0) == 4 * idle_s
+
+
+async def test_r50_no_telemetry_is_forgotten_while_the_clock_is_not_settled(house: House) -> None:
+    await house.report(fix_of("11", T0))
+    await house.checkpoints.write_all()
+    await house.clock.advance(8 * 86_400)
+    house.clock.is_settled = False
+    await house.checkpoints.trim()
+    assert await house.store.read_log(after=0, limit=1)
+    house.clock.is_settled = True
+    await house.checkpoints.trim()
+    assert not await house.store.read_log(after=0, limit=1)

@@ -70,6 +70,25 @@ async def test_sleepers_are_woken_each_in_its_time(people: PeopleHouse) -> None:
         sleep(people)
 
 
+async def test_r50_nobody_is_woken_while_the_clock_is_not_settled_and_everybody_afterwards(people: PeopleHouse) -> None:
+    await shared(people, "s1")
+    delegation = await people.delegate("dan", "v2", "d1")
+    sleep(people)
+    people.clock.is_settled = False
+    await people.clock.advance(8 * DAY)
+    await people.delegate("dan", "v3", "d2")  # A driver who is awake notices what has lapsed, and leaves it.
+    facts = await check(people.store, 0.0)
+    assert facts.shares["s1"].ended is None
+    assert "delegation_expired" not in {record.action for record in facts.audit.values()}
+    people.clock.is_settled = True
+    await people.clock.advance(5)
+    facts = await check(people.store, people.clock.now())
+    ended = facts.shares["s1"].ended
+    assert ended is not None
+    told = {record.action: record.at for record in facts.audit.values()}
+    assert (told["share_expired"], told["delegation_expired"]) == (T0 + 3 * DAY, delegation.expires_at)
+
+
 async def test_a_share_whose_last_answer_was_lost_ends_in_time_all_the_same(people: PeopleHouse) -> None:
     await people.bind("dan", "v1", "b1")
     people.store.plan(Fault.FAIL_AFTER, 4)

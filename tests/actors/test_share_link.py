@@ -155,6 +155,23 @@ async def test_r33_streams_are_cut_in_time_while_the_store_is_down(people: Peopl
     assert ended.at == T0 + 3 * DAY
 
 
+async def test_r50_no_end_is_committed_while_the_clock_is_not_settled(people: PeopleHouse) -> None:
+    await shared(people, "s1")
+    await people.open("s1", "anna")
+    told = await people.watch("s1")
+    people.clock.is_settled = False
+    await people.clock.advance(3 * DAY + 60)
+    assert {each.reason for each in told} == {"expired"}
+    assert (await check(people.store, 0.0)).shares["s1"].ended is None
+    with pytest.raises(ShareEnded):
+        await people.view("s1", "anna")
+    people.clock.is_settled = True
+    await people.clock.advance(5)
+    ended = (await check(people.store, people.clock.now())).shares["s1"].ended
+    assert ended is not None
+    assert ended.at == T0 + 3 * DAY
+
+
 async def test_r33_streams_are_cut_in_time_though_the_link_is_in_doubt_or_has_fallen(
     people: PeopleHouse, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -9,6 +9,7 @@ import pytest
 
 from actors.supervisor import DeadLetter
 from api.vitals import LAG_BOUNDS_S, Vitals
+from domain.fix import Fix
 from gateway.ingest import IngestStats
 from persistence.stats import StoreStats
 from tests.api.conftest import START, Service, phone, plate, problem, row
@@ -53,6 +54,26 @@ async def test_readyz_says_when_the_store_is_gone(service: Service) -> None:
     assert health["components"]["store"] == {"status": "failing", "reasons": ["store_unreachable"]}
 
 
+async def test_r50_readyz_and_health_say_that_our_clock_is_not_settled(service: Service) -> None:
+    service.clock.is_settled, service.clock.machine_ahead_s = False, 28_800.04
+    assert await not_ready(service) == ["clock_unsettled"]
+    health = await service.get("/health", {})
+    assert (health["status"], health["components"]["clock"]) == (
+        "degraded",
+        {"status": "degraded", "reasons": ["clock_unsettled"]},
+    )
+    assert health["timekeeping"] == {"settled": False, "machine_ahead_s": 28_800.0, "fleet_ahead_s": None}
+
+
+async def test_r50_health_says_by_how_much_the_fleet_disagrees_with_our_clock(service: Service) -> None:
+    fixes = [Fix(str(number), int(START) - 3600, 0, 0, 0, 0, 0, 0, 3, 0) for number in range(5)]
+    service.fleet.time.mark(fixes, START, machine_ahead_s=0.0, online=5)
+    health = await service.get("/health", {})
+    assert health["components"]["clock"] == {"status": "degraded", "reasons": ["fleet_disagrees"]}
+    assert health["timekeeping"]["fleet_ahead_s"] == -3600
+    assert (await service.client.get("/readyz")).status == 200
+
+
 async def test_health_is_the_operational_picture(service: Service) -> None:
     await service.report(row(1), row(2), row(3, status=0), row(1, START + 10, alarms=0xFFFFFFFF))
     health = await service.get("/health", {})
@@ -72,7 +93,7 @@ async def test_health_is_the_operational_picture(service: Service) -> None:
     assert quality["outcomes"]["newest"] == 3
     assert quality["outcomes"]["not_positioned"] == 1
     assert quality["implausible_alarm_words"] == 1
-    assert set(health["components"]) == {"store", "ingest", "actors", "event_loop", "service"}
+    assert set(health["components"]) == {"store", "ingest", "actors", "event_loop", "service", "clock"}
 
 
 async def test_what_fails_is_in_the_picture_without_its_facts(service: Service) -> None:

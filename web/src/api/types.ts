@@ -107,6 +107,7 @@ export interface Drive {
 }
 export interface Health {
   status: ServiceStatus; version: string; uptime_s: number; clock: ClockView;
+  timekeeping: { settled: boolean; machine_ahead_s: number; fleet_ahead_s: number | null };
   identity_provider: { name: string; notice: string };
   components: Record<string, { status: ServiceStatus; reasons: string[] }>;
   vehicles: number; online: number; offline: number; actors: Record<string, number>;

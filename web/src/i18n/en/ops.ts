@@ -29,6 +29,8 @@ export default {
   reason_shedding_load: "shedding load",
   reason_parked_actors: "parked actors",
   reason_slow: "slow event loop",
+  reason_clock_unsettled: "the machine's clock was moved",
+  reason_fleet_disagrees: "the fleet's time is another",
   restarted: "The service started again",
   uptime: "Up {span}",
   version: "Version {version}",

@@ -31,6 +31,8 @@ export default {
   reason_shedding_load: "正在限流",
   reason_parked_actors: "有对象停用",
   reason_slow: "主循环偏慢",
+  reason_clock_unsettled: "机器时钟被改动，等它稳定",
+  reason_fleet_disagrees: "本机时间与车队不符",
   restarted: "服务已重启",
   uptime: "运行 {span}",
   version: "版本 {version}",
