@@ -65,7 +65,7 @@ class Drama:
         self.seed = seed
         self.terms_version = terms_version
         self.cast = Cast()
-        self.tracks = Tracks(machine.was_wrong_since)
+        self.tracks = Tracks(machine.is_wrong_since)
         self.possible = Possibilities(self.cast.registry)
         self.commits = CommitWatch(machine.disk, machine.read_time)
         self.tried: Counter[str] = Counter()
@@ -206,8 +206,8 @@ class Drama:
 
     async def _after(self, chance: Random) -> None:
         self.commits.check()
-        if self.bugs:
-            raise Violation(f"a bug of the service: {self.bugs[0]}")
+        if self.bugs or self.tracks.broken:
+            raise Violation((self.tracks.broken or [f"a bug of the service: {self.bugs[0]}"])[0])
         checks.after_each_step(self)
         if not self.machine.is_up:
             self.disturb()

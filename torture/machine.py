@@ -86,7 +86,7 @@ class Machine:
         self._leaving: asyncio.Event | None = None
         self._now = began_at
         self._wrong_by_s = self._wrong_left_s = 0.0
-        self._was_wrong_at = float("-inf")
+        self._went_wrong_at = began_at
         self._graveyard: set[asyncio.Task[Any]] = set()
         """Tasks of those killed: kept, or they would be tidied up while the others play."""
 
@@ -111,15 +111,15 @@ class Machine:
     def put_wrong(self, by_s: float, *, for_s: float) -> None:
         """Somebody moves the machine's clock; nothing else changes."""
         self._wrong_by_s, self._wrong_left_s = by_s, for_s
+        self._went_wrong_at = self._now
 
     def put_right(self) -> None:
         """The machine's clock shows the true time again."""
-        if self._wrong_by_s:
-            self._wrong_by_s, self._was_wrong_at = 0.0, self._now
+        self._wrong_by_s = 0.0
 
-    def was_wrong_since(self, at: float) -> bool:
-        """Whether the machine's clock is wrong, or was after ``at``."""
-        return bool(self._wrong_by_s) or self._was_wrong_at >= at
+    def is_wrong_since(self, at: float) -> bool:
+        """Whether the machine's clock is wrong, and was already at ``at``."""
+        return bool(self._wrong_by_s) and self._went_wrong_at < at
 
     # -- its process
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, Final
 
+import actors.clock
 import actors.pending
 import actors.person
 import actors.share_link
@@ -23,6 +24,7 @@ from actors.document_actor import DocumentActor
 from actors.recovery import Recovery
 from actors.share_link import ShareLinkActor
 from actors.supervisor import Supervisor
+from actors.timekeeper import Timekeeper
 from api.calls import new_command
 from api.idempotency import Idempotency
 from api.live_stream import LiveStream
@@ -218,6 +220,17 @@ def _open_for_strangers() -> Sequence[Change]:
     return [(ShareLinkActor, "_view", view)]
 
 
+def _restart_forgets_the_time() -> Sequence[Change]:
+    async def resume(self: Any) -> None:
+        return None
+
+    return [(Timekeeper, "resume", resume)]
+
+
+def _doubt_unmarked() -> Sequence[Change]:
+    return [(Timekeeper, "mark", lambda self, received_at, fixes: fixes)]
+
+
 MUTANTS: Final[Sequence[Mutant]] = (
     Mutant("R12: a fourth vehicle is bound", lambda: [(domain.driver, "MAX_BINDINGS", 4)], found_by=5),
     Mutant("R13: an eleventh vehicle in 12 months", lambda: [(domain.driver, "MAX_VEHICLES", 11)], found_by=3),
@@ -235,6 +248,12 @@ MUTANTS: Final[Sequence[Mutant]] = (
     Mutant("R33: a stream does not hear of the end", lambda: [(LiveStream, "end", _nothing)], found_by=16),
     Mutant("R33: a link is not told that its share was cancelled", _untold, found_by=1),
     Mutant("R41: the owner's unbinding leaves the shares alive", _owner_spares_shares, found_by=1),
+    Mutant(
+        "R50: the machine's clock is followed wherever it goes", lambda: [(actors.clock, "STEP_S", 1e12)], found_by=2
+    ),
+    Mutant("R50: a start in a step goes by the machine's clock", _restart_forgets_the_time, found_by=5),
+    Mutant("R50: reports are judged by a clock that was moved", _doubt_unmarked, found_by=7),
+    Mutant("R50: a state ahead of now stays", lambda: [(domain.vehicle, "_give_way", _nothing)], found_by=66),
     Mutant("R51: acknowledged before it is durable", _early_acknowledgement, found_by=0),
     Mutant("R51: the log's tail is not read after a crash", _tail_unread, found_by=0),
     Mutant("R51: a checkpoint claims more than it holds", _watermark_ahead, found_by=2),

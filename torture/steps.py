@@ -88,7 +88,7 @@ _THEMES: Final[Sequence[Mapping[str, int]]] = (
     {"watch": 20, "share": 20, "open": 20, "drive": 20, "edge": 10},
     {"delegate": 20, "bind_for": 25, "open": 20, "withdraw": 5, "edge": 10},
     {"storm": 10, "crash": 15, "repeat": 10, "cut_truck": 10},
-    {"wrong_time": 20, "drive": 25, "alarm": 15, "share": 15, "open": 10, "watch": 8, "crash": 10, "edge": 10},
+    {"wrong_time": 20, "drive": 25, "alarm": 15, "share": 15, "open": 10, "crash": 10, "edge": 10, "wrong_clock": 10},
 )
 """A seed has one of them; what it says goes before the everyday."""
 
