@@ -235,9 +235,9 @@ class Api:
         form = {"plate": plate(number), "plate_color": "yellow"} | papers(number)
         return str(self.post("/api/v1/driver/bindings", session, form)["id"])
 
-    def shares(self, session: Session, binding_id: str, duration: str = "3d") -> Body:
+    def shares(self, session: Session, binding_id: str, duration: str = "3d", **more: object) -> Body:
         """With ``link`` and ``token``."""
-        return self.post(f"/api/v1/driver/bindings/{binding_id}/shares", session, {"duration": duration})
+        return self.post(f"/api/v1/driver/bindings/{binding_id}/shares", session, {"duration": duration} | more)
 
     def shared(self, number: int = 1) -> tuple[Session, Body]:
         """A driver of that number who shares the vehicle of that number."""

@@ -93,15 +93,84 @@ def test_r11_a_mismatch_never_says_which_and_can_be_put_right(phone: Phones, api
     expect(card(page, 1)).to_be_visible()
 
 
-def test_r12_who_is_refused_a_fourth_unbinds_in_place_and_submits_again(phone: Phones, api: Api) -> None:
+def test_r12_who_has_three_is_told_before_the_form_and_unbinds_in_place(phone: Phones, api: Api) -> None:
     driver = api.driver()
     for number in (1, 2, 3):
         api.binds(driver, number)
     page = phone(driver)
-    page.goto("/driver")
-    expect(page.get_by_text("已绑满 3 辆")).to_be_visible()
-    page.get_by_role("button", name="自行绑定").tap()
+    page.goto("/driver/bind")
+    refusal = page.get_by_role("alert").filter(has_text="已经绑满 3 辆")
+    expect(refusal).to_be_visible()
+    expect(page.locator("form")).to_be_hidden()
+    refusal.get_by_role("listitem").filter(has=page.get_by_role("img", name=plate(2))).get_by_role("button").tap()
+    confirms(page, "解绑车辆")
     fills_in(page, 4)
+    submits(page)
+    expect(card(page, 4)).to_be_visible()
+    expect(card(page, 2)).to_be_hidden()
+
+
+def test_r22_who_has_three_is_told_before_a_relative_is_asked(phone: Phones, api: Api) -> None:
+    driver = api.driver()
+    for number in (1, 2, 3):
+        api.binds(driver, number)
+    page = phone(driver)
+    page.goto("/driver/delegate")
+    expect(page.get_by_role("alert").filter(has_text="家人替您绑定之前，先解绑一辆")).to_be_visible()
+    assert delegates(page, 4)
+
+
+def test_r13_the_day_is_told_before_the_form(phone: Phones, api: Api) -> None:
+    driver = api.driver()
+    for number in range(1, 11):
+        api.delete(f"/api/v1/driver/bindings/{api.binds(driver, number)}", driver)
+    page = phone(driver)
+    page.goto("/driver/bind")
+    expect(page.get_by_role("alert").filter(has_text="12 个月内绑定的车已满 10 辆")).to_be_visible()
+    expect(page.get_by_text("起可以再绑定新的车")).to_be_visible()
+    fills_in(page, 3)
+    submits(page)
+    expect(card(page, 3)).to_be_visible()
+
+
+@pytest.mark.parametrize("text, hint", [("黑0112345", "拖拉机、联合收割机"), ("苏17A234挂", "拖拉机、联合收割机")])
+def test_the_plate_keyboard_knows_farm_machines(phone: Phones, api: Api, text: str, hint: str) -> None:
+    page = phone(api.driver())
+    page.goto("/driver/bind")
+    types_plate(page, text)
+    expect(page.locator("button.strip")).to_have_accessible_name(re.compile(text))
+    expect(page.get_by_text(hint)).to_be_visible()
+    submits(page)
+    expect(page.get_by_text("请选车牌颜色")).to_be_visible()
+    expect(page.get_by_text("号牌不是常见的样子")).to_be_hidden()
+
+
+@pytest.mark.parametrize(
+    "pasted, plate_read",
+    [
+        ("黑01·12345", "黑0112345"),
+        ("\u200b鄂Ａ・００００１\ufeff", "鄂A00001"),
+        ("粤b1o34I", "粤B10341"),
+        ("京A·D12345", "京AD12345"),
+    ],
+)
+def test_a_pasted_plate_is_read_however_it_was_typed(phone: Phones, api: Api, pasted: str, plate_read: str) -> None:
+    page = phone(api.driver())
+    page.goto("/driver/bind")
+    page.evaluate("text => navigator.clipboard.writeText(text)", pasted)
+    strip = page.locator("button.strip")
+    strip.tap()
+    strip.press("Control+V")
+    expect(strip).to_have_accessible_name(re.compile(f"{plate_read}。"))
+
+
+def test_r12_who_is_refused_a_fourth_unbinds_in_place_and_submits_again(phone: Phones, api: Api) -> None:
+    driver = api.driver()
+    page = phone(driver)
+    page.goto("/driver/bind")
+    fills_in(page, 4)
+    for number in (1, 2, 3):
+        api.binds(driver, number)
     submits(page)
     refusal = page.get_by_role("alert").filter(has_text="已经绑满 3 辆")
     refusal.get_by_role("listitem").filter(has=page.get_by_role("img", name=plate(2))).get_by_role("button").tap()

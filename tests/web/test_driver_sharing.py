@@ -10,9 +10,10 @@ import pytest
 from playwright.sync_api import Route, expect
 
 from domain.certificates import CHINA_TIME
+from domain.identifiers import phone_masked
 from tests.web.conftest import Phones
 from tests.web.hands import card, closes, confirms, live, looks_again, shares_for, the_link
-from tests.web.rig import Api, Server, plate
+from tests.web.rig import Api, Server, mobile, plate
 
 pytestmark = pytest.mark.e2e
 
@@ -148,8 +149,52 @@ def test_r18_shares_of_other_drivers_count_too(phone: Phones, api: Api) -> None:
         api.shares(other, theirs)
     page = phone(driver)
     page.goto(f"/driver/bindings/{api.binds(driver, 1)}")
+    expect(page.get_by_text("与其他司机合计")).to_be_visible()
+    expect(page.get_by_role("button", name="分享动态")).to_be_hidden()
+
+
+def test_r18_shares_made_elsewhere_while_the_form_is_open_refuse_with_the_same_words(phone: Phones, api: Api) -> None:
+    other, driver = api.driver(2), api.driver(1)
+    theirs = api.binds(other, 1)
+    page = phone(driver)
+    page.goto(f"/driver/bindings/{api.binds(driver, 1)}")
+    expect(page.get_by_role("button", name="分享动态")).to_be_visible()
+    made = [api.shares(other, theirs) for _ in range(3)]
     page.get_by_role("button", name="分享动态").tap()
     expect(page.get_by_text("与其他司机合计")).to_be_visible()
+    api.cancels(other, made[0])
+    looks_again(page)
+    shares_for(page)
+
+
+def test_the_driver_says_that_the_family_may_call(phone: Phones, api: Api) -> None:
+    driver = api.driver()
+    page = phone(driver)
+    page.goto(f"/driver/bindings/{api.binds(driver, 1)}")
+    switch = page.get_by_role("switch", name="家人可以给我打电话")
+    expect(switch).not_to_be_checked()
+    expect(page.get_by_text(f"您登记的手机号 {phone_masked(mobile(1))}")).to_be_visible()
+    shares_for(page)
+    closes(page)
+    switch.tap()
+    expect(switch).to_be_checked()
+    shares_for(page)
+    closes(page)
+    page.get_by_text("您登记的手机号").tap()
+    expect(switch).not_to_be_checked()
+    assert sorted(share["call_me"] for share in live(api, driver)) == [False, True]
+    expect(page.get_by_role("listitem").filter(has_text="可拨打您的电话")).to_have_count(1)
+    assert mobile(1) not in page.content()
+
+
+def test_how_long_a_share_still_lives_is_not_rounded_down(phone: Phones, api: Api, server: Server) -> None:
+    driver, _ = api.shared(1)
+    page = phone(driver)
+    page.goto("/driver/shares")
+    for advance_s, left in ((0, "3 天"), (3599, "3 天"), (2, "2 天 23 小时"), (2 * 86_400 - 2, "23 小时 0 分")):
+        server.advances(advance_s)
+        page.reload()
+        expect(page.get_by_text(f"还剩 {left}", exact=False)).to_be_visible()
 
 
 def test_r19_sharing_another_vehicle_leads_to_cancelling_the_first(phone: Phones, api: Api) -> None:
@@ -158,7 +203,6 @@ def test_r19_sharing_another_vehicle_leads_to_cancelling_the_first(phone: Phones
     api.shares(driver, first)
     page = phone(driver)
     page.goto(f"/driver/bindings/{second}")
-    page.get_by_role("button", name="分享动态").tap()
     refusal = page.get_by_role("alert").filter(has_text="您正在分享另一辆车")
     expect(refusal.get_by_role("img", name=plate(1))).to_be_visible()
     refusal.get_by_role("link", name="去看那辆车").tap()
@@ -166,8 +210,8 @@ def test_r19_sharing_another_vehicle_leads_to_cancelling_the_first(phone: Phones
     expect(page.get_by_role("img", name=plate(2))).to_be_hidden()
     page.go_back()
     page.wait_for_url(f"**/driver/bindings/{second}")
-    expect(page.get_by_role("img", name=plate(1))).to_be_hidden()
-    page.get_by_role("button", name="分享动态").tap()
+    expect(page.get_by_role("region", name="分享给家人").get_by_role("img", name=plate(1))).to_be_visible()
+    expect(page.get_by_role("button", name="分享动态")).to_be_hidden()
     refusal.get_by_role("button", name="取消那辆车的分享").tap()
     confirms(page, "取消分享")
     expect(page.get_by_text("可以分享这一辆了")).to_be_visible()

@@ -87,7 +87,7 @@ def test_one_click_opens_the_link_in_place_and_shows_the_truck(phone: Phones, ap
     shows_speed(page, 63)
     expect(page.get_by_text("武汉市附近")).to_be_visible()
     expect(page.get_by_text("还有 10 天到期")).to_be_visible()
-    expect(page.get_by_text("分享还剩 2 天")).to_be_visible()
+    expect(page.get_by_text("分享还剩 3 天")).to_be_visible()
     assert api.items("/api/v1/driver/shares", driver)[0]["status"] == "open"
     assert share["token"] not in page.evaluate("JSON.stringify([localStorage, sessionStorage])")
 
@@ -125,7 +125,6 @@ def test_r20_the_driver_does_not_use_up_the_own_link(phone: Phones, api: Api) ->
     driver, share = api.shared(1)
     page = phone(driver)
     page.goto(share["link"])
-    page.get_by_role("button", name="查看车辆动态").click()
     expect(page.get_by_text("这是您自己发出的链接")).to_be_visible()
     assert api.preview(share)["state"] == "unopened"
 
@@ -340,8 +339,8 @@ def test_the_lists_show_what_is_shared_and_what_was_bound_for_others(phone: Phon
 def test_r5_who_is_not_registered_is_led_to_registration_kindly(phone: Phones, api: Api) -> None:
     page = phone(api.one_click())
     page.goto("/family")
-    expect(page.get_by_text("实名登记后，车辆都会列在这里")).to_be_visible()
-    page.get_by_role("button", name="去实名登记").click()
+    expect(page.get_by_text("注册认证后，车辆都会列在这里")).to_be_visible()
+    page.get_by_role("button", name="去注册认证").click()
     page.wait_for_url("**/register?back=/family")
 
 
@@ -469,4 +468,4 @@ def test_it_speaks_english_on_request(phone: Phones, api: Api, truck: Truck) -> 
     page.goto(f"/family/shares/{share['id']}")
     expect(page.get_by_text("Live", exact=True)).to_be_visible()
     expect(page.locator(".here")).to_contain_text("61km/h")
-    expect(page.get_by_text("Shared for another 2 days")).to_be_visible()
+    expect(page.get_by_text("Shared for another 3 days")).to_be_visible()

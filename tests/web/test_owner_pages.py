@@ -89,7 +89,7 @@ def test_a_long_list_comes_page_by_page_and_keeps_only_what_is_in_sight(
     assert rows(page).count() < 40
     where = page.evaluate("scrollY")
     rows(page).nth(8).click()
-    expect(page.get_by_role("heading", name="人车绑定")).to_be_visible()
+    expect(page.get_by_role("heading", name="人车绑定情况")).to_be_visible()
     page.get_by_role("button", name="返回").click()
     expect(page.get_by_text(f"共 {large_fleet} 辆")).to_be_attached()
     page.wait_for_function("where => Math.abs(scrollY - where) < 5", arg=where)

@@ -54,10 +54,18 @@ export function ago(seconds: number): string {
   return t("common.days_ago", { n: Math.floor(s / 86_400) });
 }
 
-/** How long until then: 2 天 / 3 小时 5 分. */
+const DAY_MINUTES = 24 * 60;
+/** From so many days on, hours tell nobody anything. */
+const MANY_DAYS = 10;
+
+/** How long until then, what has begun counting whole: 3 天, 2 天 23 小时, 3 小时 5 分. */
 export function remaining(until: string, now: number): string {
-  const seconds = Math.max(0, (Date.parse(until) - now) / 1000);
-  return seconds >= 2 * 86_400 ? t("common.days", { n: Math.floor(seconds / 86_400) }) : span(seconds);
+  const minutes = Math.ceil(Math.max(0, Date.parse(until) - now) / 60_000);
+  if (minutes < DAY_MINUTES) return span(minutes * 60);
+  const hours = Math.ceil(minutes / 60);
+  if (hours > MANY_DAYS * 24) return t("common.days", { n: Math.ceil(hours / 24) });
+  const [d, h] = [Math.floor(hours / 24), hours % 24];
+  return h ? t("common.days_hours", { d, h }) : t("common.days", { n: d });
 }
 
 const HEADINGS = ["n", "ne", "e", "se", "s", "sw", "w", "nw"] as const;

@@ -1,4 +1,5 @@
 import { createApp } from "vue";
+import "@/back";
 import App from "@/App.vue";
 import { loadConfig } from "@/api/config";
 import { holdToken } from "@/api/links";
@@ -9,9 +10,8 @@ import "@/design/base.css";
 import "@/design/vant.css";
 
 // Before anything else is fetched, so that the secret of a link stands in the address bar for no longer than it must.
-if (holdToken(window.location.pathname, window.location.hash)) {
-  window.history.replaceState(window.history.state, "", window.location.pathname + window.location.search);
-}
+const bare = holdToken(window.location.pathname, window.location.hash);
+if (bare !== null) window.history.replaceState(window.history.state, "", bare + window.location.search);
 
 async function start(): Promise<void> {
   void loadConfig();

@@ -5,6 +5,7 @@ import "vant/es/toast/style";
 import { webConfig } from "@/api/calls";
 import { holdToken } from "@/api/links";
 import { account, hasRole, isSignedIn, whenChangedElsewhere } from "@/api/session";
+import { leavesAll } from "@/back";
 import type { Role } from "@/api/types";
 import { type MessageKey, t } from "@/i18n";
 import { homePath, noteSide } from "@/sides";
@@ -49,8 +50,10 @@ export const router = createRouter({
   scrollBehavior: (_to, _from, saved) => saved ?? { top: 0 },
 });
 
-router.beforeEach((to) => {
-  if (holdToken(to.path, to.hash)) return { path: to.path, query: to.query, replace: true };
+router.beforeEach(async (to) => {
+  await leavesAll();
+  const bare = holdToken(to.path, to.hash);
+  if (bare !== null) return { path: bare, query: to.query, replace: true };
   if (to.name === "home" && isSignedIn.value) return homePath();
   if (!to.meta.open && !isSignedIn.value) return { name: "sign-in", query: { back: to.fullPath } };
   if (to.meta.side && !hasRole(to.meta.side)) return homePath();

@@ -33,8 +33,8 @@ export const driver = {
   binding: (binding: string) => get<T.BindingPage>(`${V1}/driver/bindings/${id(binding)}`),
   unbind: (binding: string) => remove(`${V1}/driver/bindings/${id(binding)}`),
   rebind: (binding: string, options?: Options) => create<T.Binding>(`${V1}/driver/bindings/${id(binding)}/rebind`, undefined, options),
-  share: (binding: string, duration: T.ShareDuration, options?: Options) =>
-    create<T.NewShare>(`${V1}/driver/bindings/${id(binding)}/shares`, { duration }, options),
+  share: (binding: string, body: { duration: T.ShareDuration; call_me: boolean }, options?: Options) =>
+    create<T.NewShare>(`${V1}/driver/bindings/${id(binding)}/shares`, body, options),
   cancelShares: (binding: string) => remove<{ cancelled: number }>(`${V1}/driver/bindings/${id(binding)}/shares`),
   shares: (page: Paging = {}) => get<T.Page<T.Share>>(`${V1}/driver/shares${query(page)}`),
   cancelShare: (share: string) => remove(`${V1}/driver/shares/${id(share)}`),

@@ -22,7 +22,14 @@ export type CertificateKind = "qualification" | "operating_licence" | "transport
 export type CertificateState = "valid" | "expiring" | "expired";
 export interface Certificate { kind: CertificateKind; number_masked: string; valid_until: Day; state: CertificateState; days_left: number }
 export interface Reminder { kind: CertificateKind; state: CertificateState; valid_until: Day; days_left: number }
-export interface Me extends Account { certificates: Certificate[]; counts: Record<string, number> }
+/** A problem that a call would meet now, told before anybody makes it. */
+export interface ToldProblem { status: number; code: string; title: string; detail: string; binding_id?: string; frees_on?: Day }
+export interface Me extends Account {
+  /** The registered phone, never whole. */
+  phone_masked: string | null; certificates: Certificate[]; counts: Record<string, number>;
+  /** What would refuse one more binding now. */
+  bind_refusal: ToldProblem | null;
+}
 export interface AuditRecord {
   id: string; at: Instant; actor: { kind: string; display_name: string }; action: string;
   subject: { kind: string; id: string }; address_masked: string; detail: string;
@@ -41,8 +48,10 @@ export interface Alert {
 export interface DrivingToday { distance_km: number; driving_s: number; longest_stint_s: number; alert_count: number }
 
 export interface ShareView {
-  id: string; vehicle: VehiclePlate; expires_at: Instant; online: boolean; last_fix: LastFix | null; certificate_reminders: Reminder[];
-  driver?: { display_name: string; phone: string | null };
+  id: string; vehicle: VehiclePlate;
+  /** Who drives; the phone only where the driver said that the family may call. */
+  driver: { display_name: string; phone: string | null };
+  expires_at: Instant; online: boolean; last_fix: LastFix | null; certificate_reminders: Reminder[];
   alerts: Alert[]; driving_today: DrivingToday; refresh_after?: number;
 }
 export interface PositionEvent extends LastFix { online: boolean }
@@ -54,7 +63,7 @@ export type ShareDuration = "3d" | "7d" | "1mo" | "1y";
 export type ShareStatus = "unopened" | "open" | "cancelled" | "expired" | "ended";
 export interface Share {
   id: string; binding_id: string; vehicle: VehiclePlate; duration: ShareDuration; created_at: Instant; expires_at: Instant; status: ShareStatus;
-  viewer: null | { display_name: string; opened_at: Instant; last_watched_at: Instant | null };
+  call_me: boolean; viewer: null | { display_name: string; opened_at: Instant; last_watched_at: Instant | null };
 }
 /** Only the answer that creates it has the link. */
 export interface NewShare extends Share { link: string; token: string }
@@ -64,7 +73,12 @@ export interface Binding {
   /** Null where nobody knows at the moment: the vehicle did not answer in time. */
   online: boolean | null;
 }
-export interface BindingPage extends Binding { shares: Share[]; certificate_reminders: Reminder[]; alert_counts: Record<string, number>; alerts: Alert[] }
+export interface BindingPage extends Binding {
+  shares: Share[];
+  /** What would refuse one more share now. */
+  share_refusal: ToldProblem | null;
+  certificate_reminders: Reminder[]; alert_counts: Record<string, number>; alerts: Alert[];
+}
 export type DelegationStatus = "unopened" | "open" | "bound" | "withdrawn" | "expired";
 export interface Delegation {
   id: string; plate: string; plate_color: PlateColor; created_at: Instant; expires_at: Instant; status: DelegationStatus;
@@ -73,7 +87,11 @@ export interface Delegation {
 export interface NewDelegation extends Delegation { link: string; token: string }
 export interface BindingProof { transport_cert_no: string; vin: string }
 
-export interface LinkPreview { kind: "share" | "delegation"; plate_masked: string; state: "unopened" | "taken" | "ended" | "yours" }
+export interface LinkPreview {
+  kind: "share" | "delegation"; plate_masked: string; driver_name_masked: string; state: "unopened" | "taken" | "ended" | "yours";
+  /** Whether the signed-in account made the link; only then it is told who opened it. */
+  own: boolean; viewer: null | { display_name: string; opened_at: Instant };
+}
 export interface OpenedDelegation { id: string; plate: string; plate_color: PlateColor; driver_name_masked: string }
 export type OpenedLink = ShareView | OpenedDelegation;
 export interface FamilyShare { id: string; vehicle: VehiclePlate; driver_name_masked: string; status: ShareStatus; expires_at: Instant; online: boolean | null; last_fix: LastFix | null }

@@ -51,6 +51,7 @@ export default {
   duration_hm: "{h} h {m} min",
   duration_m: "{m} min",
   days: "{n} days",
+  days_hours: "{d} d {h} h",
   plate_blue: "Blue plate",
   plate_yellow: "Yellow plate",
   plate_black: "Black plate",

@@ -51,6 +51,7 @@ export default {
   duration_hm: "{h} 小时 {m} 分",
   duration_m: "{m} 分钟",
   days: "{n} 天",
+  days_hours: "{d} 天 {h} 小时",
   plate_blue: "蓝牌",
   plate_yellow: "黄牌",
   plate_black: "黑牌",

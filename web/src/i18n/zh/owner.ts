@@ -50,7 +50,7 @@ export default {
   longest: "最长连续驾驶",
   alert_count: "提醒",
   times: "{n} 次",
-  bindings_title: "人车绑定",
+  bindings_title: "人车绑定情况",
   bindings_of: "{n} 人",
   nobody: "目前没有司机绑定这辆车",
   kind_self: "自行绑定",

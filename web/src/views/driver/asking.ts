@@ -1,22 +1,14 @@
 // Before something ends that others rely on, the driver is asked, and told what will happen.
-import { showConfirmDialog } from "vant/es/dialog";
-import "vant/es/dialog/style";
 import { showToast } from "vant/es/toast";
 import "vant/es/toast/style";
 import { driver } from "@/api/calls";
 import { asProblem } from "@/api/problem";
 import type { Binding, Delegation, Share } from "@/api/types";
+import { asks as asksFirst } from "@/ask";
 import { problemText } from "@/format";
 import { t } from "@/i18n";
 
-export async function asks(title: string, message: string, yes: string): Promise<boolean> {
-  try {
-    await showConfirmDialog({ title, message, confirmButtonText: yes, cancelButtonText: t("driver.keep"), confirmButtonColor: "var(--sw-danger)" });
-    return true;
-  } catch {
-    return false;
-  }
-}
+export const asks = (title: string, message: string, yes: string): Promise<boolean> => asksFirst({ title, message, yes, no: t("driver.keep"), danger: true });
 
 /** Says how it went; whether it was done. */
 async function done(act: () => Promise<unknown>, word: string): Promise<boolean> {
