@@ -1,6 +1,7 @@
-"""What does the whole way of a frame cost: decode, verify, durable, route, rules, acknowledge; beside a null sink?
+"""The benchmark of a frame's whole way: decode, verify, durable, route, rules, acknowledge; beside a null sink.
 
-And what do fifteen thousand terminals weigh that are connected at once, and what do hostile ones cost the others?
+It also measures what a connected terminal weighs, how soon a fleet that dials at once is back, and what hostile terminals and
+strangers cost the others.
 """
 
 from __future__ import annotations
@@ -33,6 +34,8 @@ TRACED = 4_000
 """Connections that are enough to weigh one by ``tracemalloc``."""
 LIMIT_BYTES = 6 * 1024
 HOSTILE = 200
+STRANGERS = 400
+DIALLED = 10_000
 BEGINS_AGO_S = 300
 """Fixes are of the last and next minutes: what a right clock says."""
 
@@ -125,23 +128,46 @@ def weight(kind: str, *options: str) -> float:
     return each
 
 
-def beside_hostile(service: Server) -> list[Figure]:
-    """Good terminals alone, and among hostile ones."""
-    alone = usual(service, CONNECTIONS, every_s=2, lasting_s=8)
-    with hostile(service):
-        among = usual(service, CONNECTIONS, every_s=2, lasting_s=8)
-    name, beside = f"{CONNECTIONS:,} good terminals among {HOSTILE} hostile", "without those"
+def dialled(service: Server, sink: Server) -> list[Figure]:
+    """A whole fleet that comes back after a restart; the best of some times counts."""
+    ours, theirs = (best_dialled(server) for server in (service, sink))
+    beside = "null TCP sink"
     return [
-        Figure(f"{name}: acknowledged, median", "ms", among.load.p50_ms, alone.load.p50_ms, beside),
-        Figure("  p99", "ms", among.load.p99_ms, alone.load.p99_ms, beside),
+        Figure(f"{DIALLED:,} terminals dial at once: the last is acknowledged", "s", ours[0], theirs[0], beside),
+        Figure("  half of them", "s", ours[1], theirs[1], beside),
     ]
 
 
+def best_dialled(server: Server) -> tuple[float, float]:
+    """Seconds until all, and until half of them, have their answer."""
+    words = f"--terminals {DIALLED} --begins-at {int(time.time())}".split()
+    command = python("-m", "bench.dial", server.addresses["jt808"], *words)
+    answers = [driven(command, server)[0] for _ in range(REPEATS)]
+    return min((float(answer["acknowledged_s"]), float(answer["half_acknowledged_s"])) for answer in answers)
+
+
+def beside_others(service: Server) -> list[Figure]:
+    """Good terminals alone, among hostile ones, and among strangers."""
+    figures = []
+    for what, words in (
+        (f"{HOSTILE} hostile", f"--connections {HOSTILE} --first-terminal {CONNECTIONS}"),
+        (f"{STRANGERS} strangers", f"--connections {STRANGERS} --strangers"),
+    ):
+        alone = usual(service, CONNECTIONS, every_s=2, lasting_s=8)
+        with hostile(service, words):
+            among = usual(service, CONNECTIONS, every_s=2, lasting_s=8)
+        name, beside = f"{CONNECTIONS:,} good terminals among {what}", "without those"
+        figures += [
+            Figure(f"{name}: acknowledged, median", "ms", among.load.p50_ms, alone.load.p50_ms, beside),
+            Figure("  p99", "ms", among.load.p99_ms, alone.load.p99_ms, beside),
+        ]
+    return figures
+
+
 @contextmanager
-def hostile(service: Server) -> Iterator[None]:
+def hostile(service: Server, words: str) -> Iterator[None]:
     """They are there, within."""
-    words = f"--connections {HOSTILE} --first-terminal {CONNECTIONS}".split()
-    command = python("-m", "bench.hostile", service.addresses["jt808"], *words)
+    command = python("-m", "bench.hostile", service.addresses["jt808"], *words.split())
     with subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         process.stdout.readline()
@@ -168,7 +194,8 @@ def main() -> None:
                 skip += FRAMES
             emit(figures(window, best(ours for ours, _ in pairs), best(theirs for _, theirs in pairs)))
         emit(crowd(service, sink))
-        emit(beside_hostile(service))
+        emit(dialled(service, sink))
+        emit(beside_others(service))
     emit(weights())
 
 

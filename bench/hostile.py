@@ -1,4 +1,7 @@
-"""What could those do who mean no good, or are broken? Deaf, garbled, dripping, endless and flooding ones, until told to stop."""
+"""Hostile and broken terminals torment a server until told to stop: deaf, garbled, dripping, endless and flooding ones.
+
+With ``--strangers`` they are terminals that nobody registered instead: each says little, and all together much.
+"""
 
 from __future__ import annotations
 
@@ -17,20 +20,26 @@ from bench.processes import allow_many_sockets
 from gateway.jt808 import message_ids as ids
 from gateway.jt808.frames import FLAG, encode, phone_bytes
 
+FIRST_STRANGER: Final = 17_700_000_000
 FRAMES: Final = 500
 """That one who floods says again and again."""
+STRANGERS_BYTES_S: Final = 4_000_000
+"""Of all strangers together, in the smallest frames there are: a quarter of a million a second, more than one core takes."""
+TICK_S: Final = 0.05
 LEAST_PRIORITY: Final = 19
 """Whoever measures must not wait for the processor because of us."""
 
 
 @dataclass(slots=True)
 class Hostile:
-    """One connection that says the same for ever, as fast as it is taken, or a byte a second; anew when it is ended."""
+    """One connection that says the same for ever, as fast as it is taken or at its pace; anew when it is ended."""
 
     address: tuple[str, int]
     words: bytes
     listens: bool = False
-    drips: bool = False
+    pace_bytes_s: float = 0.0
+    """As fast as it is taken, where this is 0."""
+    owes_bytes: float = 0.0
     at: int = 0
     sock: socket.socket | None = None
 
@@ -44,8 +53,11 @@ class Hostile:
         """Raises ``OSError`` when it was hung up on."""
         assert self.sock is not None
         try:
-            rest = self.words[self.at : self.at + 1] if self.drips else self.words[self.at :]
-            self.at = (self.at + self.sock.send(rest)) % len(self.words)
+            said = self.sock.send(
+                self.words[self.at : self.at + int(self.owes_bytes)] if self.pace_bytes_s else self.words[self.at :]
+            )
+            self.at = (self.at + said) % len(self.words)
+            self.owes_bytes -= said
             if self.listens:
                 self.sock.recv(65_536)
         except BlockingIOError:
@@ -62,11 +74,17 @@ def hostile(address: tuple[str, int], number: int, first_terminal: int) -> Hosti
         case 1:
             return Hostile(address, b"".join(FLAG + Random(part).randbytes(50) for part in range(FRAMES)))
         case 2:
-            return Hostile(address, frames_of(terminal, range(1), begins_at=begins_at)[0], drips=True)
+            return Hostile(address, frames_of(terminal, range(1), begins_at=begins_at)[0], pace_bytes_s=1.0)
         case 3:
             return Hostile(address, FLAG + b"0" * 65_536)
         case _:
             return Hostile(address, b"".join(frames_of(terminal, range(FRAMES), begins_at=begins_at)), listens=True)
+
+
+def stranger(address: tuple[str, int], number: int, of: int) -> Hostile:
+    """An unregistered terminal's heartbeats."""
+    heartbeat = encode(ids.HEARTBEAT, b"", phone_raw=phone_bytes(str(FIRST_STRANGER + number)), serial=1)
+    return Hostile(address, heartbeat * FRAMES, listens=True, pace_bytes_s=STRANGERS_BYTES_S / of)
 
 
 def torment(crowd: list[Hostile], stop: threading.Event) -> None:
@@ -76,18 +94,21 @@ def torment(crowd: list[Hostile], stop: threading.Event) -> None:
     def connect(one: Hostile) -> None:
         descriptor = one.connect().fileno()
         by_descriptor[descriptor] = one
-        if not one.drips:
+        if not one.pace_bytes_s:
             poll.register(descriptor, select.EPOLLOUT)
 
     for one in crowd:
         connect(one)
     print("ready", flush=True)
-    drips_at = time.monotonic()
+    paced = [one for one in crowd if one.pace_bytes_s]
+    tick_at = time.monotonic()
     while not stop.is_set():
-        ready = [by_descriptor[descriptor] for descriptor, _ in poll.poll(0.1)]
-        if time.monotonic() >= drips_at:
-            drips_at += 1.0
-            ready += [one for one in crowd if one.drips]
+        ready = [by_descriptor[descriptor] for descriptor, _ in poll.poll(TICK_S)]
+        if time.monotonic() >= tick_at:
+            tick_at += TICK_S
+            for one in paced:
+                one.owes_bytes += one.pace_bytes_s * TICK_S
+            ready += [one for one in paced if one.owes_bytes >= 1]
         for one in ready:
             try:
                 one.act()
@@ -102,12 +123,17 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m bench.hostile", description=__doc__)
     parser.add_argument("target", metavar="HOST:PORT")
     parser.add_argument("--connections", type=int, default=200)
-    parser.add_argument("--first-terminal", type=int, required=True, help="from here on they take registered numbers")
+    parser.add_argument("--first-terminal", type=int, default=0, help="from here on they take registered numbers")
+    parser.add_argument("--strangers", action="store_true", help="unregistered terminals instead")
     options = parser.parse_args()
     allow_many_sockets()
     os.nice(LEAST_PRIORITY)
     host, _, port = options.target.rpartition(":")
-    crowd = [hostile((host, int(port)), number, options.first_terminal) for number in range(options.connections)]
+    address, numbers = (host, int(port)), range(options.connections)
+    if options.strangers:
+        crowd = [stranger(address, number, options.connections) for number in numbers]
+    else:
+        crowd = [hostile(address, number, options.first_terminal) for number in numbers]
     stop = threading.Event()
     tormenting = threading.Thread(target=torment, args=(crowd, stop))
     tormenting.start()

@@ -22,10 +22,8 @@ from gateway.jt808.networks import network_of
 
 log = logging.getLogger(__name__)
 
-_BACKLOG: Final = 65_535
-"""As many as the system allows (``net.core.somaxconn``) wait in the kernel."""
-_ACCEPTED_A_TURN: Final = 1_000
-"""Some milliseconds of the event loop: more than can dial in that time."""
+_ACCEPTED_A_TURN: Final = 500
+"""At each listening socket: a few milliseconds."""
 _LEAVING_AT_ONCE: Final = 64
 _LET_IN_A_TURN: Final = 32
 """Some milliseconds."""
@@ -63,7 +61,7 @@ class Entrance:
         """Doors whose line has a place before it; each lets one in, then the next."""
         self._longest: Door | None = None
         self._lets_in = self._looks = False
-        self._listeners: Sequence[socket.socket] = ()
+        self._listeners: list[socket.socket] = []
         self._leaving: set[Connection] = set()
         """Shown out, and not closed yet: their descriptors are still in use."""
         self._arriving: dict[asyncio.Task[object], Connection] = {}
@@ -71,18 +69,16 @@ class Entrance:
     # Accepting
 
     def open(self, listeners: Sequence[socket.socket]) -> None:
-        """Accepts from these from now on. Raises ``OSError`` where another listens there already."""
-        self._listeners = listeners
+        """Accepts from these, too, from now on."""
+        self._listeners += listeners
         loop = asyncio.get_running_loop()
         for listener in listeners:
-            listener.setblocking(False)
-            listener.listen(_BACKLOG)
             loop.add_reader(listener.fileno(), self._accept, listener)
 
     def close(self) -> None:
         """Accepts and lets in nobody any more."""
         loop = asyncio.get_running_loop()
-        listeners, self._listeners = self._listeners, ()
+        listeners, self._listeners = self._listeners, []
         for listener in listeners:
             loop.remove_reader(listener.fileno())
             listener.close()

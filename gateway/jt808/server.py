@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import socket
 from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
@@ -14,6 +13,7 @@ from gateway.jt808.connection import HELD_BY_STORE, HELD_FOR_GOOD, Connection
 from gateway.jt808.entrance import Entrance
 from gateway.jt808.exchange import Exchange
 from gateway.jt808.limits import Limits
+from gateway.jt808.listeners import listen
 from gateway.jt808.messages import Reply
 from gateway.jt808.parameters import Item, Parameters, encode_parameter_query, encode_parameters
 from gateway.jt808.poller import Poller, can_poll
@@ -113,11 +113,9 @@ class Gateway:
         return port_taken
 
     def _read_ourselves(self, loop: asyncio.AbstractEventLoop, server: asyncio.Server) -> None:
-        listeners = [listener.dup() for listener in server.sockets]
-        for listener in listeners:
-            _keep_alive(listener)
         try:
-            self.entrance.open(listeners)
+            for bound in server.sockets:
+                self.entrance.open(listen(bound, waiting=self.limits.max_connections))
         except OSError:
             self.entrance.close()
             server.close()
@@ -272,15 +270,6 @@ class Gateway:
             refused=refused | {kind: count for kind, count in self._refused.items() if count},
             deviations=deviations,
         )
-
-
-def _keep_alive(listener: socket.socket) -> None:
-    """Mobile paths die silently: the kernel finds out. What is set here, every accepted socket has from the start."""
-    listener.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-    if hasattr(socket, "TCP_KEEPIDLE"):
-        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, 120)
-        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, 30)
-        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPCNT, 4)
 
 
 def _settle(answered: asyncio.Future[Parameters | Reply], answer: Parameters | Reply | None) -> None:

@@ -226,6 +226,8 @@ async def test_after_a_lack_of_descriptors_it_accepts_again(monkeypatch: pytest.
         entrance = Entrance(Limits(), refused, make=lambda: Connection(gateway))
         with socket.socket() as real:
             real.bind((HERE, 0))
+            real.listen()
+            real.setblocking(False)
             entrance.open([cast(socket.socket, Listener(real))])
             with socket.create_connection(real.getsockname()):
                 await until(lambda: entrance.connections_total == 1)
