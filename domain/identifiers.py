@@ -103,7 +103,7 @@ _PLATE: Final = re.compile(
     "[A-HJ-Z](?:[A-HJ-NP-Z0-9]{4}[A-HJ-NP-Z0-9挂学警港澳领]|[A-HJK][A-HJ-NP-Z0-9][0-9]{4}|[0-9]{5}[A-HJK])"
     "|[0-9]{2}[A-HJ-NP-Z0-9]{4}[A-HJ-NP-Z0-9挂学])"
 )
-_PLATE_SEPARATORS: Final = re.compile("[-.·•‧∙⋅・●⸱⸳᛫ㆍ‐‑‒–—―−_]")
+_PLATE_SEPARATORS: Final = re.compile("[-.·•‧∙⋅・●⸱⸳᛫ㆍ‐‑‒–—―−]")
 _UNUSED_LETTERS: Final = re.compile(f"{_PROVINCE}.+[IO]")
 
 

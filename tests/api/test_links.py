@@ -132,18 +132,22 @@ async def test_what_was_never_a_token_is_not_found(service: Service) -> None:
     assert await state(service, right) == "unopened"
 
 
-async def test_r61_sixty_unknown_tokens_of_an_address_and_right_ones_are_not_counted(service: Service) -> None:
+async def test_r61_sixty_unknown_tokens_of_an_address_and_never_a_right_one(service: Service) -> None:
     viewer, (_, shared) = await family(service), await new_share(service)
     for number in range(60):
         assert await state(service, shared["token"]) == "unopened"
-        token = f"s{number:016x}{'A' * 32}" if number % 3 else f"x{number}"
+        await problem(await preview(service, f"x{number}"), 404, "not_found")  # Of a wrong form: not counted.
+        token = f"s{number:016x}{'A' * 32}"
         response = await (preview(service, token) if number % 2 else open_link(service, viewer, token))
         await problem(response, 404, "not_found")
-    for response in (await preview(service, shared["token"]), await open_link(service, viewer, shared["token"])):
+    unknown = f"s{60:016x}{'A' * 32}"
+    for response in (await preview(service, unknown), await open_link(service, viewer, unknown)):
         await problem(response, 429, "too_many_attempts")
         assert 0 < int(response.headers["Retry-After"]) <= 900
-    await service.clock.advance(900)
+    assert await state(service, shared["token"]) == "unopened"
     await opened(service, viewer, shared["token"])
+    await service.clock.advance(900)
+    await problem(await preview(service, unknown), 404, "not_found")
 
 
 # -- opening a share ----------------------------------------------------------------------------------------------------

@@ -48,6 +48,7 @@ NO_IDS_IN_BODIES: Final = {
     "citizen_id",
     "plate_color",
     "duration",
+    "call_me",
     "transport_cert_no",
     *DriveReport.__struct_fields__,
 }

@@ -27,7 +27,10 @@ def demo(yard: Yard, *options: str) -> Process:
 
 
 def drives(process: Process) -> bool:
-    return until(lambda: process.is_over or "online 30/30" in process.out, within_s=90) and not process.is_over
+    return (
+        until(lambda: process.is_over or re.search(r"acked [1-9]", process.out) is not None, within_s=110)
+        and not process.is_over
+    )
 
 
 def service_of(process: Process) -> int:
@@ -103,7 +106,7 @@ def test_a_demo_that_is_killed_takes_its_service_along(empty_yard: Yard) -> None
     assert drives(process), process.err
     service = service_of(process)
     process.is_killed()
-    assert until(lambda: not is_alive(service))
+    assert until(lambda: not is_alive(service), within_s=90)
 
 
 def test_a_service_that_dies_ends_the_demo_at_once(empty_yard: Yard) -> None:
