@@ -50,7 +50,7 @@ class Connection(asyncio.Protocol):
         self._behind = False
         """The transport has answers that the kernel did not take at once: further ones go behind them."""
         self._newcomer = True
-        """Nobody has authenticated here yet."""
+        """True until a terminal authenticates."""
         self.network = ""
         """The address that it counts for."""
         self.heard_at = gateway.exchange.tick
@@ -94,7 +94,7 @@ class Connection(asyncio.Protocol):
             self._gateway.wait_for_room(self)
 
     def _settle(self) -> None:
-        """A terminal has authenticated: from now on it is read together with its like, before all newcomers."""
+        """Have the connection read among authenticated terminals, before all newcomers."""
         self._newcomer = False
         self._gateway.entrance.settled(self)
         if self._poller is not None:
@@ -143,7 +143,7 @@ class Connection(asyncio.Protocol):
             self._read_on()
 
     def have_turn(self, content: bytes) -> None:
-        """The others have been heard: what was said before comes in now."""
+        """Take in what was said before the others were heard, and read on."""
         session = self.session
         if session is not None and not session.closed and not self._held & HELD_FOR_GOOD:
             self._take_in(session, content)

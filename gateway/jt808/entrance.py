@@ -1,9 +1,9 @@
 """The entrance accepts connections, lets them in a few a turn, and limits them by address until they authenticate.
 
-After a restart a whole fleet dials at once, often through one address (carrier NAT). The kernel's queue is therefore
-emptied at once, since a call that finds it full is tried again only after seconds. Accepted sockets stand in line by
-address; each address has so many places for connections that have not authenticated. A fleet authenticates in
-milliseconds and its line moves on; an idle stranger gives way after a few seconds as soon as another waits for its place.
+After a restart a whole fleet dials at once, often through one address (carrier NAT). Accepting is cheap, so hundreds are
+accepted a turn; bringing a connection up is not, so accepted sockets stand in line by address. Each address has a limited
+number of places for connections that have not authenticated. A terminal authenticates in milliseconds and its line moves
+on. An idle stranger gives way after a few seconds when another connection waits for its place.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ class Door:
 
 
 class Entrance:
-    """Knows every connection, and counts those that it refused by ``refused``."""
+    """All connections of the port, and the lines of those to come; ``refused`` counts the ones that found no place."""
 
     def __init__(self, limits: Limits, refused: Counter[str], *, make: Callable[[], Connection]) -> None:
         self.connections: dict[Connection, None] = {}
@@ -69,14 +69,14 @@ class Entrance:
     # Accepting
 
     def open(self, listeners: Sequence[socket.socket]) -> None:
-        """Accepts from these, too, from now on."""
+        """Accept from these listening sockets, too."""
         self._listeners += listeners
         loop = asyncio.get_running_loop()
         for listener in listeners:
             loop.add_reader(listener.fileno(), self._accept, listener)
 
     def close(self) -> None:
-        """Accepts and lets in nobody any more."""
+        """Stop accepting, and hang up on the sockets in line."""
         loop = asyncio.get_running_loop()
         listeners, self._listeners = self._listeners, []
         for listener in listeners:
@@ -137,7 +137,7 @@ class Entrance:
         return False
 
     def _make_room(self, network: str) -> bool:
-        """Where all places are taken, the oldest newcomer gives way, or the last of the longest line of another address."""
+        """Free one of the places, which are all taken: the oldest newcomer's, else the last in another address's longer line."""
         if self._newcomers and not self._stays_s(connection := next(iter(self._newcomers))):
             self._show_out(connection)
             return True
@@ -153,7 +153,7 @@ class Entrance:
         return True
 
     def _stays_s(self, connection: Connection) -> float:
-        """How long it may keep its place yet, where others wait for it."""
+        """Seconds that the connection may keep its place although others wait for it."""
         now = asyncio.get_running_loop().time()
         return max(0.0, connection.began_at + self._limits.unauthenticated_grace_s - now)
 
@@ -166,7 +166,7 @@ class Entrance:
     # Letting in
 
     def _move(self, door: Door) -> None:
-        """Its line goes on, if there is a place before it."""
+        """Let the line of a door go on where there is a place, else look later whether a newcomer gives way."""
         if not door.line:
             return
         if len(door.newcomers) < self._limits.max_unauthenticated_per_ip:
@@ -209,7 +209,7 @@ class Entrance:
             self.forget(connection)
 
     def _look(self) -> None:
-        """At full doors with a line: those that have stayed for too long make room for those that wait."""
+        """Show out the newcomers that have stayed too long at doors where others wait."""
         self._looks = False
         for door in list(self._doors.values()):
             for connection in list(door.newcomers)[: len(door.line)]:
@@ -221,7 +221,7 @@ class Entrance:
     # Coming and going
 
     def admit(self, connection: Connection) -> bool:
-        """Whether a connection may stay: asyncio has accepted it, or ``open`` was told where to, and it was let in before."""
+        """Whether a connection may stay: it was let in from a line, or asyncio accepted it and there is a place."""
         if connection in self.connections:
             return True
         if connection in self._leaving:
@@ -247,7 +247,7 @@ class Entrance:
         door.newcomers[connection] = None
 
     def settled(self, connection: Connection) -> None:
-        """It has authenticated: its place is free for the next in line."""
+        """Give the place of a connection that has authenticated to the next in line."""
         door = self._newcomers.pop(connection, None)
         if door is not None:
             del door.newcomers[connection]
@@ -255,7 +255,7 @@ class Entrance:
             self._close_if_empty(door)
 
     def forget(self, connection: Connection) -> None:
-        """It has ended."""
+        """Forget a connection that has ended."""
         self._leaving.discard(connection)
         self._drop(connection)
 

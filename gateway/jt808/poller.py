@@ -51,24 +51,24 @@ class Poller:
         loop.add_reader(self._epoll.fileno(), self._turn)
 
     def watch(self, descriptor: int, connection: Connection) -> None:
-        """Reads from now on."""
+        """Read this socket."""
         self._watched[descriptor] = connection
         self._epoll.register(descriptor, select.EPOLLIN)
 
     def forget(self, descriptor: int) -> None:
-        """Reads no more; to be told before the socket is closed."""
+        """Stop reading a socket; called before it is closed."""
         if self._watched.pop(descriptor, None) is not None:
             self._epoll.unregister(descriptor)
 
     def close(self) -> None:
-        """Stops reading, and drops what was read and not taken in."""
+        """Stop reading, and drop what was read and not taken in."""
         self._loop.remove_reader(self._epoll.fileno())
         self._epoll.close()
         self._watched.clear()
         self._heard.clear()
 
     def _turn(self) -> None:
-        """One read of each that has something, and then what they said: the kernel's code and ours displace each other."""
+        """Read all ready sockets once, then take in what they said: the kernel's code and ours displace each other in the caches."""
         if self._heard:
             return  # The rest of the last turn is under way.
         watched, read = self._watched, os.read

@@ -18,7 +18,7 @@ _PAUSE_S: Final = 0.002
 
 
 class Turns:
-    """What was read of a connection that says much at once waits here until the others have been heard.
+    """Contents of connections that say much at once wait here until the others have been heard.
 
     A terminal that floods the gateway gets what others leave of the processor: a budget of each turn of the event loop,
     and nothing while ``much_in_flight`` reports wait for the store. A terminal that reports as usual never waits here.
@@ -31,14 +31,14 @@ class Turns:
         self._looks = False
 
     def wait(self, connection: Connection, content: bytes) -> None:
-        """Its turn comes; until then it must not be read."""
+        """Keep ``content`` until the connection's turn; it must not be read meanwhile."""
         self._waiting[connection] = content
         if not self._looks:
             self._looks = True
             asyncio.get_running_loop().call_soon(self._look)
 
     def forget(self, connection: Connection) -> None:
-        """It has ended."""
+        """Drop what a connection that has ended had to say."""
         self._waiting.pop(connection, None)
 
     def _look(self) -> None:
