@@ -33,6 +33,8 @@ class Limits:
     """Split messages of one terminal that wait for packets."""
     max_unfinished_bytes: int = 65_536
     """Of one terminal, together."""
+    max_strangers_bytes: int = 4_096
+    """The same before anybody has authenticated on a connection: a split registration is much smaller."""
     split_patience_s: float = 5
     """So long after the last packet we ask for the missing ones; three times, then the message is given up."""
     max_questions: int = 8

@@ -349,9 +349,8 @@ class Session:
         if packets is not None:
             return packets
         limits = self.exchange.limits
-        packets = Reassembly(
-            max_messages=limits.max_unfinished_messages, max_bytes=limits.max_unfinished_bytes, note=self.note
-        )
+        max_bytes = limits.max_strangers_bytes if seat is None else limits.max_unfinished_bytes
+        packets = Reassembly(max_messages=limits.max_unfinished_messages, max_bytes=max_bytes, note=self.note)
         if seat is None:
             self._strangers_packets = packets
         else:

@@ -392,6 +392,15 @@ def test_unfinished_messages_never_hold_more_than_the_limit() -> None:
     assert talk.counted["split_over_limit"] >= 1
 
 
+def test_few_packets_of_strangers_are_kept() -> None:
+    """Thousands of them may be connected."""
+    talk = Talk(STRANGER)
+    for index in range(1, 30):
+        talk.session.receive(talk.terminal.says(ids.REGISTER, bytes(900), part=(30, index)))
+    assert talk.session.packets_of(STRANGER).size <= Limits().max_strangers_bytes < Limits().max_unfinished_bytes
+    assert talk.counted["split_over_limit"] >= 1
+
+
 def test_one_packet_repeated_for_ever_is_not_owed_for_ever() -> None:
     talk = Talk.authenticated()
     first, last = packets(BATCH, 1, 2)
