@@ -105,6 +105,9 @@ def _commands(settings: Settings, options: Options, version: str) -> argparse.Ar
         ("restore", "an embedded store out of its backup"),
     ):
         _file(commands.add_parser(name, help=what), settings, options)
+    _sessions(
+        commands.add_parser("sessions", help="end a business's sessions, beside the running service"), settings, options
+    )
     _sim(
         commands.add_parser("sim", help="a fleet of terminals against a running service, with a verdict"),
         settings,
@@ -178,6 +181,14 @@ def _import(command: argparse.ArgumentParser, settings: Settings, options: Optio
 def _file(command: argparse.ArgumentParser, settings: Settings, options: Options) -> None:
     command.add_argument("file", type=Path, metavar="FILE")
     _store(command, settings, options)
+
+
+def _sessions(command: argparse.ArgumentParser, settings: Settings, options: Options) -> None:
+    end = command.add_subparsers(dest="what", required=True, metavar="WHAT").add_parser(
+        "end", help="whoever is signed in by this user name must sign in again; live streams end at once"
+    )
+    end.add_argument("--username", required=True, metavar="NAME", help="the business's user name, as registered")
+    _store(end, settings, options)
 
 
 def _sim(command: argparse.ArgumentParser, settings: Settings, options: Options) -> None:

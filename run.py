@@ -22,7 +22,6 @@ from pathlib import Path
 from typing import Any, Final
 
 from argon2 import PasswordHasher
-from argon2.exceptions import InvalidHashError, VerifyMismatchError
 
 import limits
 from actors.checkpoints import Checkpointer
@@ -56,7 +55,6 @@ from domain.registry import RegisteredVehicle
 from gateway.feed import Feed
 from gateway.ingest import Ingest, IngestLimits, NotDurable
 from gateway.jt808.server import Gateway
-from persistence import registry_import
 from persistence.records import encode_batch
 from persistence.registry import Registry
 from persistence.store import Store, StoreError, StoreUnavailable
@@ -70,6 +68,7 @@ from process import (
     steady_s,
     when_stdin_ends,
 )
+from registrar import end_sessions, import_registry
 from settings import Settings, SettingsError, address, check_sandbox, environment_of_process, from_environment
 from stores import COMMANDS, import_facts, open_store
 
@@ -405,37 +404,6 @@ async def serve(settings: Settings, args: Namespace, log_lines: LinesBehind) -> 
     return 0
 
 
-# -- import, sim ----------------------------------------------------------------------------------------------------
-
-
-async def import_registry(store_name: str, file: str, *, new: bool, notes: Path) -> int:
-    """Loads the lines that are good, names those that are not; ``new`` and ``notes`` as of ``open_store``."""
-    hasher = PasswordHasher()
-    passwords = registry_import.Passwords(hasher.hash, partial(password_matches, hasher))
-    if file != "-" and not os.path.exists(file):  # noqa: ASYNC240 - before anything else runs
-        raise UsageError(f"can't read {file}: there is no such file")
-    store = await open_store(store_name, new=new, notes=notes)
-    try:
-        lines = sys.stdin.buffer if file == "-" else registry_import.read_lines(Path(file))
-        report = await registry_import.import_lines(store, lines, passwords)
-    except OSError as error:
-        raise UsageError(f"can't read {file}: {error.strerror or error}") from error
-    finally:
-        await store.close()
-    for line_no, reason in report.bad:
-        print(f"line {line_no}: {reason}", file=sys.stderr)
-    loaded = ", ".join(f"{count} {kind}" for kind, count in report.loaded.items())
-    print(f"loaded {loaded}; {report.written} new or changed; {report.bad_count} bad lines")
-    return 1 if report.bad_count else 0
-
-
-def password_matches(hasher: PasswordHasher, encoded: str, password: str) -> bool:
-    try:
-        return hasher.verify(encoded, password)
-    except (VerifyMismatchError, InvalidHashError):
-        return False
-
-
 # -- main -----------------------------------------------------------------------------------------------------------
 
 
@@ -457,6 +425,8 @@ def main(argv: Sequence[str] | None = None) -> int:
                 )
             case "import":
                 print(asyncio.run(import_facts(args.store, args.facts)))
+            case "sessions":
+                print(asyncio.run(end_sessions(args.store, args.username, notes=Path(settings.served_notes))))
             case "export" | "backup" | "restore":
                 print(asyncio.run(COMMANDS[args.command](args.store, args.file)))
             case "sim":

@@ -11,9 +11,9 @@ from typing import Any, ClassVar, Final, Generic, Protocol, TypeVar
 from pykka import ActorDeadError
 
 from actors.clock import Clock
+from actors.noted_times import NotedTimes
 from actors.runtime import IDLE, Actor, ActorFailed, Dispatcher, MailboxFull
 from actors.supervisor import Supervisor, Unanswered
-from actors.watch_log import WatchLog
 from domain.errors import Busy
 from persistence.records import encode
 from persistence.store import Delete, Document, IndexEntry, Put, Store, StoreError
@@ -48,7 +48,7 @@ class House:
     clock: Clock
     store: Store
     supervisor: Supervisor
-    watch_log: WatchLog
+    watch_log: NotedTimes
     deadlines: Deadlines
 
 

@@ -12,12 +12,12 @@ from actors.business import BusinessKind, OwnerOf
 from actors.clock import Clock
 from actors.deadlines import Deadlines
 from actors.document_actor import WAKE, DocumentKind, House, passivate_idle
+from actors.noted_times import NotedTimes
 from actors.people import BUSINESS, PENDING, PERSON, SHARE
 from actors.person import PersonActor
 from actors.runtime import ActorFailed, Dispatcher, MailboxFull
 from actors.share_link import ShareLinkActor
 from actors.supervisor import Supervisor, Unanswered
-from actors.watch_log import WatchLog
 from domain.errors import DomainError
 from persistence.store import Store, StoreError, StoreUnavailable
 
@@ -26,6 +26,7 @@ log = logging.getLogger(__name__)
 IDLE_LOOK_S: Final = 600.0
 """Real seconds between two looks for actors that nobody needs; one that was idle for a whole one goes."""
 PAGE: Final = 200
+WATCH: Final = "watch"
 TRIES: Final = 2
 """How often a start tries to finish everything before it serves; whatever is left then is tried by timers."""
 
@@ -38,7 +39,8 @@ class Household:
     ) -> None:
         self._supervisor = supervisor
         self._store = store
-        self.watch_log = WatchLog(store)
+        self.watch_log = NotedTimes(store, WATCH)
+        """When each share was last watched (R63)."""
         self.deadlines = Deadlines(dispatcher, clock, store, supervisor)
         house = House(dispatcher, clock, store, supervisor, self.watch_log, self.deadlines)
         supervisor.learn(PERSON, DocumentKind(house, PersonActor))

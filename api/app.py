@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hmac
+import logging
 from asyncio import create_task, gather
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from functools import partial
@@ -31,6 +32,9 @@ from api.share_view import ShareViews
 from api.vitals import Vitals
 from domain.errors import FeedKeyInvalid, OpsKeyInvalid, Unauthenticated
 from gateway.feed import MAX_BYTES
+from persistence.store import StoreError
+
+log = logging.getLogger(__name__)
 
 Caller = tuple[Account | None, str]
 """Who calls, and with which token."""
@@ -73,7 +77,20 @@ def make_app(services: Services) -> web.Application:
         await gather(measuring, return_exceptions=True)
 
     app.cleanup_ctx.append(keep_measuring)
+    app.cleanup_ctx.append(partial(_keep_noting, sessions))
     return app
+
+
+async def _keep_noting(sessions: Sessions, _: web.Application) -> AsyncIterator[None]:
+    """While the application runs, write behind when sessions were last used."""
+    noting = create_task(sessions.uses.run())
+    yield
+    noting.cancel()
+    await gather(noting, return_exceptions=True)
+    try:
+        await sessions.uses.flush()
+    except StoreError as error:
+        log.warning("when sessions were last used is not written: %s", error)
 
 
 def make_runner(app: web.Application, *, drain_s: float) -> web.AppRunner:

@@ -1,4 +1,4 @@
-"""How does a family member watch live? Server-sent events that begin, resume and end with the share (R31-R34)."""
+"""Lets a family member watch live: server-sent events that begin, resume and end with the share (R31-R34)."""
 
 from __future__ import annotations
 
@@ -26,7 +26,8 @@ from api.link_tokens import checked_id
 from api.live_resume import Delivered
 from api.live_stream import LiveStream
 from api.ports import Services
-from api.sessions import Sessions, session_key
+from api.session_records import session_key
+from api.sessions import Sessions
 from api.views import AlertView, LastFix, Sighting, alert_view, last_fix
 from domain.alerts import Alert
 from domain.errors import Busy, ShareEnded, Unauthenticated
@@ -126,7 +127,9 @@ class LiveDesk:
         15 seconds.
         """
         account, share_id = natural_of(call.account), checked_id(call.http.match_info["id"])
-        stream = LiveStream(self, share_id, account_id=account.id, session_key=session_key(call.token))
+        key = session_key(call.token)
+        until = await self._sessions.expiry(key)
+        stream = LiveStream(self, share_id, account_id=account.id, session_key=key, session_until=until)
         self._admit(stream)
         try:
             return await self._open_for(stream, account, call.http)
@@ -134,11 +137,12 @@ class LiveDesk:
             self.leave(stream)
             raise
 
-    def session_ended(self, account_id: str, key: str) -> None:
-        """Somebody signed out: what that session watches is closed."""
-        for stream in self._streams.get(account_id, ()):
-            if stream.session_key == key:
-                stream.end(None)
+    def session_ended(self, account_ids: Sequence[str], key: str) -> None:
+        """Close what a session watches in the turn in which it ends; a stream may be older than the account's id of now."""
+        for account_id in account_ids:
+            for stream in self._streams.get(account_id, ()):
+                if stream.session_key == key:
+                    stream.end(None)
 
     # -- who may -------------------------------------------------------------------------------------------------------
 
@@ -283,6 +287,8 @@ class LiveDesk:
         share = stream.share
         if stream.over is None and share is not None and self._clock.now() >= share.expires_at:
             stream.end("expired")  # The clock decides, whether or not anybody was woken.
+        if stream.over is None and self._clock.now() >= stream.session_until:
+            stream.end(None)
         return stream.over is not None
 
     def take_leave(self, stream: LiveStream) -> None:

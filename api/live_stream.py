@@ -1,4 +1,4 @@
-"""What does one live stream still have to tell? Its newest position and presence, and the alerts since: never a backlog."""
+"""What one live stream still has to tell: its newest position and presence, and the alerts since; never a backlog."""
 
 from __future__ import annotations
 
@@ -66,15 +66,20 @@ class LiveStream:
         "over",
         "presence",
         "session_key",
+        "session_until",
         "share",
         "share_id",
     )
 
-    def __init__(self, teller: Teller, share_id: str, *, account_id: str, session_key: str) -> None:
+    def __init__(
+        self, teller: Teller, share_id: str, *, account_id: str, session_key: str, session_until: float
+    ) -> None:
         self._teller = teller
         self.share_id = share_id
         self.account_id = account_id
         self.session_key = session_key
+        self.session_until = session_until
+        """When the session ends by itself (Unix seconds)."""
         self.share: Share | None = None
         self.line: EventLine | None = None
         """While there is a client that hears."""

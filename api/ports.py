@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from actors.clock import Clock
+from actors.noted_times import NotedTimes
 from actors.supervisor import Supervisor
 from actors.vehicle import Fleet
-from actors.watch_log import WatchLog
 from api.connections import ConnectionLimits
 from api.event_stream import StreamLimits
 from api.gates import AttemptLimits
@@ -153,7 +153,7 @@ class Services:
     """How many vehicles have a terminal (``len(directory)``)."""
     registry_revision: Callable[[], str]
     """Another one whenever the registry may have changed (``directory.revision``); asked at each call, so it must be cheap."""
-    watch_log: WatchLog
+    watch_log: NotedTimes
     public_url: Callable[[], str]
     """Where people reach this service, without a slash at the end: what links begin with. Never made of a Host header."""
     version: str

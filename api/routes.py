@@ -11,6 +11,7 @@ from api.docs_page import DocumentDesk
 from api.drive import DriveReport
 from api.gates import Gates
 from api.health import Alive, ClockView, Health, Readiness
+from api.listing import ListQuery
 from api.live_routes import LiveSide
 from api.me import AuditQuery, Certificates, Me, MeDesk
 from api.metrics import MetricsDesk
@@ -19,6 +20,7 @@ from api.pages import ConfigDesk, WebConfig
 from api.people import People
 from api.ports import Services
 from api.registration import Registration, RegistrationDesk
+from api.session_desk import SessionDesk, SessionItems, SessionsEnded
 from api.sessions import Sessions
 from api.share_view import ShareViews
 from api.side_routes import side_routes
@@ -48,7 +50,7 @@ def table(
 ) -> tuple[Route, ...]:
     """Every call that this application answers."""
     return (
-        *_accounts(SignInDesk(services, people=people, sessions=sessions, gates=gates)),
+        *_accounts(SignInDesk(services, people=people, sessions=sessions, gates=gates), SessionDesk(sessions)),
         *_people(RegistrationDesk(services, people=people, gates=gates), MeDesk(services, people)),
         *side_routes(services, gates=gates, views=views),
         *live.routes(),
@@ -60,7 +62,7 @@ def table(
     )
 
 
-def _accounts(desk: SignInDesk) -> tuple[Route, ...]:
+def _accounts(desk: SignInDesk, of_session: SessionDesk) -> tuple[Route, ...]:
     return (
         Route("GET", "/api/v1/terms", desk.terms, "服务使用声明", answer=TermsAnswer),
         Route(
@@ -73,7 +75,25 @@ def _accounts(desk: SignInDesk) -> tuple[Route, ...]:
             status=201,
             refusals=(TermsNotAccepted, WrongCredentials, CodeRefused, TooManyAttempts, ProviderUnavailable),
         ),
-        Route("DELETE", "/api/v1/sessions/current", desk.sign_out, "退出登录", auth=Auth.SESSION, status=204),
+        Route(
+            "GET",
+            "/api/v1/sessions",
+            of_session.list,
+            "我的登录",
+            auth=Auth.SESSION,
+            query=ListQuery,
+            answer=SessionItems,
+        ),
+        Route(
+            "DELETE",
+            "/api/v1/sessions",
+            of_session.end_others,
+            "退出其他所有登录",
+            auth=Auth.SESSION,
+            answer=SessionsEnded,
+        ),
+        Route("DELETE", "/api/v1/sessions/current", of_session.sign_out, "退出登录", auth=Auth.SESSION, status=204),
+        Route("DELETE", "/api/v1/sessions/{id}", of_session.end, "结束一个登录", auth=Auth.SESSION, status=204),
     )
 
 

@@ -1,8 +1,8 @@
-"""Sign-in and sign-out of every kind of account (R1, R4, R5)."""
+"""Sign-in of every kind of account (R1, R4, R5)."""
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 import msgspec
 from msgspec import Meta
@@ -12,6 +12,7 @@ from api.calls import Call
 from api.gates import Gates
 from api.people import People
 from api.ports import Services
+from api.session_records import Way
 from api.sessions import Sessions
 from api.views import time_text
 from domain.errors import TermsNotAccepted, WrongCredentials
@@ -36,6 +37,8 @@ class TermsAnswer(msgspec.Struct, frozen=True):
 class LegalSignIn(msgspec.Struct, frozen=True, tag_field="kind", tag="legal"):
     """A business signs in (R4)."""
 
+    way: ClassVar[Way] = "legal"
+
     username: Annotated[str, Meta(max_length=MAX_NAME_CHARS)]
     password: Annotated[str, Meta(max_length=MAX_PASSWORD_CHARS)]
     terms_version: TermsVersion | None = None
@@ -44,12 +47,16 @@ class LegalSignIn(msgspec.Struct, frozen=True, tag_field="kind", tag="legal"):
 class NaturalSignIn(msgspec.Struct, frozen=True, tag_field="kind", tag="natural"):
     """A natural person signs in through WeChat (R1), with a code of ``wx.login``."""
 
+    way: ClassVar[Way] = "natural"
+
     wechat_code: Code
     terms_version: TermsVersion | None = None
 
 
 class OneClickSignIn(msgspec.Struct, frozen=True, tag_field="kind", tag="one_click"):
     """A natural person signs in with nothing but the phone (R5), by a code of WeChat's ``getPhoneNumber``."""
+
+    way: ClassVar[Way] = "one_click"
 
     phone_code: Code
     terms_version: TermsVersion | None = None
@@ -85,12 +92,8 @@ class SignInDesk:
         if call.body.terms_version != self._services.terms.version:
             raise TermsNotAccepted(self._services.terms.version)
         account = await self._authenticated(call.body, call.address)
-        started = await self._sessions.start(account, address=call.address)
+        started = await self._sessions.start(account, way=call.body.way, address=call.address)
         return SignedIn(started.token, time_text(started.session.expires_at), account_view(account))
-
-    async def sign_out(self, call: Call[None, None]) -> None:
-        """The token is worth nothing afterwards."""
-        await self._sessions.end(call.token, call.signed_in, address=call.address)
 
     async def _authenticated(self, proof: SignIn, address: str) -> Account:
         match proof:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Final, NamedTuple, Self
 
 from domain.registry import Business, RegisteredPerson, RegisteredVehicle
-from persistence.records import decode
+from persistence.records import decode, encode
 from persistence.registry_documents import (
     ALL,
     BUSINESS,
@@ -26,7 +26,7 @@ from persistence.registry_documents import (
     Claim,
     KeyedHash,
 )
-from persistence.store import Store
+from persistence.store import Put, Store
 
 MAX_CHANGES: Final = 2_000
 """After so many vehicles an answer of ``changes`` ends, at the next revision's border."""
@@ -172,6 +172,11 @@ class Registry:
 async def registry_keys(store: Store) -> KeyedHash:
     """What makes a person's key, the same for whoever opens this store."""
     return KeyedHash(await store.secret("registry"))
+
+
+def next_revision(newest: int) -> Put:
+    """The write by which a running service learns that something changed; a conflict if somebody was faster."""
+    return Put(REVISION, REVISION_KEY, encode(newest + 1), expected_version=newest)
 
 
 async def newest_revision(store: Store) -> int:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import islice
 from pathlib import Path
@@ -22,14 +22,12 @@ from domain.registry import (
     RegistryLineError,
     parse_line,
 )
-from persistence.records import decode, encode
-from persistence.registry import newest_revision, registry_keys
+from persistence.records import decode
+from persistence.registry import newest_revision, next_revision, registry_keys
 from persistence.registry_documents import (
     BUSINESS,
     HOLDER_KINDS,
     PERSON,
-    REVISION,
-    REVISION_KEY,
     USERNAME,
     VEHICLE,
     Claim,
@@ -51,6 +49,8 @@ _MAX_TRIES: Final = 50
 
 Progress = Callable[[int], None]
 """Told how many lines are done."""
+EndSessions = Callable[[Business], Awaitable[Sequence[Put | Delete]]]
+"""What to write besides when this business's password is another one now."""
 
 
 @dataclass(slots=True)
@@ -89,16 +89,29 @@ def read_lines(path: Path) -> Iterator[bytes]:
                 pass
 
 
+async def _no_sessions(business: Business) -> Sequence[Put | Delete]:
+    return ()
+
+
 async def import_lines(
-    store: Store, lines: Iterable[str | bytes], passwords: Passwords, progress: Progress | None = None
+    store: Store,
+    lines: Iterable[str | bytes],
+    passwords: Passwords,
+    progress: Progress | None = None,
+    *,
+    end_sessions: EndSessions = _no_sessions,
 ) -> ImportReport:
-    """Loads the lines, 500 a commit; a second import updates by key. Raises ``StoreUnavailable`` between commits."""
+    """Loads the lines, 500 a commit; a second import updates by key. Raises ``StoreUnavailable`` between commits.
+
+    ``end_sessions`` is asked for each business whose password changes, and what it answers is in the same commit.
+    """
     report = ImportReport()
     keyed = await registry_keys(store)
     numbered = enumerate(lines, 1)
     done = 0
     while chunk := list(islice(numbered, LINES_A_COMMIT)):
-        await _import_chunk(store, _candidates(chunk, keyed, report), passwords, keyed, report)
+        candidates = _candidates(chunk, keyed, report)
+        await _import_chunk(store, candidates, passwords, keyed, report, end_sessions=end_sessions)
         done += len(chunk)
         if progress is not None:
             progress(done)
@@ -149,17 +162,24 @@ def _candidate(line_no: int, line: RegistryLine, keyed: KeyedHash) -> _Candidate
 
 
 async def _import_chunk(
-    store: Store, candidates: list[_Candidate], passwords: Passwords, keyed: KeyedHash, report: ImportReport
+    store: Store,
+    candidates: list[_Candidate],
+    passwords: Passwords,
+    keyed: KeyedHash,
+    report: ImportReport,
+    *,
+    end_sessions: EndSessions,
 ) -> None:
     for _ in range(_MAX_TRIES):
         revision = await newest_revision(store) + 1
         desk = await _lay_out(store, candidates, keyed)
         refused = await _take_all(desk, candidates, passwords)
         changed, writes = desk.writes(revision)
+        for business in desk.with_new_passwords():
+            writes += await end_sessions(business)
         if writes:
-            newest = Put(REVISION, REVISION_KEY, encode(revision), expected_version=revision - 1)
             try:
-                await store.commit([newest, *writes])
+                await store.commit([next_revision(revision - 1), *writes])
             except StoreConflict:  # another import was faster: look again at what is there
                 continue
         report.written += changed
@@ -252,6 +272,15 @@ class _Desk:
         loser = Ref(HOLDER_KINDS[of.kind], held.holder)
         if loser in self.registrants:
             self.registrants[loser] = without(self.registrants[loser], of.kind)
+
+    def with_new_passwords(self) -> Iterator[Business]:
+        """The businesses that were registered before with another password."""
+        for ref, registrant in self.registrants.items():
+            stored = self._stored.get(ref)
+            if stored is None or not isinstance(registrant, Business):
+                continue
+            if decode(stored, Business).password_hash != registrant.password_hash:
+                yield registrant
 
     def writes(self, revision: int) -> tuple[int, list[Put | Delete]]:
         """How many registrants are new or changed, and what to write for it."""

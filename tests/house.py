@@ -37,6 +37,7 @@ WALLS: Final[Mapping[str, frozenset[str]]] = {
     "arguments": frozenset({"settings"}),
     "limits": frozenset({"settings", "api", "gateway.jt808.limits"}),
     "stores": frozenset({"persistence", "settings"}),
+    "registrar": frozenset({"api.session_records", "arguments", "domain", "persistence", "stores"}),
     "demo": frozenset({"arguments", "settings", "sim", "api.terms"}),
 }
 """Room → what of ours it may import besides itself. ``run``, ``bench``, ``fuzz``, ``torture`` and ``tests`` may import any room; none, ``run``."""

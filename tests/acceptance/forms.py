@@ -265,4 +265,14 @@ AUDIT: Final = fields(
         "detail": ANY_TEXT,
     }
 )
+SIGNED_IN: Final = fields(
+    {
+        "id": ID,
+        "kind": one_of("natural", "one_click", "legal"),
+        "made_at": TIME,
+        "last_used_at": TIME,
+        "address_masked": MASKED,
+        "current": BOOL,
+    }
+)
 FEED: Final = fields({"accepted": COUNT, "stale": COUNT, "rejected": many(fields({"index": COUNT, "code": TEXT}))})

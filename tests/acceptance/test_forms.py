@@ -106,6 +106,8 @@ async def test_the_form_of_what_an_account_asks_of_itself(scene: Scene) -> None:
         listed = has_form(await who.get("/api/v1/me/certificates"), forms.page(forms.CERTIFICATE))
         assert listed["items"] == body["certificates"]
         has_form(await who.get("/api/v1/me/audit"), forms.page(forms.AUDIT))
+        has_form(await who.get("/api/v1/sessions"), forms.page(forms.SIGNED_IN))
+        has_form(await who.delete("/api/v1/sessions"), forms.fields({"ended": forms.COUNT}))
     (await scene.seen.driver.delete("/api/v1/sessions/current")).ok(204)
 
 

@@ -54,7 +54,7 @@ async def test_r60_whatever_is_no_call_of_ours_is_refused_in_the_same_form(world
     nobody = world.nobody()
     (await nobody.get("/api/v1/nothing")).refused(404, "not_found")
     (await nobody.get("/api/v2/terms")).refused(404, "not_found")
-    for method, path in (("PUT", "/api/v1/terms"), ("GET", SESSIONS), ("PATCH", BINDINGS), ("DELETE", "/api/v1/me")):
+    for method, path in (("PUT", "/api/v1/terms"), ("PUT", SESSIONS), ("PATCH", BINDINGS), ("DELETE", "/api/v1/me")):
         answer = await nobody.call(method, path)
         assert answer.status == 405
         assert answer.headers["Allow"]

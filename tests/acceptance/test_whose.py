@@ -79,6 +79,9 @@ CALLS: Final = (
     CallOf("owner", "GET", "/owner/vehicles?list=all"),
     CallOf("owner", "GET", "/owner/vehicles/{vehicle}"),
     CallOf("owner", "DELETE", "/owner/bindings/{binding}"),
+    CallOf("any", "GET", "/sessions"),
+    CallOf("any", "DELETE", "/sessions/{session}"),
+    CallOf("any", "DELETE", "/sessions"),
     CallOf("any", "DELETE", "/sessions/current"),
 )
 WITH_ID: Final = tuple(call for call in CALLS if "{" in call.path)
@@ -114,6 +117,7 @@ async def scene(world: World) -> Scene:
         "share": seen.id,
         "delegation": delegation["id"],
         "vehicle": vehicle["id"],
+        "session": (await seen.driver.get(f"{V1}/sessions")).items[0]["id"],
     }
     return Scene(world, seen, owner, ids)
 
@@ -208,6 +212,7 @@ async def test_other_peoples_ids_are_not_found_and_told_apart_from_nobodys_by_no
         "natural": await world.natural(12),
         "registered": await world.natural(12),
         "owner": await world.owner(2),
+        "any": await world.natural(12),
     }
     for call in WITH_ID:
         caller = strangers[call.role]
@@ -220,7 +225,7 @@ async def test_other_peoples_ids_are_not_found_and_told_apart_from_nobodys_by_no
 
 
 async def test_ids_of_another_kind_are_not_found(scene: Scene) -> None:
-    own = {"driver": scene.seen.driver, "natural": scene.seen.viewer, "owner": scene.owner}
+    own = {"driver": scene.seen.driver, "natural": scene.seen.viewer, "owner": scene.owner, "any": scene.seen.driver}
     for call in WITH_ID:
         for wrong in set(scene.ids.values()):
             name = call.path.partition("{")[2].partition("}")[0]

@@ -11,6 +11,7 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from functools import partial
 from io import BytesIO
 from typing import Any, Final
 
@@ -18,8 +19,10 @@ import msgpack
 import msgspec
 from aiohttp import ClientSession, ClientTimeout, DummyCookieJar, TCPConnector
 
+from api.session_records import ends_by_password
 from persistence.registry_import import Passwords, import_lines
 from persistence.store import Store
+from registrar import password_matches
 from run import Service
 from settings import Settings
 from stores import open_store
@@ -200,7 +203,7 @@ class World:
         store = await open_store(self.store_name)
         try:
             before = self.service.directory.revision if self.service is not None else ""
-            await load(store, *lines)
+            await load(store, *lines, at=self.now)
         finally:
             await store.close()
         if self.service is not None:
@@ -305,9 +308,10 @@ class World:
             await truck.hangs_up()
 
 
-async def load(store: Store, *lines: Mapping[str, object]) -> None:
-    passwords = Passwords(CHEAP.hash, lambda known, plain: False)
-    report = await import_lines(store, [msgspec.json.encode(line) for line in lines], passwords)
+async def load(store: Store, *lines: Mapping[str, object], at: float = START) -> None:
+    passwords = Passwords(CHEAP.hash, partial(password_matches, CHEAP))
+    raw = [msgspec.json.encode(line) for line in lines]
+    report = await import_lines(store, raw, passwords, end_sessions=partial(ends_by_password, store, at=at))
     assert report.bad == []
 
 

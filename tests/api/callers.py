@@ -52,7 +52,9 @@ async def furnished(service: Service) -> dict[str, str]:
     await opened(service, viewer, shared["token"])
     delegated = await made(await post(service, DELEGATIONS, by, {"plate": plate(2), "plate_color": "yellow"}))
     await opened(service, viewer, delegated["token"])
+    (session,) = (await service.get("/api/v1/sessions", viewer))["items"]
     return {
+        "/api/v1/sessions": session["id"],
         f"{DRIVER}/bindings": binding,
         f"{DRIVER}/shares": shared["id"],
         f"{DRIVER}/delegations": delegated["id"],

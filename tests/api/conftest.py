@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date, timedelta
+from functools import partial
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -29,6 +30,7 @@ from api.app import make_app, make_runner
 from api.identity import RegistryRealNames, Sandbox
 from api.passwords import Passwords
 from api.ports import Services
+from api.session_records import ends_by_password
 from api.terms import read_terms
 from domain.fix import Fix
 from domain.identifiers import PlateColor, citizen_id_check_char, uscc_check_char
@@ -43,6 +45,7 @@ from persistence.registry_import import Passwords as ImportPasswords
 from persistence.registry_import import import_lines
 from persistence.sqlite import SqliteStore
 from persistence.store import StoreUnavailable
+from registrar import password_matches
 
 START = 1_760_000_000.0
 """2025-10-09T16:53:20+08:00."""
@@ -245,8 +248,10 @@ class Service:
 
     async def register(self, *lines: Mapping[str, object]) -> None:
         """Imports registry lines, and lets the directory see them."""
-        passwords = ImportPasswords(CHEAP.hash, lambda known, plain: False)
-        report = await import_lines(self.store, [msgspec.json.encode(line) for line in lines], passwords)
+        passwords = ImportPasswords(CHEAP.hash, partial(password_matches, CHEAP))
+        ending = partial(ends_by_password, self.store, at=self.clock.now())
+        raw = [msgspec.json.encode(line) for line in lines]
+        report = await import_lines(self.store, raw, passwords, end_sessions=ending)
         assert report.bad == []
         while changes := await self.directory.look():
             self.directory.take_in(changes, await self.directory.moving(changes))

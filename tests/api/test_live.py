@@ -16,12 +16,25 @@ from actors.vehicle import KIND, VehicleActor
 from actors.vehicle_watch import AlertChanged, Moved
 from api.event_stream import StreamLimits
 from api.live_stream import MAX_ALERTS
+from api.sessions import LIFETIME_S
 from domain import alarm_bits as bits
 from domain.alerts import Alert
 from domain.fix import Fix
 from persistence.store import StoreUnavailable
-from tests.api.conftest import START, Service, key, mobile, problem, row
-from tests.api.drivers import BINDINGS, FAMILY_SHARES, SHARES, Body, Headers, bind, delete, opened, share, watched_share
+from tests.api.conftest import START, Service, citizen_id, key, mobile, problem, real_name, row
+from tests.api.drivers import (
+    BINDINGS,
+    FAMILY_SHARES,
+    SHARES,
+    Body,
+    Headers,
+    bind,
+    delete,
+    opened,
+    post,
+    share,
+    watched_share,
+)
 from tests.api.watching import Reader, stream, until
 
 DAY_S = 86_400.0
@@ -311,6 +324,51 @@ async def test_signing_out_closes_the_stream_of_that_session_only(scene: Scene) 
         await scene.service.report(row(at=START + 1))
         await others.take("position")
     await problem(await scene.service.client.get(scene.path, headers=scene.viewer), 401, "unauthenticated")
+
+
+@pytest.mark.parametrize("path", ["/api/v1/sessions/{id}", "/api/v1/sessions"])
+async def test_a_session_that_another_one_ends_closes_its_streams_in_that_moment(scene: Scene, path: str) -> None:
+    await with_limits(scene, heartbeat_s=1000.0)
+    other = await scene.service.sign_in_person(mobile(11))
+    items = (await scene.service.get("/api/v1/sessions", other))["items"]
+    (session,) = [each["id"] for each in items if not each["current"]]
+    async with scene.watch() as reader, stream(scene.service, scene.path, other) as others:
+        await reader.take("position", "presence")
+        await others.take("position", "presence")
+        assert (await delete(scene.service, path.format(id=session), other)).status in (200, 204)
+        assert await reader.rest() == []
+        await scene.service.report(row(at=START + 1))
+        await others.take("position")
+
+
+async def test_a_stream_is_closed_although_its_account_has_become_another_since(service: Service) -> None:
+    """Who watched unregistered, and turned out to be somebody who has an account already, signs out."""
+    await service.restart_with(stream_limits=replace(StreamLimits(), heartbeat_s=1000.0))
+    await service.report(row())
+    await service.sign_in_person(mobile(11))
+    driver, viewer = await service.sign_in_driver(), await service.one_click(mobile(77))
+    shared = await share(service, driver, await bind(service, driver))
+    await opened(service, viewer, shared["token"])
+    form = {"real_name": real_name(11), "citizen_id": citizen_id(11), "phone_code": f"sandbox:{mobile(77)}"}
+    async with stream(service, f"{FAMILY_SHARES}/{shared['id']}/live", viewer) as reader:
+        await reader.take("position", "presence")
+        assert (await post(service, "/api/v1/registration", viewer, form)).status == 200
+        assert (await delete(service, "/api/v1/sessions/current", viewer)).status == 204
+        assert await reader.rest() == []
+
+
+async def test_a_session_that_ends_by_itself_shows_nothing_from_then_on(service: Service) -> None:
+    await service.restart_with(stream_limits=replace(StreamLimits(), heartbeat_s=1000.0))
+    await service.report(row())
+    _, viewer, shared = await watched_share(service, duration="1y")
+    async with stream(service, f"{FAMILY_SHARES}/{shared['id']}/live", viewer) as reader:
+        await reader.take("position", "presence")
+        await service.clock.advance(LIFETIME_S - 1)
+        await service.report(row(at=int(service.clock.now())))
+        assert (await reader.next(), await reader.next()) != (None, None)
+        await service.clock.advance(1)
+        await service.report(row(at=int(service.clock.now())))
+        assert [event.name for event in await reader.rest()] in ([], ["presence"])
 
 
 async def test_a_session_that_expires_closes_its_stream_with_a_heartbeat(service: Service) -> None:

@@ -102,7 +102,7 @@ class Running:
 
     def headers(self, case: Case, caller: str) -> dict[str, str]:
         """What this call must show; a call that ends sessions gets one of its own."""
-        if "/sessions/" in case.operation.path:
+        if case.operation.path.startswith("/api/v1/sessions"):
             return self.do(CALLERS[caller](self.service))
         if caller not in self.sessions:
             self.sessions[caller] = self.do(CALLERS[caller](self.service))

@@ -55,12 +55,18 @@ NO_IDS_IN_BODIES: Final = {
 """The same for bodies, and ``Reached.bodies``. (Papers and secrets are what R11 and R61 are about.)"""
 LEFT_OUT: Final = {
     "/dev/clock": "only on a clock that a test moves",
-    "/api/v1/sessions/current": "names nothing but the caller's own session",
+    "/api/v1/sessions": "names nothing but the caller's own sessions",
+    "/api/v1/sessions/current": "the same",
 }
-OF_NOBODY: Final = ("attempts", "idempotency")
+OF_NOBODY: Final = ("attempts", "idempotency", "session.used")
 """Kinds of documents in which a refused call may be counted."""
 REFUSED: Final = (401, 403, 404)
-RIGHT: Final = {"/api/v1/driver": "driver", "/api/v1/family": "family", "/api/v1/owner": "owner"}
+RIGHT: Final = {
+    "/api/v1/sessions": "family",
+    "/api/v1/driver": "driver",
+    "/api/v1/family": "family",
+    "/api/v1/owner": "owner",
+}
 """By the beginning of a path: whom its ids concern."""
 
 
