@@ -10,7 +10,7 @@ unexport PYTHONDONTWRITEBYTECODE
 .DEFAULT_GOAL := help
 # What tests start besides Python: a command and the Debian packages that bring it. Without a Chinese font, Chromium shows boxes.
 TOOLS  := redis-server:redis-server chromium:chromium,chromium-headless-shell,fonts-noto-cjk nginx:nginx caddy:caddy \
-	promtool:prometheus systemd-analyze:systemd
+	promtool:prometheus systemd-analyze:systemd faketime:faketime
 
 .PHONY: help setup tools web run test check screenshots format torture crash fuzz bench bench-full soak lock clean
 

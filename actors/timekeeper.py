@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from actors.clock import STEP_S, RealClock, Step, VirtualClock
+from actors.recovery import newest_time
 from actors.vehicle import Fleet
 from domain.fix import Fix
 from persistence.records import decode, encode
@@ -30,6 +31,8 @@ LOOK_S: Final = 1.0
 """Real seconds between two looks at the machine's clock."""
 SAVE_S: Final = 60.0
 """Seconds of our clock between two notes of it in the store."""
+LONG_S: Final = 86_400.0
+"""A longer pause between two processes is told at the start: nobody can say whether it was one, or a wrong clock."""
 SETTLES_S: Final = 600.0
 """After so long of even running the machine's clock is believed, unless the fleet contradicts it."""
 
@@ -74,10 +77,9 @@ class Timekeeper:
             return
         anchor = await self._anchor()
         if clock.speed == 1 and anchor is not None and anchor.speed == 1:
-            if self._boot and anchor.boot == self._boot:
-                clock.resume(anchor.offset_s)
-            elif (behind_s := anchor.at - clock.now()) > STEP_S:
-                clock.resume(clock.offset_s + behind_s)
+            self._go_on_from(anchor, clock)
+        elif clock.speed == 1 and (newest := await newest_time(self._store) or 0.0) - clock.now() > STEP_S:
+            log.warning("the newest report in the store was received %.0f s from now", newest - clock.now())
         self.look()
         await self.save()
 
@@ -122,6 +124,16 @@ class Timekeeper:
         if saved is None:
             return True
         return abs(clock.now() - saved.at) >= SAVE_S * clock.speed or abs(clock.offset_s - saved.offset_s) > LOOK_S
+
+    def _go_on_from(self, anchor: Anchor, clock: RealClock) -> None:
+        if self._boot and anchor.boot == self._boot:
+            clock.resume(anchor.offset_s)
+            return
+        passed_s = clock.now() - anchor.at
+        if passed_s < -STEP_S:
+            clock.resume(clock.offset_s - passed_s)
+        elif passed_s > LONG_S:
+            log.warning("the service last ran %.0f hours ago, if the machine's clock is right", passed_s / 3600)
 
     async def _anchor(self) -> Anchor | None:
         document = (await self._store.get(KIND, (KEY,))).get(KEY)

@@ -375,9 +375,9 @@ def _judge_terminal(vehicle: Vehicle, fix: Fix, episodes: _Episodes, quality: Qu
         return
     if fix.alarms & bits.SPEEDING and not fix.speed_dkmh:
         quality.speeding_at_standstill += 1
-    if fix.alarms & (bits.SPEEDING | bits.SPEEDING_WARNING):
-        vehicle.computes_speeding = True
     held, latched = conditions(fix.alarms, fix.speed_dkmh, vehicle.latched)
+    if held & (bits.SPEEDING | bits.SPEEDING_WARNING):
+        vehicle.computes_speeding = True
     if held or vehicle.held:
         for kind, mask in TERMINAL_KINDS:
             if held & mask:

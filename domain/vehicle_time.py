@@ -43,7 +43,7 @@ def corrected(
         waiting = [
             (ahead._replace(flags=ahead.flags | FLAG_DOUBTED), ahead_at)
             for ahead, ahead_at in before.ahead
-            if 0 < fix.fixed_at - ahead.fixed_at <= WAITS_S
+            if 0 <= fix.fixed_at - ahead.fixed_at <= WAITS_S
         ]
         clock = replace(clock, ahead=())
     _believe(vehicle, clock)

@@ -150,7 +150,7 @@ def right_clocks(reports: Iterable[Told]) -> tuple[list[Told], int]:
         if fixed_at - report.received_at > _FUTURE_S:
             ahead = [*ahead[1 - _WAITING :], report]
             continue
-        before = (each for each in ahead if 0 < report.fixed_at - each.fixed_at <= _WAITS_S)
+        before = (each for each in ahead if 0 <= report.fixed_at - each.fixed_at <= _WAITS_S)
         kept += [each._replace(fixed_at=each.fixed_at - report.fixed_at + fixed_at) for each in before]
         kept.append(report._replace(fixed_at=fixed_at))
         ahead = []

@@ -59,7 +59,7 @@ class Track:
             self.ahead.append((fix, received_at))
             return
         for each, came_at in self.ahead:
-            if 0 < fix.fixed_at - each.fixed_at <= 3600:
+            if 0 <= fix.fixed_at - each.fixed_at <= 3600:
                 self._hear(each, each.fixed_at - self.offset_s, came_at)
         self.ahead = []
         if self.reported_at - received_at > 300 and -450 < fixed_at - received_at <= 300:

@@ -13,8 +13,9 @@ from actors.vehicle import Fleet
 from actors.vehicle_shares import VehicleShares
 from domain.fix import FLAG_DOUBTED, Fix
 from domain.profile import DEFAULT_PROFILE
+from persistence.records import encode_batch
 from persistence.sqlite import SqliteStore
-from persistence.store import Put
+from persistence.store import Delete, Put
 from tests.actors.conftest import T0, fix_of
 
 HOUR_S = 3600.0
@@ -137,10 +138,23 @@ async def test_r50_after_a_reboot_our_time_is_not_before_what_it_was(machine: Ma
     assert (machine.clock.now(), machine.clock.is_settled) == (was, False)
 
 
-async def test_after_a_reboot_a_later_time_is_taken_as_it_is(machine: Machine) -> None:
+async def test_after_a_reboot_a_later_time_is_taken_as_it_is_and_a_long_pause_told(
+    machine: Machine, caplog: pytest.LogCaptureFixture
+) -> None:
     machine.reboots(after_s=3 * DAY_S)
     await machine.starts()
     assert (machine.clock.now(), machine.clock.is_settled) == (machine.true_s, True)
+    assert "last ran 72 hours ago" in caplog.text
+
+
+async def test_a_store_without_such_a_note_whose_log_lies_ahead_of_now_is_told(
+    machine: Machine, caplog: pytest.LogCaptureFixture
+) -> None:
+    await machine.store.commit([Delete(KIND, KEY)])
+    await machine.store.append(encode_batch(machine.true_s + HOUR_S, [fix_of("11", T0)]))
+    await machine.starts()
+    assert machine.clock.is_settled
+    assert "received 3600 s from now" in caplog.text
 
 
 async def test_a_fast_clock_leaves_no_time_that_others_go_on_from(machine: Machine) -> None:

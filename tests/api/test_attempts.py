@@ -86,6 +86,18 @@ async def test_r61_wrong_attempts_slide_out_of_their_window(store: SqliteStore, 
     assert not await is_free(attempts)
 
 
+async def test_r61_attempts_that_a_wrong_clock_of_ours_dated_ahead_lock_nobody_out_once_it_is_right(
+    store: SqliteStore, clock: Clock
+) -> None:
+    attempts = counting(store, clock)
+    clock.at += 8 * 3600
+    await guess(attempts)
+    await guess(attempts)
+    assert not await is_free(attempts)
+    clock.at -= 8 * 3600
+    assert await is_free(attempts)
+
+
 async def test_r61_what_was_right_or_failed_otherwise_does_not_count(store: SqliteStore, clock: Clock) -> None:
     attempts = counting(store, clock, limit=1)
     for _ in range(5):

@@ -180,6 +180,14 @@ def test_r50_an_alarm_word_that_cannot_be_true_raises_nothing_and_is_counted() -
     assert (truck.quality.implausible_alarm_words, truck.quality.speeding_at_standstill) == (1, 1)
 
 
+def test_r50_a_speeding_bit_that_is_stuck_at_standstill_does_not_silence_the_platform_s_own_rule() -> None:
+    truck = Truck()
+    truck.take(fix_at(T0, alarms=bits.SPEEDING, speed_dkmh=0))
+    for i in (1, 2, 3):
+        truck.take(fix_at(T0 + 30 * i, speed_dkmh=1100, lon=LON + 9000 * i))
+    assert [(kind, source) for kind, source, _, _ in truck.told] == [("speeding", "platform")]
+
+
 def test_r50_a_backfilled_fix_is_kept_once_and_moves_nothing() -> None:
     truck = Truck()
     truck.take(fix_at(T0))

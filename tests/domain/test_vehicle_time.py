@@ -152,6 +152,13 @@ def test_r50_an_alarm_quarantined_before_our_clock_came_into_doubt_is_told_with_
     assert truck.told == [("emergency", "terminal", T0, T0 + 30)]
 
 
+def test_r50_an_alarm_in_quarantine_is_told_by_another_report_of_the_same_second() -> None:
+    truck = Truck()
+    truck.take(fix_at(T0, alarms=bits.EMERGENCY), received_at=T0 - HOUR_S)
+    truck.take(doubted(T0), received_at=T0 + 1 - HOUR_S)
+    assert truck.told == [("emergency", "terminal", T0, None)]
+
+
 def test_r50_what_a_wrong_terminal_reported_ahead_is_dropped_once_it_is_right() -> None:
     truck = Truck()
     truck.take(fix_at(T0), received_at=T0 + 1)
