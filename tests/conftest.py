@@ -1,21 +1,27 @@
 """What all tests share: Hypothesis profiles with the same examples everywhere, and no failure because a machine was busy; a Redis;
-the names of failing tests as they fail."""
+the names of failing tests as they fail; an event loop that is not hurried by the machine."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 
 import pytest
 from hypothesis import settings
 
 from tests import failures
 from tests.redis_server import RedisServer
+from tests.unhurried import UnhurriedLoop
 
 pytest_configure = failures.pytest_configure
 
 settings.register_profile("house", deadline=None, derandomize=True, print_blob=True)
 settings.register_profile("search", deadline=None, max_examples=2_000)
 settings.load_profile("house")
+
+
+def pytest_asyncio_loop_factories() -> Mapping[str, Callable[[], UnhurriedLoop]]:
+    """What runs every test that is a coroutine."""
+    return {"unhurried": UnhurriedLoop}
 
 
 @pytest.fixture(scope="session")

@@ -6,7 +6,8 @@ from pathlib import Path
 from time import monotonic, sleep
 from typing import Final
 
-from tests.redis_server import DURABLE, LOOK_S, READY_S, RedisServer
+from tests.patience import PATIENCE_S
+from tests.redis_server import DURABLE, LOOK_S, RedisServer
 
 MASTER: Final = "fleet"
 SENTINELS: Final = 3
@@ -24,7 +25,7 @@ class RedisHouse:
         self.replicas = [RedisServer(folder / f"replica{number}", *following) for number in range(replicas)]
         self.sentinels = [self._sentinel(folder / f"sentinel{number}") for number in range(SENTINELS)]
         for sentinel in self.sentinels:
-            deadline_s = monotonic() + READY_S
+            deadline_s = monotonic() + PATIENCE_S
             while not self._knows_all(sentinel):
                 assert monotonic() < deadline_s, sentinel.says("SENTINEL", "REPLICAS", MASTER)
                 sleep(LOOK_S)

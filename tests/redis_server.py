@@ -10,10 +10,10 @@ import time
 from pathlib import Path
 from typing import Final
 
+from tests.patience import PATIENCE_S
 from tests.programs import needs
 
 PROGRAM: Final = "redis-server"
-READY_S: Final = 20.0
 LOOK_S: Final = 0.01
 DURABLE: Final = ("--appendonly", "yes", "--appendfsync", "always", "--save", "")
 
@@ -78,7 +78,7 @@ class RedisServer:
         return subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, restore_signals=False)
 
     def _is_ready(self, port: int, process: subprocess.Popen[bytes]) -> bool:
-        deadline_s = time.monotonic() + READY_S
+        deadline_s = time.monotonic() + PATIENCE_S
         while process.poll() is None and time.monotonic() < deadline_s:
             try:
                 if not ask(port, "PING").startswith(b"-LOADING"):

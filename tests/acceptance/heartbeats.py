@@ -9,7 +9,8 @@ import pytest
 
 import run
 from api.event_stream import StreamLimits
-from tests.api.watching import PATIENCE_S, Reader
+from tests.api.watching import Reader
+from tests.patience import PATIENCE_S
 
 BEAT_S = 0.02
 

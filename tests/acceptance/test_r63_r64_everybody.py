@@ -31,6 +31,7 @@ from tests.acceptance.deeds import (
 from tests.acceptance.heartbeats import beats_often, hears_a_heartbeat
 from tests.acceptance.world import Body, Caller, World
 from tests.api.conftest import citizen_id, mobile, person_line, plate, real_name
+from tests.patience import PATIENCE_S
 
 AUDIT = "/api/v1/me/audit"
 
@@ -103,7 +104,7 @@ async def test_r63_an_open_stream_is_watched_as_long_as_its_heart_beats(
     async with seen.viewer.watches(seen.id) as stream:
         await stream.take("presence")
         await world.advance(60)
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(PATIENCE_S):
             while await last_watched(seen) != "2025-10-09T16:54:20+08:00":
                 await hears_a_heartbeat(stream)
 

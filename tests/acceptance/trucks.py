@@ -10,6 +10,8 @@ from operator import xor
 from struct import pack, unpack_from
 from typing import Final
 
+from tests.patience import PATIENCE_S
+
 REGISTER: Final = 0x0100
 AUTHENTICATE: Final = 0x0102
 HEARTBEAT: Final = 0x0002
@@ -22,7 +24,6 @@ FAILED: Final = 1
 ACC_ON: Final = 1
 POSITIONED: Final = 2
 CATCH_UP: Final = 1
-PATIENCE_S: Final = 10.0
 
 
 @dataclass

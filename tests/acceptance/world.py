@@ -30,6 +30,7 @@ from tests.acceptance.trucks import Truck
 from tests.api.conftest import CHEAP, START, mobile, phone, row
 from tests.api.watching import Reader
 from tests.faulty_store import FaultyStore
+from tests.patience import PATIENCE_S
 
 FEED_KEY: Final = "feed-key-of-the-tests"
 OPS_KEY: Final = "ops-key-of-the-tests"
@@ -38,7 +39,7 @@ HOME: Final = "127.0.0.1"
 LON_E6: Final = 114_400_000
 EASTWARDS_E6: Final = 232
 """In a second at 80 km/h, at the latitude of these trucks."""
-PATIENCE: Final = ClientTimeout(total=30)
+PATIENCE: Final = ClientTimeout(total=PATIENCE_S)
 
 Body = dict[str, Any]
 
@@ -321,6 +322,6 @@ def _revision(service: Service | None) -> str:
 
 
 async def until_another(look: Callable[[], str], before: str) -> None:
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(PATIENCE_S):
         while look() == before:  # noqa: ASYNC110 - it tells nobody
             await asyncio.sleep(0.01)

@@ -8,6 +8,7 @@ import time
 import pytest
 
 from actors.clock import SLICE, Clock, RealClock, VirtualClock
+from tests.patience import PATIENCE_S
 
 T0 = 1_780_000_000.0
 
@@ -93,7 +94,7 @@ async def test_the_real_clock_fires_many_in_slices_and_soon() -> None:
     for _ in range(3 * SLICE):
         clock.wake(Sleeper(clock, "x", woken), at)
     clock.wake(Last(clock, "last", woken), at + 0.001)
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(PATIENCE_S):
         await done.wait()
     assert len(woken) == 3 * SLICE
     assert all(now >= at for _, now in woken)
@@ -129,7 +130,7 @@ async def test_one_target_that_throws_silences_no_other_timer() -> None:
 
     clock.wake(Broken(clock, "broken", []), clock.now() + 0.005)
     clock.wake(Fine(clock, "fine", []), clock.now() + 0.010)
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(PATIENCE_S):
         await woken.wait()
     clock.close()
 

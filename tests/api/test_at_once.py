@@ -243,8 +243,7 @@ async def test_who_polls_is_kept_and_who_stops_is_hung_up_on(service: Service) -
         while loop.time() < until:
             assert (await watched.polls()).status == 200
         assert watched.at_once > 3
-        async with asyncio.timeout(2.0):
-            assert await watched.peer.is_hung_up_on()
+        assert await watched.peer.is_hung_up_on()
 
 
 async def test_who_takes_nothing_waits_the_usual_way_until_it_takes_again(service: Service) -> None:

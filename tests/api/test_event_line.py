@@ -23,6 +23,7 @@ from tests.api.conftest import START, Service, key, mobile, row
 from tests.api.drivers import FAMILY_SHARES, SHARES, Headers, bind, delete, opened, share, watched_share
 from tests.api.watching import stream, until
 from tests.attacks.wire import Peer, connected, get
+from tests.patience import PATIENCE_S
 
 
 @dataclass
@@ -74,12 +75,12 @@ async def scene(service: Service) -> Scene:
 
 async def said(peer: Peer, until_text: bytes) -> bytes:
     """What comes, up to these words."""
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(PATIENCE_S):
         return await peer.reader.readuntil(until_text)
 
 
 async def rest(peer: Peer) -> bytes:
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(PATIENCE_S):
         return await peer.reader.read()
 
 

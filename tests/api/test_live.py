@@ -36,6 +36,7 @@ from tests.api.drivers import (
     watched_share,
 )
 from tests.api.watching import Reader, stream, until
+from tests.patience import PATIENCE_S
 
 DAY_S = 86_400.0
 
@@ -390,7 +391,7 @@ async def test_r33_cancelling_while_a_stream_begins_leaves_none_open(scene: Scen
         opening = asyncio.create_task(service.client.get(f"{path}/live", headers=scene.viewer))
         await asyncio.sleep(turns / 1000)
         await delete(service, f"{SHARES}/{shared['id']}", scene.driver)
-        async with asyncio.timeout(5), await opening as response:
+        async with asyncio.timeout(PATIENCE_S), await opening as response:
             if response.status == 410:
                 continue
             last = (await Reader(response).rest())[-1]
@@ -545,7 +546,7 @@ async def test_a_reader_that_takes_nothing_is_cut(scene: Scene) -> None:
         transport = reader.response.connection and reader.response.connection.transport
         assert transport is not None
         transport.pause_reading()
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(PATIENCE_S):
             number = 0
             while scene.is_watched():
                 number += 1

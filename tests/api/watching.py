@@ -12,8 +12,7 @@ from typing import Any
 from aiohttp import ClientResponse
 
 from tests.api.conftest import Service
-
-PATIENCE_S = 5.0
+from tests.patience import PATIENCE_S
 
 
 @dataclass(frozen=True)

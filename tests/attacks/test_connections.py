@@ -23,6 +23,7 @@ from tests.api.watching import stream
 from tests.attacks.wire import Heard, Peer, connected, get, post
 from tests.gateway.neighbours import Client, results
 from tests.gateway.test_server import running
+from tests.patience import PATIENCE_S
 
 CROWD = 1_000
 PATIENT = ConnectionLimits()
@@ -55,7 +56,7 @@ class Door:
         return counted
 
     async def serves_others(self) -> None:
-        async with asyncio.timeout(2):
+        async with asyncio.timeout(PATIENCE_S):
             response = await self.service.client.get("/healthz")
             assert response.status == 200
 
@@ -163,7 +164,7 @@ async def test_whoever_takes_nothing_of_an_answer_is_cut(service: Service) -> No
     reader, writer = await asyncio.open_connection(sock=deaf, limit=1)  # Reads no more than two bytes ahead.
     try:
         writer.write(get("/api/v1/openapi.json") * 32)
-        async with asyncio.timeout(15):
+        async with asyncio.timeout(PATIENCE_S):
             while door.counted.open:  # noqa: ASYNC110 - nobody tells
                 await asyncio.sleep(0.05)
         assert reader is not None

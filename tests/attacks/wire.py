@@ -7,9 +7,9 @@ import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any
 
-PATIENCE_S: Final = 20.0
+from tests.patience import PATIENCE_S
 
 
 @dataclass(frozen=True)

@@ -6,15 +6,14 @@ import json
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from http.client import HTTPConnection
-from typing import Final, NamedTuple, TypeVar
+from typing import NamedTuple, TypeVar
 
 import msgspec
 
 from domain.fix import Fix
 from sim.registry_lines import Business
 from tests.e2e.processes import address_of
-
-TIMEOUT_S: Final = 20.0
+from tests.patience import PATIENCE_S
 
 T = TypeVar("T")
 
@@ -104,7 +103,7 @@ def call(
     http: str, method: str, path: str, *, body: bytes | None = None, headers: Mapping[str, str] | None = None
 ) -> Answer:
     """One request on a connection of its own."""
-    connection = HTTPConnection(*address_of(http), timeout=TIMEOUT_S)
+    connection = HTTPConnection(*address_of(http), timeout=PATIENCE_S)
     try:
         connection.request(method, path, body, dict(headers or {}))
         response = connection.getresponse()

@@ -12,8 +12,9 @@ from typing import Final
 
 from gateway.jt808 import message_ids as ids
 from sim.registry_lines import identity
-from tests.e2e.processes import PATIENCE_S, SEED, Process, Serving
+from tests.e2e.processes import SEED, Process, Serving
 from tests.e2e.trucks import Report, Truck, report
+from tests.patience import PATIENCE_S
 
 EMERGENCY_EVERY: Final = 4
 BATCH_EVERY: Final = 3

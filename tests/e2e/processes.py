@@ -14,9 +14,9 @@ from typing import Final, NamedTuple
 
 from sim.registry_lines import lines
 from tests.e2e.forks import Fork
+from tests.patience import PATIENCE_S
 
 RUN: Final = Path(__file__).parents[2] / "run.py"
-PATIENCE_S: Final = 30.0
 POLL_S: Final = 0.02
 SEED: Final = 7
 """Of the fleet that the tests drive."""

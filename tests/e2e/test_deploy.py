@@ -14,7 +14,8 @@ import pytest
 
 from arguments import known_variables
 from settings import PLAIN_NAMES
-from tests.e2e.processes import PATIENCE_S, RUN, Yard
+from tests.e2e.processes import RUN, Yard
+from tests.patience import PATIENCE_S
 from tests.programs import needs
 
 ROOT: Final = RUN.parent

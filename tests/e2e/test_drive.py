@@ -46,7 +46,7 @@ def test_a_drive_through_a_kill_and_a_second_start_ends_clean(yard: Yard) -> Non
     first.process.is_killed()
     second = yard.serves(http=http, jt808=jt808)
     assert has_heard(second, FLEET)
-    ended = drive.ends(within_s=60)
+    ended = drive.ends()
     assert ended.status == 0, ended.said
     assert f"verdict: {FLEET} vehicles" in ended.out
     assert " 0 differences" in ended.out
@@ -62,7 +62,7 @@ def test_a_drive_whose_reports_are_lost_does_not_end_clean(yard: Yard) -> None:
     assert yard.imports(write_registry(yard.folder / "registry.jsonl", FLEET)).status == 0
     yard.serves(http=http, jt808=jt808)
     drive.is_told(signal.SIGINT)
-    ended = drive.ends(within_s=60)
+    ended = drive.ends()
     assert ended.status == 1, ended.said
     assert "last fix" in ended.out
     assert " 0 differences" not in ended.out
@@ -71,7 +71,7 @@ def test_a_drive_whose_reports_are_lost_does_not_end_clean(yard: Yard) -> None:
 
 def test_a_drive_against_nobody_says_so(empty_yard: Yard) -> None:
     http, jt808 = free_ports()
-    ended = drives(empty_yard, http, jt808, "--duration", "1").ends(within_s=60)
+    ended = drives(empty_yard, http, jt808, "--duration", "1").ends()
     assert ended.status == 2
     assert ended.said.startswith("sim: ")
     assert http in ended.said

@@ -21,8 +21,9 @@ from persistence.store import IndexEntry, Put
 from sim.household import Household, make_household
 from sim.registry_lines import identity
 from tests.e2e.callers import bearer, call, own_vehicles, starts_of_alerts
-from tests.e2e.processes import PATIENCE_S, SEED, Ended, Yard, until
+from tests.e2e.processes import SEED, Ended, Yard, until
 from tests.e2e.trucks import Report, Truck, report
+from tests.patience import PATIENCE_S
 from tests.redis_server import RedisServer
 
 pytestmark = pytest.mark.e2e

@@ -16,8 +16,8 @@ from gateway.jt808.registration import Registration, RegistrationAnswer
 from sim.registry_lines import Identity
 from tests.e2e.processes import address_of
 from tests.gateway.neighbours import Terminal
+from tests.patience import PATIENCE_S
 
-TIMEOUT_S: Final = 20.0
 SPEED_DKMH: Final = 360
 STEP_E6: Final = 90
 """Ten metres north, which is a second at that speed."""
@@ -61,7 +61,7 @@ class Truck:
     def __init__(self, who: Identity, jt808: str, *, protocol_version: int | None = None) -> None:
         self._who = who
         self._terminal = Terminal(who.phone, protocol_version)
-        self._socket = socket.create_connection(address_of(jt808), TIMEOUT_S)
+        self._socket = socket.create_connection(address_of(jt808), PATIENCE_S)
         self._reader = FrameReader()
         self._heard: list[bytes] = []
 
@@ -106,7 +106,7 @@ class Truck:
         except TimeoutError:
             return False
         finally:
-            self._socket.settimeout(TIMEOUT_S)
+            self._socket.settimeout(PATIENCE_S)
 
     def reports_in_a_batch(self, *places: Report) -> int:
         """The answer's result."""

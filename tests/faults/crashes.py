@@ -18,9 +18,10 @@ from api.owner import MAX_ALERTS
 from sim.registry_lines import business, identity
 from tests.e2e.callers import own_vehicles, sign_in, starts_of_alerts
 from tests.e2e.convoy import Convoy, Knowledge
-from tests.e2e.processes import PATIENCE_S, SEED, Serving, Yard, write_registry
+from tests.e2e.processes import SEED, Serving, Yard, write_registry
 from tests.faults.feeding import Platform
 from tests.faults.people import Driver, People
+from tests.patience import PATIENCE_S
 from tests.redis_server import RedisServer
 
 FLEET: Final = 80

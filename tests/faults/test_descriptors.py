@@ -17,6 +17,7 @@ from sim.registry_lines import identity
 from tests.e2e.callers import Answer, call
 from tests.e2e.processes import SEED, Yard, address_of, until
 from tests.e2e.trucks import Truck, report
+from tests.patience import PATIENCE_S
 from tests.programs import needs
 
 pytestmark = pytest.mark.e2e
@@ -66,7 +67,7 @@ def test_a_crowd_beyond_the_descriptors_is_refused_and_when_it_leaves_all_are_se
         with ExitStack() as crowd:
             for address in (serving.jt808, serving.http):
                 for _ in range(CROWD):
-                    crowd.enter_context(socket.create_connection(address_of(address), 5))
+                    crowd.enter_context(socket.create_connection(address_of(address), PATIENCE_S))
             assert until(lambda: is_refused(tried(serving.http)))
             used_s, began = seconds_of_cpu(serving.process.pid), time.monotonic()
             for second in range(20):

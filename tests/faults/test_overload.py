@@ -21,6 +21,7 @@ from tests.e2e.processes import RUN, SEED, Serving, Yard, until, write_registry
 from tests.e2e.trucks import Truck, report
 from tests.faults.flood import FIRST_TRUCK, LANES, STUTTERING, TRUCKS_A_LANE, Told
 from tests.faults.people import Driver, People
+from tests.patience import PATIENCE_S
 
 pytestmark = pytest.mark.e2e
 
@@ -106,7 +107,7 @@ def test_r54_three_times_too_much_is_shed_by_the_rules_and_nothing_acknowledged_
     for thread in threads:
         thread.start()
     command = [sys.executable, "-m", "tests.faults.flood", serving.http, KEY, str(since), str(FLOOD_S)]
-    flooded = subprocess.run(command, cwd=RUN.parent, capture_output=True, timeout=60, check=False)
+    flooded = subprocess.run(command, cwd=RUN.parent, capture_output=True, timeout=10 * PATIENCE_S, check=False)
     honest.over.set()
     recovered = until(lambda: call(serving.http, "GET", "/readyz").status == 200)
     lookout.over.set()

@@ -10,6 +10,7 @@ import pytest
 from domain.fix import Batch, Fix
 from domain.quality import Outcome
 from gateway.ingest import Ingest, IngestLimits, NotDurable
+from tests.patience import PATIENCE_S
 
 FIX = Fix("1", 1_780_000_000, 1, 1, 0, 0, 0, 0, 3, 0)
 
@@ -146,7 +147,7 @@ async def test_room_ends_and_comes_back() -> None:
     assert not ingest.room()
     ingest.on_room(room_again.set)
     rest.may_append.set()
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(PATIENCE_S):
         await room_again.wait()
     assert ingest.room()
     await ingest.stop()
@@ -191,5 +192,5 @@ async def test_it_stops_although_something_never_ends() -> None:
     ingest = ingest_of(rest)
     rest.may_append.clear()
     ingest.submit([FIX], lambda durable: None)
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(PATIENCE_S):
         await ingest.stop(patience_s=0.05)

@@ -8,7 +8,6 @@ import signal
 import sys
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
-from time import monotonic
 
 import pytest
 import pytest_asyncio
@@ -152,7 +151,7 @@ async def test_a_redis_that_stops_answering_is_told_in_time_and_does_nothing_lat
 ) -> None:
     await store.append(b"before")
     server.pause()
-    began = monotonic()
+    began = asyncio.get_running_loop().time()
     outcomes = await asyncio.gather(
         store.append(b"stalled"),
         store.commit([note("stalled")]),
@@ -161,7 +160,7 @@ async def test_a_redis_that_stops_answering_is_told_in_time_and_does_nothing_lat
         return_exceptions=True,
     )
     assert all(isinstance(outcome, StoreUnavailable) for outcome in outcomes)
-    assert monotonic() - began < 4 * ANSWER_S
+    assert asyncio.get_running_loop().time() - began < 4 * ANSWER_S
     server.resume()
     await store.append(b"after")
     await store.commit([note("after", expected=0)])

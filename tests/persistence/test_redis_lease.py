@@ -8,7 +8,6 @@ import sys
 from asyncio.subprocess import PIPE, Process
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
-from time import monotonic
 
 import pytest
 import pytest_asyncio
@@ -101,9 +100,9 @@ async def test_the_next_start_waits_for_the_lease_of_one_that_was_killed(
     store = await opened(url)
     holder.kill()
     await holder.wait()
-    began = monotonic()
+    began = asyncio.get_running_loop().time()
     await store.serve_alone()
-    assert monotonic() - began < 2 * LEASE_S
+    assert asyncio.get_running_loop().time() - began < 2 * LEASE_S
     await store.append(b"x")
 
 
@@ -137,9 +136,9 @@ async def test_a_clean_end_lets_the_next_in_at_once(opened: Opener, url: str) ->
     first, second = await opened(url), await opened(url)
     await first.serve_alone()
     await first.close()
-    began = monotonic()
+    began = asyncio.get_running_loop().time()
     await second.serve_alone()
-    assert monotonic() - began < LEASE_S / 2
+    assert asyncio.get_running_loop().time() - began < LEASE_S / 2
 
 
 async def test_of_many_starts_at_once_one_gets_it(opened: Opener, url: str) -> None:

@@ -17,6 +17,7 @@ from actors.supervisor import Unanswered, Watcher
 from actors.wire import Uncrossable, decode_answer, decode_event, decode_refusal, encode_message
 from domain.fix import Batch
 from domain.quality import Outcome
+from tests.patience import PATIENCE_S
 from tests.seam.pipe import (
     CALLS,
     Answer,
@@ -37,7 +38,7 @@ log = logging.getLogger(__name__)
 
 ROOT: Final = Path(__file__).parents[2]
 
-ANSWER_S: Final = 10.0
+ANSWER_S: Final = PATIENCE_S
 """Real seconds that a call may take, the wait for room included; the shard's own patience with its actors is shorter."""
 
 

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from gateway.jt808.frames import Frame, FrameError, FrameReader, decode, encode
 from gateway.jt808.messages import Reply
 from gateway.jt808.registration import RegistrationAnswer
+from tests.patience import PATIENCE_S
 
 CODE = "let-me-in"
 Answers = Callable[[Frame], bool]
@@ -52,7 +53,7 @@ class FakePlatform:
 
     async def until(self, enough: Callable[[], bool]) -> None:
         """Waits for frames until there are enough."""
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(PATIENCE_S):
             while not enough():
                 self._heard.clear()
                 await self._heard.wait()

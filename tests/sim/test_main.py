@@ -9,7 +9,6 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
-from time import monotonic
 
 import msgspec
 import pytest
@@ -25,7 +24,7 @@ from tests.sim.fake_platform import FakePlatform
 from tests.sim.fake_service import OPS_KEY, FakeService, Item, Lie
 
 SEED, VEHICLES, SPEED = 3, 5, 50.0
-IN_TIME_S = 10.0
+IN_TIME_S = 50.0
 """A drive of 1.5 s and all around it; a drain alone may take 60."""
 
 
@@ -199,11 +198,11 @@ async def test_operators_who_do_not_listen_neither_delay_nor_fail_the_drive(
 
     async with service() as fake:
         fake.answer_to_drives = not_found
-        began_at = monotonic()
+        began_at = asyncio.get_running_loop().time()
         status, said = await drive(fake, replace(options(fake, "everyday"), ops_key=OPS_KEY))
         over.set()
         assert (status, len(fake.drives) > 0) == (OK, True), said
-        assert monotonic() - began_at < IN_TIME_S
+        assert asyncio.get_running_loop().time() - began_at < IN_TIME_S
 
 
 def test_of_too_many_kinds_of_errors_the_most_frequent_are_told() -> None:

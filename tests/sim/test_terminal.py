@@ -21,6 +21,7 @@ from sim.service_clock import ServiceClock
 from sim.terminal import Terminal
 from sim.truck import Report, Truck
 from sim.wheel import Wheel
+from tests.patience import PATIENCE_S
 from tests.sim.fake_platform import CODE, FakePlatform
 from tests.sim.fakes import NOON, china
 
@@ -69,7 +70,7 @@ class Drive:
 
     async def until(self, enough: Callable[[], bool]) -> None:
         """Waits for something inside the terminal, looking whenever its wheel turns."""
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(PATIENCE_S):
             while not enough():
                 turned = asyncio.Event()
                 self.wheel.after(0.01, turned.set)

@@ -15,13 +15,14 @@ from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, R
 
 from api.pages import DIST
 from tests.e2e.processes import Yard
+from tests.patience import PATIENCE_S
 from tests.programs import needs
 from tests.web.rig import Api, Server, Session, Truck, write_registry
 
 CHROMIUM: Final = "chromium"
 LIGHTER: Final = "chromium-headless-shell"
 """The same without windows, where it is there: tests take a fifth less."""
-PATIENCE_MS: Final = 20_000
+PATIENCE_MS: Final = PATIENCE_S * 1_000
 """For what a page shows in the end: the machine may be busy."""
 COMPLAINTS: Final = ("Content Security Policy", "Uncaught", "[Vue warn]")
 AGENT: Final = (
