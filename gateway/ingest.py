@@ -18,6 +18,8 @@ log = logging.getLogger(__name__)
 PIPELINE: Final = 4
 """Durable batches that may wait for the router while the next one is being written."""
 ROUTE_RETRY_S: Final = 0.5
+SHOWN_WITHIN_S: Final = 1.0
+"""An acknowledgement waits for the vehicles no longer than this after the fixes have become durable."""
 
 
 class NotDurable(Exception):
@@ -95,7 +97,7 @@ class Ingest:
         self._limits = limits or IngestLimits()
         self._waiting: list[_Submission] = []
         self._arrived = asyncio.Event()
-        self._durable: asyncio.Queue[tuple[Batch, list[_Submission]]] = asyncio.Queue(PIPELINE)
+        self._durable: asyncio.Queue[tuple[Batch, list[_Submission], asyncio.TimerHandle]] = asyncio.Queue(PIPELINE)
         self._on_room: list[Callable[[], None]] = []
         self._tasks: list[asyncio.Task[None]] = []
 
@@ -124,7 +126,7 @@ class Ingest:
 
     def submit(self, fixes: Sequence[Fix], done: Callable[[bool], None]) -> None:
         """``done(True)`` once the fixes are durable and with their vehicles, ``done(False)`` when the store failed: the
-        sender must send again. Vehicles that can't be loaded just now keep no acknowledgement back."""
+        sender must send again. Vehicles that can't be loaded just now, or take long, keep no acknowledgement back."""
         self._enter(_Submission(fixes, done, None))
 
     async def report(self, fixes: Sequence[Fix]) -> Sequence[Outcome]:
@@ -173,7 +175,8 @@ class Ingest:
                 self.stats.failed_batches += 1
                 self._refuse(group)
             else:
-                await self._durable.put((Batch(number, received_at, fixes), group))
+                late = asyncio.get_running_loop().call_later(SHOWN_WITHIN_S, _acknowledge, group)
+                await self._durable.put((Batch(number, received_at, fixes), group, late))
 
     def _take_group(self) -> list[_Submission]:
         """The oldest submissions, as many as fit one log entry, at least one."""
@@ -197,7 +200,7 @@ class Ingest:
 
     async def _fold(self) -> None:
         while True:
-            batch, group = await self._durable.get()
+            batch, group, late = await self._durable.get()
             async with self.between_batches:
                 outcomes = await self._route_surely(batch, group)
                 if not self.stats.unrouted_batches:
@@ -205,7 +208,8 @@ class Ingest:
             self.stats.batches += 1
             self.stats.fixes += len(batch.fixes)
             self.stats.lag_s = perf_counter() - group[0].at
-            _acknowledge(group, durable=True)
+            late.cancel()
+            _acknowledge(group)
             at = 0
             for submission in group:
                 if submission.on_folded is not None:
@@ -223,7 +227,7 @@ class Ingest:
                 return await self._route(batch)
             except NotDurable as error:
                 log.warning("a durable batch waits for its vehicles: %s", error)
-                _acknowledge(group, durable=True)
+                _acknowledge(group)
                 await asyncio.sleep(ROUTE_RETRY_S)
             except Exception:
                 self.stats.unrouted_batches += 1
@@ -231,7 +235,7 @@ class Ingest:
                 return [Outcome.QUEUED] * len(batch.fixes)
 
 
-def _acknowledge(group: Sequence[_Submission], *, durable: bool) -> None:
+def _acknowledge(group: Sequence[_Submission], *, durable: bool = True) -> None:
     """Tells each sender once."""
     for submission in group:
         on_durable, submission.on_durable = submission.on_durable, None

@@ -9,7 +9,7 @@ import pytest
 
 from domain.fix import Batch, Fix
 from domain.quality import Outcome
-from gateway.ingest import Ingest, IngestLimits, NotDurable
+from gateway.ingest import PIPELINE, Ingest, IngestLimits, NotDurable
 from tests.patience import PATIENCE_S
 
 FIX = Fix("1", 1_780_000_000, 1, 1, 0, 0, 0, 0, 3, 0)
@@ -100,6 +100,24 @@ async def test_vehicles_that_cannot_be_loaded_keep_no_acknowledgement_back() -> 
     assert told == [(True, [])]
     await ingest.rest()
     assert (told, rest.routed) == ([(True, [])], [1])
+    await ingest.stop()
+
+
+async def test_vehicles_that_take_long_keep_no_acknowledgement_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("gateway.ingest.SHOWN_WITHIN_S", 0.01)
+    rest = Rest()
+    ingest = ingest_of(rest)
+    told: list[bool] = []
+    rest.may_route.clear()
+    for number in range(PIPELINE + 1):  # Those that wait behind it are acknowledged, too.
+        ingest.submit([FIX], told.append)
+        while len(rest.log) == number:  # noqa: ASYNC110 - nobody tells
+            await asyncio.sleep(0)
+    await until(lambda: len(told) == PIPELINE + 1)
+    assert (set(told), rest.routed) == ({True}, [])
+    rest.may_route.set()
+    await ingest.rest()
+    assert len(told) == len(rest.routed) == PIPELINE + 1
     await ingest.stop()
 
 
