@@ -15,6 +15,7 @@ from domain.fix import STATUS_ACC_ON, STATUS_POSITIONED
 from sim.world import Route, World, load
 from tests.api.conftest import row
 from tests.e2e.callers import call
+from tests.web.hands import delegates
 from tests.web.rig import FATIGUE, FEED_KEY, OPS_KEY, SPEEDING, Api, Body, Server, Session, Truck
 
 STEP_S: Final = 60
@@ -97,6 +98,7 @@ class Story:
     family: Session = field(init=False)
     owner: Session = field(init=False)
     binding_id: str = field(init=False)
+    other_id: str = field(init=False)
     opened: Body = field(init=False)
     unopened: Body = field(init=False)
     asked: Body = field(init=False)
@@ -107,7 +109,9 @@ class Story:
         self.api, self.convoy = Api(self.server), Convoy(self.server, self.vehicles)
         self.driver, self.family, self.owner = self.api.driver(1), self.api.family(), self.api.owner()
         self.binding_id = self.api.binds(self.driver, 1)
-        self.api.binds(self.driver, 2)
+        self.other_id = self.api.binds(self.driver, 2)
+        let_go = self.api.binds(self.driver, 6)
+        self.api.delete(f"/api/v1/driver/bindings/{let_go}", self.driver)
         self.convoy.drives(12)
         self.opened = self.api.shares(self.driver, self.binding_id, "7d")
         self.unopened = self.api.shares(self.driver, self.binding_id)
@@ -117,6 +121,19 @@ class Story:
         self.convoy.drives(2, alarms=SPEEDING)
         self.convoy.drives(STEPS - 16)
         self.convoy.drives(2, alarms=FATIGUE)
+
+
+PROBLEM: Final = "application/problem+json"
+TOO_MANY: Final = msgspec.json.encode(
+    {
+        "type": "urn:shouwang:problem:too_many_bindings",
+        "title": "绑定的车辆已满",
+        "status": 409,
+        "detail": "同时最多绑定 3 辆车，请先解绑一辆，再绑定新的车辆。",
+        "code": "too_many_bindings",
+    }
+).decode()
+Who = Callable[[Story], Session | None]
 
 
 def _stays(_: Page) -> None:
@@ -225,6 +242,97 @@ def other_scenes() -> list[Scene]:
         Scene(name="audit", path=_at("/account/audit"), sign="main li", who=lambda story: story.driver),
         Scene(name="docs", path=_at("/docs"), sign="h1"),
         Scene(name="control-room", path=_at("/ops"), sign="form", acts=_enters, is_wall=True),
+    ]
+
+
+def _opens_the_terms(page: Page) -> None:
+    page.get_by_role("button", name="《服务使用声明》").tap()
+    expect(page.get_by_role("dialog", name="服务使用声明")).to_be_visible()
+
+
+def _opens_the_keyboard(page: Page) -> None:
+    page.locator("button.strip").tap()
+    expect(page.get_by_role("group", name="号牌键盘")).to_be_visible()
+
+
+def _asks(button: str) -> Callable[[Page], None]:
+    def asks(page: Page) -> None:
+        page.get_by_role("button", name=button).first.tap()
+        expect(page.locator(".van-dialog")).to_be_visible()
+
+    return asks
+
+
+def _delegates_and_leaves(page: Page) -> None:
+    delegates(page, 5)
+    page.get_by_role("button", name="发好了").tap()
+    expect(page.locator(".van-dialog")).to_be_visible()
+
+
+def _turns_to(tab: str) -> Callable[[Page], None]:
+    def turns(page: Page) -> None:
+        page.get_by_role("tab", name=tab).tap()
+        expect(page.get_by_role("tab", name=tab)).to_have_attribute("aria-selected", "true")
+
+    return turns
+
+
+def _unbinds(page: Page) -> None:
+    page.get_by_role("button", name="解绑").first.tap()
+    expect(page.get_by_role("alertdialog")).to_be_visible()
+
+
+def _is_refused_again(page: Page) -> None:
+    page.route("**/rebind", lambda route: route.fulfill(status=409, content_type=PROBLEM, body=TOO_MANY))
+    page.get_by_role("button", name="再次绑定").first.tap()
+    expect(page.get_by_role("dialog", name="再次绑定")).to_be_visible()
+
+
+def _opens_the_papers(page: Page) -> None:
+    page.locator("summary").first.tap()
+    expect(page.locator("figure").first).to_be_visible()
+
+
+def open_scenes() -> list[Scene]:
+    """Sheets and dialogs while they are open, and every tab."""
+
+    def scene(name: str, who: Who, path: Callable[[Story], str], sign: str, acts: Callable[[Page], None]) -> Scene:
+        return Scene(name=name, path=path, sign=sign, who=who, acts=acts)
+
+    def nobody(_: Story) -> None: ...
+
+    def driver(story: Story) -> Session:
+        return story.driver
+
+    def owner(story: Story) -> Session:
+        return story.owner
+
+    def vehicle(story: Story) -> str:
+        return f"/driver/bindings/{story.binding_id}"
+
+    def owned(story: Story) -> str:
+        return f"/owner/vehicles/{Truck(story.server, 1).id}"
+
+    rows = "main a[href*='/owner/vehicles/']"
+    return [
+        scene("sheet-terms", nobody, _at("/sign-in"), "form", _opens_the_terms),
+        scene("sheet-keyboard", driver, _at("/driver/bind"), "form", _opens_the_keyboard),
+        scene("sheet-papers", driver, _at("/driver/bind"), "form", _opens_the_papers),
+        scene("ask-unbind", driver, _at("/driver"), "article", _asks("解绑车辆")),
+        scene("ask-cancel", driver, vehicle, "[role=application]", _asks("取消分享")),
+        scene("ask-link", driver, _at("/driver/delegate"), "form", _delegates_and_leaves),
+        scene("ask-sign-out", driver, _at("/account"), "main .sw-card", _asks("退出登录")),
+        scene("sheet-again", driver, _at("/driver?list=history"), "article", _is_refused_again),
+        scene("ask-owner", owner, owned, "main .sw-card", _unbinds),
+        scene("tab-one-click", nobody, _at("/sign-in"), "form", _turns_to("一键登录")),
+        scene("tab-legal", nobody, _at("/sign-in"), "form", _turns_to("法人登录")),
+        scene("tab-history", driver, _at("/driver"), "article", _turns_to("历史绑定")),
+        scene("tab-shared", driver, _at("/driver"), "article", _turns_to("他人分享")),
+        scene("tab-bound", owner, _at("/owner/vehicles"), rows, _turns_to("已绑定车辆")),
+        scene("tab-expiring", owner, _at("/owner/vehicles"), rows, _turns_to("证照临期")),
+        scene("link-own", driver, lambda story: _within(story.opened), "main button", _stays),
+        scene("link-missing", nobody, _at("/s"), "main textarea", _stays),
+        scene("share-elsewhere", driver, lambda story: f"/driver/bindings/{story.other_id}", ".other", _stays),
     ]
 
 

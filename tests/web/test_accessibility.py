@@ -1,4 +1,4 @@
-"""Can everybody use the pages? axe looks at each of them, in light and in dark: WCAG 2 A and AA, contrast included."""
+"""axe looks at every page, sheet, dialog and tab, in light and in dark: WCAG 2 A and AA, contrast included."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from playwright.sync_api import Browser, Page
 from tests.e2e.processes import Yard
 from tests.web.conftest import Phones
 from tests.web.rig import VEHICLES, Server
-from tests.web.scenes import Scene, Story, all_scenes
+from tests.web.scenes import Scene, Story, all_scenes, open_scenes
 
 pytestmark = pytest.mark.e2e
 
@@ -21,7 +21,7 @@ AXE: Final = Path(__file__).parents[2] / "web" / "node_modules" / "axe-core" / "
 RULES: Final = ("wcag2a", "wcag2aa", "wcag21a", "wcag21aa")
 VANTS_OWN: Final = "aria-valid-attr-value: #van-tabs-"
 """Vant's tabs name a panel even where there is none, because the page shows its own list: readers pass over that."""
-SCENES: Final = {scene.name: scene for scene in all_scenes()}
+SCENES: Final = {scene.name: scene for scene in (*all_scenes(), *open_scenes())}
 
 
 @pytest.fixture(scope="module")
