@@ -13,6 +13,7 @@ import os
 import select
 from collections import deque
 from collections.abc import Callable
+from time import monotonic
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
@@ -38,13 +39,13 @@ class Poller:
     """
 
     def __init__(
-        self, loop: asyncio.AbstractEventLoop, *, budget_s: float, clock: Callable[[], float] | None = None
+        self, loop: asyncio.AbstractEventLoop, *, budget_s: float, clock: Callable[[], float] = monotonic
     ) -> None:
         self.cut_short = 0
         """Turns that ran out of budget."""
         self._loop = loop
         self._budget_s = budget_s
-        self._clock = clock or loop.time
+        self._clock = clock
         self._epoll = select.epoll()
         self._watched: dict[int, Connection] = {}
         self._heard: deque[tuple[Connection, bytes]] = deque()
@@ -71,7 +72,7 @@ class Poller:
         """Read all ready sockets once, then take in what they said: the kernel's code and ours displace each other in the caches."""
         if self._heard:
             return  # The rest of the last turn is under way.
-        watched, read = self._watched, os.read
+        watched, heard, read = self._watched, self._heard, os.read
         for descriptor, _ in self._epoll.poll(0, _SOCKETS_A_TURN):
             try:
                 content = read(descriptor, READ_AT_ONCE_BYTES)
@@ -79,7 +80,7 @@ class Poller:
                 continue
             except OSError:
                 content = b""
-            self._heard.append((watched[descriptor], content))
+            heard.append((watched[descriptor], content))
         self._take_in()
 
     def _take_in(self) -> None:
