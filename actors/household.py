@@ -1,4 +1,4 @@
-"""How do the actors of people and links come to life together, and what do they finish first after a start?"""
+"""Brings the actors of people and links to life together, and finishes first what a start finds interrupted."""
 
 from __future__ import annotations
 

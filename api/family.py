@@ -1,4 +1,4 @@
-"""What does a family member watch, and bind for somebody else (R22, R30-R34)?"""
+"""Shows a family member what is shared, and binds for somebody else (R22, R30-R34)."""
 
 from __future__ import annotations
 

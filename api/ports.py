@@ -1,4 +1,4 @@
-"""What does the HTTP side need of the rest of the house? ``run.py`` fills it in."""
+"""Names what the HTTP side needs of the rest of the house; ``run.py`` fills it in."""
 
 from __future__ import annotations
 

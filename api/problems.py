@@ -113,7 +113,7 @@ KINDS: Final[Mapping[type[Exception], Kind]] = {
     ShareEnded: Kind(410, "share_ended", "车辆动态已结束", "车辆动态已结束。"),
     DelegationEnded: Kind(410, "delegation_ended", "委托已结束", "此委托已完成、已撤回或已过期。"),
     FeedKeyInvalid: Kind(401, "feed_key_invalid", "上报密钥无效", "X-Feed-Key 缺失或不正确。"),
-    OpsKeyInvalid: Kind(401, "ops_key_invalid", "运维密钥无效", "X-Ops-Key 缺失或不正确。"),
+    OpsKeyInvalid: Kind(401, "ops_key_invalid", "运维密钥无效", "X-Ops-Key（或 Authorization: Bearer）缺失或不正确。"),
     Busy: _UNAVAILABLE,
     ProviderUnavailable: Kind(
         503, "provider_unavailable", "身份服务暂时不可用", "微信身份服务暂时没有回应，请稍后再试。"
@@ -245,10 +245,4 @@ def _retry_after_s(error: Exception) -> int:
 
 
 def _scheme(error: Exception) -> str:
-    match error:
-        case FeedKeyInvalid():
-            return "X-Feed-Key"
-        case OpsKeyInvalid():
-            return "X-Ops-Key"
-        case _:
-            return "Bearer"
+    return "X-Feed-Key" if isinstance(error, FeedKeyInvalid) else "Bearer"

@@ -1,4 +1,4 @@
-"""Which calls are there? One table: what serves them and what describes them both read it."""
+"""The table of every call: both what serves them and what describes them read it."""
 
 from __future__ import annotations
 

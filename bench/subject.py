@@ -1,4 +1,4 @@
-"""How is the whole service, as a user starts it, put under a benchmark?"""
+"""Puts the whole service, as a user starts it, under a benchmark."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which businesses, vehicles and persons does the registry know, and what changed since I last asked?"""
+"""Looks up businesses, vehicles and persons in the registry, and tells what changed since it was asked last."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What must hold when all has come to rest, and what after each step?"""
+"""Checks what must hold when all has come to rest, and what after each step."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What becomes of one seed? A loop, a machine and a play of its own; the trace, and what was broken, if anything."""
+"""Runs one seed in a loop, a machine and a play of its own; tells the trace, and what was broken, if anything."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""R60 to R62: how is everybody refused, how is guessing made expensive, and what never leaves the service?"""
+"""R60 to R62: how everybody is refused, how guessing is made expensive, and what never leaves the service."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What do the API's tests talk to? The real thing over real HTTP: SQLite store, supervisor, actors, ingest; a virtual clock."""
+"""The API's tests talk to the real thing over real HTTP: SQLite store, supervisor, actors, ingest; a virtual clock."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Does every call, however wrong, get a proper answer, and does nothing leak?"""
+"""Every call, however wrong, gets a proper answer, and nothing leaks."""
 
 from __future__ import annotations
 

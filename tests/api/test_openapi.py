@@ -1,4 +1,4 @@
-"""Does the document tell the truth about every call, and can one read it without internet?"""
+"""The document tells the truth about every call, and can be read without internet."""
 
 from __future__ import annotations
 
