@@ -10,6 +10,7 @@ import logging
 import os
 import sqlite3
 from contextlib import closing, suppress
+from itertools import count
 from pathlib import Path
 from threading import Thread
 from typing import Final
@@ -188,7 +189,8 @@ class OpenFiles:
             log.error("store %s: what is in its log could not be put into it: %s", self.path, error)
 
     def _rescue(self) -> bool:
-        copy = Path(f"{self._names[0]}.rescued")
+        names = (Path(f"{self._names[0]}.rescued{number or ''}") for number in count())
+        copy = next(name for name in names if not name.exists())
         try:
             copy.parent.mkdir(parents=True, exist_ok=True)
             with appearing(copy) as part, closing(sqlite3.connect(part)) as connection:

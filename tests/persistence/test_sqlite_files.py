@@ -202,10 +202,12 @@ async def test_a_store_that_another_file_was_put_over_is_rescued_beside_it(
     store: SqliteStore, path: Path, tmp_path: Path
 ) -> None:
     await backup(path, tmp_path / "copy")
+    of(path, ".rescued").write_text("an earlier one")
     puts_the_copy_there(tmp_path / "copy", path)
     await is_refused(store, "rescued")
     await store.close()
-    assert logged(of(path, ".rescued"))[: len(ACKNOWLEDGED)] == ACKNOWLEDGED
+    assert of(path, ".rescued").read_text() == "an earlier one"
+    assert logged(of(path, ".rescued1"))[: len(ACKNOWLEDGED)] == ACKNOWLEDGED
     assert logged(path) == ACKNOWLEDGED
 
 
