@@ -51,6 +51,8 @@ FAULTS: Final = """() => {
             const boxes = ancestors.filter(each => /hidden|clip/.test(overflow(each)) && each !== document.body);
             if (rects.some(rect => boxes.some(each => cuts(each.getBoundingClientRect(), rect)))) found.push(`cut off: ${text}`);
             if (rects.some(rect => rect.right > wide + 1 || rect.left < -1)) found.push(`leaves the screen: ${text}`);
+            const size = parseFloat(getComputedStyle(parent).fontSize);
+            if (rects.length > 2 && rects.every(rect => rect.width < size * 1.9)) found.push(`a column of single signs: ${text}`);
         }
         const windows = ancestors.filter(each => /auto|scroll|hidden|clip/.test(overflow(each)) && each !== document.body)
             .map(each => each.getBoundingClientRect());

@@ -47,10 +47,15 @@ def test_what_chat_programs_glue_to_a_link_is_cut_off(phone: Phones, api: Api) -
         page.goto(around(share, "", behind))
         expect(page.get_by_text(plate_masked(plate(1)))).to_be_visible()
         assert share["token"] not in page.url
-    for before, path in (("%20", "/s"), ("token=", "/s"), ("", "/s?from=singlemessage&isappinstalled=0")):
+    for before, path in (("%20", "/s"), ("token=", "/s"), ("", "/s?from=singlemessage&isappinstalled=0"), ("", "/s/")):
         page.goto("about:blank")
         page.goto(around(share, before, "。", path))
         expect(page.get_by_text(plate_masked(plate(1)))).to_be_visible()
+    for sign in ("%23", "%EF%BC%83"):  # The fragment's own sign, encoded or in full width.
+        page.goto("about:blank")
+        page.goto(f"/s{sign}{share['token']}。")
+        expect(page.get_by_text(plate_masked(plate(1)))).to_be_visible()
+        assert page.url.endswith("/s")
     assert api.preview(share)["state"] == "unopened"
 
 
