@@ -103,7 +103,7 @@ def test_descriptors_that_run_out_all_the_same_are_waited_for_and_do_not_make_it
         used_s = seconds_of_cpu(pid)
         with ExitStack() as crowd:
             for _ in range(50):
-                crowd.enter_context(socket.create_connection(address_of(serving.jt808), 5))
+                crowd.enter_context(socket.create_connection(address_of(serving.jt808), PATIENCE_S))
             for second in range(1, 20):
                 assert honest.reports(report(0, since, second)) == ids.RESULT_OK
                 until(lambda: False, within_s=LOOK_S / 10)

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import re
+import time
 from collections.abc import Callable
 
 import pytest
 from playwright.sync_api import Locator, Page, expect
 
 from tests.api.conftest import vehicle_line
+from tests.patience import PATIENCE_S
 from tests.web.conftest import Phones
 from tests.web.rig import EMERGENCY, VEHICLES, Api, Server, Truck, plate
 
@@ -80,9 +82,8 @@ def test_a_long_list_comes_page_by_page_and_keeps_only_what_is_in_sight(
     page = phone(api.owner())
     page.goto("/owner/vehicles?list=all")
     expect(rows(page).first).to_be_visible()
-    for _ in range(40):
-        if page.get_by_text(f"共 {large_fleet} 辆").count():
-            break
+    patient_until = time.monotonic() + PATIENCE_S
+    while not page.get_by_text(f"共 {large_fleet} 辆").count() and time.monotonic() < patient_until:
         page.evaluate("scrollTo(0, document.body.scrollHeight)")
         page.wait_for_timeout(100)
     expect(page.get_by_text(f"共 {large_fleet} 辆")).to_be_visible()
@@ -146,12 +147,13 @@ def test_the_map_shows_the_fleet_and_moves_and_leads_to_a_vehicle(phone: Phones,
     page.goto("/owner/map")
     expect(page.get_by_role("application", name="车队地图：1 辆车")).to_be_visible()
     page.wait_for_function("document.querySelector('canvas.leaflet-zoom-animated')")
-    page.wait_for_timeout(1_500)  # It flies to its place.
+    rests(page)
     before = picture(page)
     truck.report(after_s=60)
     page.wait_for_function(f"before => ({PICTURE})() !== before", arg=before)
     page.get_by_role("button", name="显示全部车辆").click()
     page.get_by_role("button", name="在线 1").click()
+    rests(page)
     for spot in spots(page):
         page.mouse.click(*spot)
         if page.get_by_role("region", name="选中的车辆").count():
@@ -179,6 +181,14 @@ PICTURE = "() => document.querySelector('canvas.leaflet-zoom-animated').toDataUR
 
 def picture(page: Page) -> str:
     return str(page.evaluate(PICTURE))
+
+
+def rests(page: Page) -> None:
+    """The map has flown to its place: half a second later it looks the same."""
+    page.wait_for_function(
+        f"() => {{ const before = window.seen; window.seen = ({PICTURE})(); return window.seen === before }}",
+        polling=500,
+    )
 
 
 def spots(page: Page) -> list[tuple[float, float]]:
