@@ -3,6 +3,7 @@ import { VantResolver } from "@vant/auto-import-resolver";
 import vue from "@vitejs/plugin-vue";
 import Components from "unplugin-vue-components/vite";
 import { defineConfig } from "vite";
+import { OLDEST, flexGaps } from "./build/olderPhones.ts";
 import { compressed, geography, ownVantIcons } from "./build/plugins.ts";
 
 const at = (path: string): string => fileURLToPath(new URL(path, import.meta.url));
@@ -17,11 +18,12 @@ export default defineConfig({
     geography(at("../geography")),
     compressed(),
   ],
+  css: { postcss: { plugins: [flexGaps()] } },
   resolve: { alias: { "@": at("./src") } },
   build: {
     // What several pages share comes in one file: on a thin line each file more costs its turn on one of six connections.
     rolldownOptions: { checks: { pluginTimings: false }, output: { codeSplitting: { groups: [{ name: "shared", test: /src[\\/](?!map|views[\\/]ops)|vant|@vue|vue-router/, minShareCount: 5 }] } } },
-    target: "es2022", cssCodeSplit: true, modulePreload: { polyfill: false }, assetsInlineLimit: 0, reportCompressedSize: true,
+    target: OLDEST, cssCodeSplit: true, modulePreload: { polyfill: false }, assetsInlineLimit: 0, reportCompressedSize: true,
   },
   server: { proxy: Object.fromEntries(["/api", "/health", "/dev", "/docs"].map((path) => [path, service])) },
 });

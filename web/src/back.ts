@@ -23,7 +23,7 @@ function goBack(): Promise<void> {
 
 // This module is loaded before the router, which must not hear of entries that are not its own.
 window.addEventListener("popstate", (event) => {
-  const top = layers.at(-1);
+  const top = layers[layers.length - 1];
   if (returned) {
     event.stopImmediatePropagation();
     const done = returned;
@@ -66,7 +66,7 @@ async function leave(layer: Layer): Promise<void> {
 /** Before the page goes elsewhere: whatever is still open stays behind with it, and its entry does not. */
 export const leavesAll = (): Promise<void> =>
   next(async () => {
-    while (layers.length) await leave(layers.at(-1)!);
+    while (layers.length) await leave(layers[layers.length - 1]!);
   });
 
 /** While `isOpen`, Back calls `close`, which may ask first. */

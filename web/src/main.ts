@@ -1,3 +1,4 @@
+import "@/olderPhones";
 import { createApp } from "vue";
 import "@/back";
 import App from "@/App.vue";

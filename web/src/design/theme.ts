@@ -14,8 +14,11 @@ darkQuery.addEventListener("change", (event) => (systemDark.value = event.matche
 
 const stillQuery = window.matchMedia("(prefers-reduced-motion: reduce)");
 /** True where things must not move by themselves. */
-export const reducedMotion = ref(stillQuery.matches);
-stillQuery.addEventListener("change", (event) => (reducedMotion.value = event.matches));
+export const reducedMotion = ref(false);
+/** Nor do they in a browser that can animate nothing by script. */
+const noteMotion = (): void => void (reducedMotion.value = stillQuery.matches || typeof Element.prototype.animate !== "function");
+noteMotion();
+stillQuery.addEventListener("change", noteMotion);
 
 export const isDark = computed(() => theme.value === "dark" || (theme.value === "auto" && systemDark.value));
 

@@ -86,7 +86,7 @@ function drawRoads(view: View): void {
     if (box[0] > e || box[2] < w || box[1] > s || box[3] < n) continue;
     path.moveTo(xs[0]! * scale - left, ys[0]! * scale - top);
     for (let at = every; at < xs.length - 1; at += every) path.lineTo(xs[at]! * scale - left, ys[at]! * scale - top);
-    path.lineTo(xs.at(-1)! * scale - left, ys.at(-1)! * scale - top);
+    path.lineTo(xs[xs.length - 1]! * scale - left, ys[ys.length - 1]! * scale - top);
   }
   const width = zoom < 5 ? 1 : zoom < 7 ? 1.6 : zoom < 9 ? 2.6 : zoom < 12 ? 4.5 : 8;
   pen.lineJoin = pen.lineCap = "round";

@@ -34,7 +34,7 @@ export function useWindow() {
     samples.value = [...before, sampleOf(next, at / 1000, before)];
   }
 
-  return { health, samples, seenAt, restartedAt, take, latest: computed(() => samples.value.at(-1) ?? null) };
+  return { health, samples, seenAt, restartedAt, take, latest: computed(() => samples.value[samples.value.length - 1] ?? null) };
 }
 
 function sampleOf(health: Health, at: number, before: readonly Sample[]): Sample {
