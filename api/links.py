@@ -27,7 +27,7 @@ MAX_TOKEN_CHARS: Final = 200
 
 
 class LinkRequest(msgspec.Struct, frozen=True):
-    """The token travels in the body: paths and queries are logged."""
+    """The token travels in the body: paths and queries are logged. It stands alone: the client cuts off what a chat glued to it."""
 
     token: Annotated[str, Meta(max_length=MAX_TOKEN_CHARS)]
 

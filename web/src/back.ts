@@ -14,10 +14,18 @@ let settled: Promise<void> = Promise.resolve();
 const markOf = (state: unknown): number => (state as { layer?: number } | null)?.layer ?? 0;
 const mark = (layer: Layer): void => window.history.pushState({ ...(window.history.state as object | null), layer: layer.id }, "");
 
+/** A web view that loses the event must not hold up the page for ever. */
+const PATIENCE_MS = 1_000;
+
 function goBack(): Promise<void> {
   return new Promise((done) => {
-    returned = done;
+    const arrives = (): void => {
+      if (returned === arrives) returned = null;
+      done();
+    };
+    returned = arrives;
     window.history.back();
+    setTimeout(arrives, PATIENCE_MS);
   });
 }
 
@@ -26,9 +34,7 @@ window.addEventListener("popstate", (event) => {
   const top = layers[layers.length - 1];
   if (returned) {
     event.stopImmediatePropagation();
-    const done = returned;
-    returned = null;
-    done();
+    returned();
   } else if (top && markOf(event.state) !== top.id) {
     event.stopImmediatePropagation();
     mark(top); // It may ask before it closes, and stay.
