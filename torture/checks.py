@@ -146,6 +146,8 @@ def _tracks(drama: Drama) -> None:
             demand(not told, f"truck {number} is not as its log tells: {told}")
         newest = actor.vehicle.fixed_at
         demand(newest == track.fixed_at, f"R50: truck {number}: its newest report is {newest}, not {track.fixed_at}")
+        inferred = [each for each in actor.view().alerts if each.source == "platform" and each.ongoing]
+        demand(not inferred or track.is_online(drama.now()), f"R52: truck {number} is silent, and {inferred} goes on")
         if drama.was_conflated:
             continue
         kept = {

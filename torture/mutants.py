@@ -231,6 +231,10 @@ def _doubt_unmarked() -> Sequence[Change]:
     return [(Timekeeper, "mark", lambda self, received_at, fixes: fixes)]
 
 
+def _inferred_for_ever() -> Sequence[Change]:
+    return [(domain.vehicle, "_as_of_silence", lambda alert, fixed_at: alert)]
+
+
 MUTANTS: Final[Sequence[Mutant]] = (
     Mutant("R12: a fourth vehicle is bound", lambda: [(domain.driver, "MAX_BINDINGS", 4)], found_by=0),
     Mutant("R13: an eleventh vehicle in 12 months", lambda: [(domain.driver, "MAX_VEHICLES", 11)], found_by=3),
@@ -257,6 +261,7 @@ MUTANTS: Final[Sequence[Mutant]] = (
     Mutant("R51: acknowledged before it is durable", _early_acknowledgement, found_by=0),
     Mutant("R51: the log's tail is not read after a crash", _tail_unread, found_by=0),
     Mutant("R51: a checkpoint claims more than it holds", _watermark_ahead, found_by=1),
+    Mutant("R52: what was inferred goes on through a silence", _inferred_for_ever, found_by=1),
     Mutant("R64: expiries are noted by nobody", _no_timers, found_by=2),
     Mutant("what was interrupted is taken for done", _carried_out, found_by=0),
     Mutant("a failed commit is taken for done", _believes, found_by=0),
