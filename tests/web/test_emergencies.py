@@ -14,6 +14,7 @@ from tests.web.conftest import Phones
 from tests.web.rig import EMERGENCY, FATIGUE, Api, Body, Server, Session, Truck
 from tests.web.test_accessibility import AXE, violations
 from tests.web.test_family_pages import shows_speed
+from tests.web.test_large_text import TWICE
 
 pytestmark = pytest.mark.e2e
 
@@ -197,6 +198,26 @@ def test_every_page_of_the_truck_keeps_an_emergency_in_sight(
     assert calls_of(banner) == ["tel:110", "tel:122", "tel:120"]
     banner.get_by_role("button", name="紧急报警").tap()
     expect(page.get_by_role("dialog", name="提醒详情")).to_be_visible()
+
+
+def test_an_emergency_leaves_room_for_its_calls_on_a_small_phone_with_large_text(
+    phone: Phones, api: Api, truck: Truck
+) -> None:
+    truck.report(alarms=EMERGENCY | COLLISION)
+    _, share = api.shared(1)
+    family = api.family()
+    api.opens(family, share)
+    page = phone(family, width=320, height=568, reduced_motion=True)
+    page.add_init_script(TWICE)
+    page.route(re.compile(f"/api/v1/family/shares/{share['id']}$"), with_phone)
+    page.goto(f"/family/shares/{share['id']}")
+    banner = banner_of(page)
+    expect(banner.locator("li")).to_have_count(2)
+    page.evaluate("window.scrollTo(0, document.body.scrollHeight)")
+    assert is_in_sight(page, banner)
+    for each in banner.locator("a, button").all():
+        each.click(trial=True)
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
 
 
 @pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
