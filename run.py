@@ -35,7 +35,6 @@ from actors.supervisor import Supervisor
 from actors.telemetry import Router
 from actors.timekeeper import Timekeeper
 from actors.vehicle import KIND, Fleet, RegistryChanged, VehicleActor
-from actors.vehicle_shares import VehicleShares
 from actors.vehicle_state import VehicleKind
 from api.app import make_app, make_runner
 from api.connections import GuardedSite
@@ -156,8 +155,7 @@ class Service:
 
     def _make_vehicles(self) -> None:
         self.dispatcher = Dispatcher()
-        shares = VehicleShares(self.store)
-        self.fleet = Fleet(self.clock, DEFAULT_PROFILE, shares, passivate_after_s=self.settings.passivate_after_s)
+        self.fleet = Fleet(self.clock, DEFAULT_PROFILE, passivate_after_s=self.settings.passivate_after_s)
         self.vehicles = VehicleKind(
             self.store,
             self.dispatcher,
@@ -208,7 +206,7 @@ class Service:
         self._closing.push_async_callback(self.ingest.stop, patience_s=self.settings.drain_s)
 
     async def _start_household(self) -> None:
-        """Before anybody can ask: what a crash interrupted is finished or undone."""
+        """Before anybody can ask: what ended meanwhile is noted."""
         await self.household.recover()
         self._closing.push_async_callback(self._save_watches)
         self._keep_running(self.household.watch_log.run())

@@ -1,8 +1,8 @@
-"""What may a business command? It unbinds drivers from its own vehicles (R41)."""
+"""The actor of a business: it unbinds drivers from its own vehicles (R41)."""
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,9 +18,6 @@ from domain.driver import Binding
 from domain.errors import Busy, NotFound
 from persistence.records import decode
 
-OwnerOf = Callable[[str], Awaitable[str | None]]
-"""Vehicle id → the credit code of the business that owns it; None for an unknown vehicle."""
-
 
 @dataclass(frozen=True, slots=True)
 class UnbindAsOwner:
@@ -33,13 +30,12 @@ class UnbindAsOwner:
 class BusinessActor(Actor):
     """One business, by its credit code; what it owns stands in the registry, so it keeps nothing of its own."""
 
-    __slots__ = ("house", "owner_of", "uscc")
+    __slots__ = ("house", "uscc")
 
-    def __init__(self, house: House, uscc: str, owner_of: OwnerOf) -> None:
+    def __init__(self, house: House, uscc: str) -> None:
         super().__init__(house.dispatcher)
         self.house = house
         self.uscc = uscc
-        self.owner_of = owner_of
 
     @property
     def actor_urn(self) -> str:  # type: ignore[override]  # computed, as in every actor with a key
@@ -53,7 +49,7 @@ class BusinessActor(Actor):
         if document is None:
             raise NotFound
         binding = decode(document.record, Binding)
-        if await self.owner_of(binding.vehicle.vehicle_id) != self.uscc:
+        if await self.house.owner_of(binding.vehicle.vehicle_id) != self.uscc:
             raise NotFound
         unbind = Unbind(binding.id, "owner", message.doer)
         try:
@@ -66,12 +62,11 @@ class BusinessActor(Actor):
 class BusinessKind:
     """Brings businesses to life for the supervisor; the API asks only for those that are signed in."""
 
-    def __init__(self, house: House, owner_of: OwnerOf) -> None:
+    def __init__(self, house: House) -> None:
         self._house = house
-        self._owner_of = owner_of
 
     async def load(self, keys: Sequence[str]) -> Mapping[str, Actor]:
-        return {key: BusinessActor(self._house, key, self._owner_of) for key in keys}
+        return {key: BusinessActor(self._house, key) for key in keys}
 
     async def reload(self, key: str) -> Actor:
-        return BusinessActor(self._house, key, self._owner_of)
+        return BusinessActor(self._house, key)

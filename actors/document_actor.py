@@ -1,22 +1,26 @@
-"""An actor with one frozen value in the store, committed before it is answered, and read again when in doubt."""
+"""An actor holds one frozen value of the store: committed before it is answered, read again when in doubt.
+
+A command is one commit, over however many documents, each with the version that was read. When another command came
+first, the store refuses; the actor reads again and decides anew. An actor whose document was changed by the commit of
+another reads it before it answers anything more.
+"""
 
 from __future__ import annotations
 
 import logging
 from abc import abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
+from types import CoroutineType
 from typing import Any, ClassVar, Final, Generic, Protocol, TypeVar
-
-from pykka import ActorDeadError
 
 from actors.clock import Clock
 from actors.noted_times import NotedTimes
-from actors.runtime import IDLE, Actor, ActorFailed, Dispatcher, MailboxFull
-from actors.supervisor import Supervisor, Unanswered
+from actors.runtime import Actor, Dispatcher, MailboxFull
+from actors.supervisor import Supervisor
 from domain.errors import Busy
 from persistence.records import encode
-from persistence.store import Delete, Document, IndexEntry, Put, Store, StoreError
+from persistence.store import Document, IndexEntry, Put, Store, StoreConflict, StoreError
 
 log = logging.getLogger(__name__)
 
@@ -25,6 +29,12 @@ S = TypeVar("S")
 RETRY_S: Final = 5.0
 """How long an actor waits, on the system's clock, before it tries again to finish what a failure interrupted."""
 NEVER: Final = float("inf")
+MAX_TRIES: Final = 10
+"""How often a command is decided before it is refused as busy. Each conflict means that another command got through, and
+of those that make a share of one vehicle only three can (R18)."""
+
+OwnerOf = Callable[[str], Awaitable[str | None]]
+"""Vehicle id → the credit code of the business that owns it; None for an unknown vehicle."""
 
 
 class Wake:
@@ -50,6 +60,7 @@ class House:
     supervisor: Supervisor
     watch_log: NotedTimes
     deadlines: Deadlines
+    owner_of: OwnerOf
 
 
 class DocumentActor(Actor, Generic[S]):
@@ -85,20 +96,38 @@ class DocumentActor(Actor, Generic[S]):
         """How its document is found."""
 
     @abstractmethod
+    def is_look(self, message: Any) -> bool:
+        """Whether the value alone answers ``message``, in the asker's own turn."""
+
+    @abstractmethod
     def handle(self, message: Any) -> Any:
         """Answers one message, from a value that is certain; may be ``async``."""
 
     def arm(self) -> None:
         """Hook: it has come to life; asks for the wakes that it needs."""
 
-    async def on_certain(self) -> None:
-        """Hook: after a doubt the value was read again. Raises ``StoreError`` to stay in doubt."""
-
     def on_receive(self, message: Any) -> Any:
         self.used = True
-        if self._certain:
+        if self._certain and self.is_look(message):
             return self.handle(message)
-        return self._handle_again(message)
+        return self._decide(message)
+
+    async def _decide(self, message: Any) -> Any:
+        """Decides anew after each conflict. Raises ``Busy`` when others always come first."""
+        try:
+            for _ in range(MAX_TRIES):
+                try:
+                    await self._read_again()
+                    answer = self.handle(message)
+                    return await answer if type(answer) is CoroutineType else answer
+                except StoreConflict as conflict:
+                    log.info("%s looks again: %s", self.actor_urn, conflict)
+            raise Busy
+        except (StoreError, Busy) as error:
+            if not isinstance(message, Wake):
+                raise
+            log.warning("%s does later what is due: %r", self.actor_urn, error)
+            self.come_back()
 
     # -- being woken -------------------------------------------------------------------------------------------------
 
@@ -129,57 +158,40 @@ class DocumentActor(Actor, Generic[S]):
 
     # -- the store ---------------------------------------------------------------------------------------------------
 
-    @property
-    def is_idle(self) -> bool:
-        """Whether it may be passivated: nothing waits, and it would come back as it is."""
-        return self._phase == IDLE and self._certain
-
-    async def commit(self, value: S, *beside: Put | Delete) -> None:
+    async def commit(self, value: S, *beside: Put) -> None:
         """Durable with all that belongs to it, or not at all. Raises ``StoreError``; what holds is read again then."""
         put = Put(self.kind, self.key, encode(value), self.entries(value), expected_version=self.version)
         await self._write(put, *beside)
         self.value, self.version = value, self.version + 1
 
-    async def remove(self) -> None:
-        """The document goes; what the value is afterwards, ``value_of`` says. Raises ``StoreError``."""
-        # The put is there for its expected version: a removal that comes late must not hit what was written since.
-        record = Put(self.kind, self.key, encode(self.value), expected_version=self.version)
-        await self._write(record, Delete(self.kind, self.key))
-        self.value, self.version = self.value_of(None), 0
-
-    async def _write(self, *writes: Put | Delete) -> None:
+    async def _write(self, *writes: Put) -> None:
         try:
             await self.house.store.commit(writes)
         except StoreError:
             self._certain = False  # A time-out may have committed after all.
             raise
+        finally:  # However it went: in the turn in which the commit's outcome is known, before anybody is answered.
+            for write in writes[1:]:
+                self.house.supervisor.outdate(write.kind, write.key)
 
-    async def consult(self, kind: str, key: str, message: object) -> Any:
-        """Asks another actor, further down the one way. Raises its refusal, or ``Busy`` when it can't answer."""
-        try:
-            return await self.house.supervisor.ask(kind, key, message)
-        except (Unanswered, ActorFailed, ActorDeadError, MailboxFull) as error:
-            log.warning("%s got no answer of %s: %r", self.actor_urn, kind, error)
-            raise Busy from error
+    def outdate(self) -> None:
+        self._certain = False
 
-    async def _handle_again(self, message: Any) -> Any:
-        try:
-            await self._read_again()
-        except StoreError as error:
-            if not isinstance(message, Wake):
-                raise
-            log.warning("%s can't be read again yet: %s", self.actor_urn, error)
-            self.come_back()
-            return None
-        answer = self.handle(message)
-        return await answer if hasattr(answer, "__await__") else answer
+    def hand_over(self, successor: Actor) -> None:
+        super().hand_over(successor)
+        if not self._certain:
+            successor.outdate()  # It may have been read before the commit that outdated this one.
 
     async def _read_again(self) -> None:
-        document = (await self.house.store.get(self.kind, (self.key,))).get(self.key)
-        value = self.value_of(document)
-        self.value, self.version = value, 0 if document is None else document.version
-        self._certain = True
-        await self.on_certain()
+        while not self._certain:
+            self._certain = True  # Before it reads: what is outdated meanwhile is read once more.
+            try:
+                document = (await self.house.store.get(self.kind, (self.key,))).get(self.key)
+                self.value = self.value_of(document)
+            except StoreError:
+                self._certain = False
+                raise
+            self.version = 0 if document is None else document.version
 
 
 class DocumentKind:
@@ -204,7 +216,7 @@ def passivate_idle(supervisor: Supervisor, kinds: Sequence[str]) -> int:
         for key, actor in list(supervisor.actors(kind).items()):
             if not isinstance(actor, DocumentActor):
                 continue
-            if actor.used or not actor.is_idle:
+            if actor.used or not actor.is_quiet:
                 actor.used = False
             else:
                 gone += supervisor.passivate(kind, key, actor)

@@ -1,34 +1,26 @@
-"""Brings the actors of people and links to life together, and finishes first what a start finds interrupted."""
+"""Brings the actors of people and links to life together, and lets go of idle ones."""
 
 from __future__ import annotations
 
 import asyncio
-import logging
 from typing import Final
 
-from pykka import ActorDeadError
-
-from actors.business import BusinessKind, OwnerOf
+from actors.business import BusinessKind
 from actors.clock import Clock
 from actors.deadlines import Deadlines
-from actors.document_actor import WAKE, DocumentKind, House, passivate_idle
+from actors.document_actor import DocumentKind, House, OwnerOf, passivate_idle
+from actors.interrupted import settle_interrupted
 from actors.noted_times import NotedTimes
-from actors.people import BUSINESS, PENDING, PERSON, SHARE
+from actors.people import BUSINESS, PERSON, SHARE
 from actors.person import PersonActor
-from actors.runtime import ActorFailed, Dispatcher, MailboxFull
+from actors.runtime import Dispatcher
 from actors.share_link import ShareLinkActor
-from actors.supervisor import Supervisor, Unanswered
-from domain.errors import DomainError
-from persistence.store import Store, StoreError, StoreUnavailable
-
-log = logging.getLogger(__name__)
+from actors.supervisor import Supervisor
+from persistence.store import Store
 
 IDLE_LOOK_S: Final = 600.0
 """Real seconds between two looks for actors that nobody needs; one that was idle for a whole one goes."""
-PAGE: Final = 200
 WATCH: Final = "watch"
-TRIES: Final = 2
-"""How often a start tries to finish everything before it serves; whatever is left then is tried by timers."""
 
 
 class Household:
@@ -39,39 +31,19 @@ class Household:
     ) -> None:
         self._supervisor = supervisor
         self._store = store
+        self._clock = clock
         self.watch_log = NotedTimes(store, WATCH)
         """When each share was last watched (R63)."""
         self.deadlines = Deadlines(dispatcher, clock, store, supervisor)
-        house = House(dispatcher, clock, store, supervisor, self.watch_log, self.deadlines)
+        house = House(dispatcher, clock, store, supervisor, self.watch_log, self.deadlines, owner_of)
         supervisor.learn(PERSON, DocumentKind(house, PersonActor))
         supervisor.learn(SHARE, DocumentKind(house, ShareLinkActor))
-        supervisor.learn(BUSINESS, BusinessKind(house, owner_of))
+        supervisor.learn(BUSINESS, BusinessKind(house))
 
     async def recover(self) -> None:
-        """Finishes or undoes what was interrupted, and ends what ended meanwhile. Raises ``StoreUnavailable``."""
-        for _ in range(TRIES):
-            if not await self._finish_all():
-                break
+        """Settles what an older program left half done, and ends what ended meanwhile. Raises ``StoreError``."""
+        await settle_interrupted(self._store, now=self._clock.now())
         await self.deadlines.look()
-
-    async def _finish_all(self) -> int:
-        """How many are left: what they wait for can't be read, or failed just now."""
-        after: str | None = None
-        while True:
-            page = await self._store.find(PERSON, PENDING, "", after=after, limit=PAGE)
-            for document in page.documents:
-                await self._wake(document.key)
-            after = page.next
-            if after is None:
-                return await self._store.count(PERSON, PENDING, "")
-
-    async def _wake(self, person_id: str) -> None:
-        try:
-            await self._supervisor.ask(PERSON, person_id, WAKE)
-        except StoreUnavailable:
-            raise
-        except (DomainError, StoreError, Unanswered, ActorFailed, ActorDeadError, MailboxFull) as error:
-            log.error("a person's interrupted command is finished later: %r", error)
 
     async def run(self) -> None:
         """Until cancelled: lets go of who is idle."""

@@ -1,4 +1,4 @@
-"""Where do the facts of people and links stand in the store? Kinds, indexes, and the documents of what actors commit."""
+"""Says how the facts of people and links stand in the store: kinds, indexes, and the documents that actors commit."""
 
 from __future__ import annotations
 
@@ -17,8 +17,6 @@ SHARE: Final = "share"
 BINDING: Final = "binding"
 DELEGATION: Final = "delegation"
 
-PENDING: Final = "pending"
-"""Of persons: those with a command that an interruption left unfinished."""
 DEADLINE: Final = "deadline"
 """Of shares and delegations: those that live, by their end."""
 BY_VEHICLE: Final = "vehicle"
@@ -46,7 +44,7 @@ def sort_key(at: float) -> str:
     return f"{at:017.6f}"
 
 
-def binding_document(binding: Binding) -> Put:
+def binding_document(binding: Binding, *, is_new: bool = False) -> Put:
     """Found by vehicle and among the driver's current ones, or in the driver's history."""
     if binding.unbound_at is not None:
         entries: tuple[IndexEntry, ...] = (IndexEntry(HISTORY, binding.driver_id, sort_key(binding.unbound_at)),)
@@ -56,17 +54,17 @@ def binding_document(binding: Binding) -> Put:
             IndexEntry(BY_VEHICLE, binding.vehicle.vehicle_id, sort),
             IndexEntry(CURRENT, binding.driver_id, sort),
         )
-    return Put(BINDING, binding.id, encode(binding), entries)
+    return Put(BINDING, binding.id, encode(binding), entries, expected_version=0 if is_new else None)
 
 
-def delegation_document(delegation: Delegation, *, live: bool) -> Put:
+def delegation_document(delegation: Delegation, *, live: bool, is_new: bool = False) -> Put:
     """Found by the driver and by who opened it; while it lives, by its end."""
     entries = [IndexEntry(BY_DRIVER, delegation.driver_id, sort_key(delegation.created_at))]
     if delegation.holder is not None:
         entries.append(IndexEntry(BY_HOLDER, delegation.holder.account_id, sort_key(delegation.holder.opened_at)))
     if live:
         entries.append(IndexEntry(DEADLINE, "", sort_key(delegation.expires_at)))
-    return Put(DELEGATION, delegation.id, encode(delegation), tuple(entries))
+    return Put(DELEGATION, delegation.id, encode(delegation), tuple(entries), expected_version=0 if is_new else None)
 
 
 def share_entries(share: Share) -> tuple[IndexEntry, ...]:
@@ -77,3 +75,8 @@ def share_entries(share: Share) -> tuple[IndexEntry, ...]:
     if share.ended is None:
         entries.append(IndexEntry(DEADLINE, "", sort_key(share.expires_at)))
     return tuple(entries)
+
+
+def share_document(share: Share, *, version: int) -> Put:
+    """Changes the document that has this version; 0: there is none yet."""
+    return Put(SHARE, share.id, encode(share), share_entries(share), expected_version=version)

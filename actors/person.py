@@ -1,34 +1,30 @@
-"""The actor of a natural person: its commands reach over several actors, and are finished or undone after any crash.
+"""The actor of a natural person decides all that a driver and the driver's family do with vehicles and links.
 
-A command that concerns the person alone is one commit. One that concerns a vehicle and a link too is first noted as
-pending with the person; then the others commit, each what it does again without harm; the person's last commit is the
-command's. Whoever finds a pending note later (the next command, a timer, the next start) undoes a share that did not
-come about, and finishes an end that was decided. A link or a vehicle that can't answer keeps its own note pending, and
-nobody else waiting.
+Each command is one commit, over however many documents it changes: the person, the vehicle's list of shares, the share
+links, bindings, delegations, and the audit.
 """
 
 from __future__ import annotations
 
 import hmac
-import logging
-from dataclasses import dataclass, field, replace
-from typing import Any, ClassVar, Final, assert_never
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar, assert_never
 
 from actors.audit import audit_document
 from actors.document_actor import DocumentActor, Wake
-from actors.pending import Pending, ask_vehicle, carry_out, leave_word
 from actors.people import (
     BINDING,
     DELEGATION,
-    PENDING,
     PERSON,
     SHARE,
     binding_document,
     check_repeat,
     delegation_document,
+    share_document,
 )
-from actors.share_link import CreateLink, LookAtShare, Preview, ShareOver
-from actors.vehicle_shares import GrantShare
+from actors.share_link import Preview, ShareOver, ends_of
+from actors.vehicle_shares import granted, released
 from domain.audit import PLATFORM, Doer, audit_record
 from domain.delegation import Delegation, bind_through, is_live, lapses_at, link_state, open_link, withdraw
 from domain.driver import (
@@ -46,17 +42,12 @@ from domain.driver import (
     stop_sharing,
     unbind,
 )
-from domain.errors import Busy, DomainError, NotFound
+from domain.errors import NotFound
 from domain.identifiers import PlateColor
 from domain.share import Duration, EndReason, Share, Viewer, audit_detail, expires_at
 from domain.vehicle_shares import LiveShare
 from persistence.records import decode
-from persistence.store import Document, IndexEntry, Put, StoreError
-
-log = logging.getLogger(__name__)
-
-MAX_PENDING: Final = 10
-"""While so much of a person is unfinished, no new share begins."""
+from persistence.store import Document, IndexEntry, Put
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,7 +152,7 @@ class LookAtDriver:
     """Answered with the ``Driver``."""
 
 
-Command = (
+Message = (
     Bind
     | Unbind
     | CreateShare
@@ -171,8 +162,9 @@ Command = (
     | PreviewDelegation
     | OpenDelegation
     | BindDelegated
+    | LookAtDriver
+    | Wake
 )
-Message = Command | LookAtDriver | Wake
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,7 +172,6 @@ class Person:
     """A natural person as the store keeps it, version 1."""
 
     driver: Driver
-    pending: tuple[Pending, ...] = field(default=())
 
 
 class PersonActor(DocumentActor[Person]):
@@ -194,60 +185,49 @@ class PersonActor(DocumentActor[Person]):
         return Person(Driver(self.key)) if document is None else decode(document.record, Person)
 
     def entries(self, value: Person) -> tuple[IndexEntry, ...]:
-        return (IndexEntry(PENDING, ""),) if value.pending else ()
+        return ()
 
     @property
     def driver(self) -> Driver:
         return self.value.driver
 
-    @property
-    def is_idle(self) -> bool:
-        return super().is_idle and not self.value.pending
-
     def arm(self) -> None:
         now = self.house.clock.now()
-        if self.value.pending or not all(is_live(each, now) for each in self.driver.delegations):
+        if not all(is_live(each, now) for each in self.driver.delegations):
             self.wake_at(now)
+
+    def is_look(self, message: Message) -> bool:
+        return isinstance(message, LookAtDriver)
 
     def handle(self, message: Message) -> Any:
         match message:
             case LookAtDriver():
                 return self.driver
-            case Wake():
-                return self._tidy()
-            case _:
-                return self._obey(message)
-
-    async def _obey(self, command: Command) -> Any:
-        try:
-            await self._finish()
-            return await self._do(command)
-        except (StoreError, Busy):
-            self.come_back()
-            raise
-
-    async def _do(self, command: Command) -> Any:
-        match command:
             case Bind():
-                return await self._bind_self(command)
+                return self._bind_self(message)
             case Unbind():
-                return await self._unbind(command)
+                return self._unbind(message)
             case CreateShare():
-                return await self._share(command)
+                return self._share(message)
             case CancelShares():
-                return await self._cancel(command)
+                return self._cancel(message)
             case Delegate():
-                return await self._delegate(command)
+                return self._delegate(message)
             case WithdrawDelegation():
-                return await self._withdraw(command)
+                return self._withdraw(message)
             case PreviewDelegation():
-                return await self._preview(command)
+                return self._preview(message)
             case OpenDelegation():
-                return await self._open(command)
+                return self._open(message)
             case BindDelegated():
-                return await self._bind_delegated(command)
+                return self._bind_delegated(message)
+            case Wake():
+                return self._lapse()
             case _:
-                assert_never(command)
+                assert_never(message)
+
+    async def _commit(self, driver: Driver, *beside: Put) -> None:
+        await self.commit(Person(driver), *beside)
 
     # -- bindings ----------------------------------------------------------------------------------------------------
 
@@ -256,7 +236,8 @@ class PersonActor(DocumentActor[Person]):
             return done
         binding = self._new_binding(command.binding_id, command.vehicle, "self", command.doer.display_name)
         action = "rebound" if command.again else "bound"
-        await self._bind(binding, self._audit(action, command.doer, (BINDING, binding.id), command.vehicle.plate))
+        audit = self._audit(action, command.doer, (BINDING, binding.id), command.vehicle.plate)
+        await self._commit(bind(self.driver, binding), binding_document(binding, is_new=True), audit)
         return binding
 
     async def _bound_before(self, binding_id: str) -> Binding | None:
@@ -271,47 +252,40 @@ class PersonActor(DocumentActor[Person]):
     def _new_binding(self, binding_id: str, vehicle: VehicleClaim, kind: BindingKind, driver_name: str) -> Binding:
         return Binding(binding_id, self.key, driver_name, vehicle, kind, self.house.clock.now())
 
-    async def _bind(self, binding: Binding, *beside: Put) -> None:
-        after = bind(self.driver, binding)
-        await self.commit(replace(self.value, driver=after), binding_document(binding), *beside)
-
     async def _unbind(self, command: Unbind) -> Binding:
         now = self.house.clock.now()
         after, ended, shares = unbind(self.driver, command.binding_id, by=command.by, now=now)
         audit = self._audit("unbound", command.doer, (BINDING, ended.id), ended.vehicle.plate)
-        live = tuple(each for each in shares if each.expires_at > now)
-        await self._end_shares(after, live, "unbound", command.doer, binding_document(ended), audit)
+        live = [each for each in shares if each.expires_at > now]
+        await self._end_shares(after, live, "unbound", command.doer, now, binding_document(ended), audit)
         return ended
 
     # -- shares ------------------------------------------------------------------------------------------------------
 
     async def _share(self, command: CreateShare) -> Share:
-        now = self.house.clock.now()
-        if len(self.value.pending) >= MAX_PENDING or self._owes(command.share_id):
-            raise Busy
-        known: Share | None = await self.consult(SHARE, command.share_id, LookAtShare())
-        if known is not None:
-            if known.driver_id != self.key:
-                raise NotFound
-            check_repeat(made_at=known.created_at, now=now)
-            return known
-        binding, until = self.driver.binding(command.binding_id), expires_at(now, command.duration)
-        shared = SharedNow(command.share_id, binding.id, binding.vehicle.vehicle_id, until)
-        after = share(self.driver, shared, now=now)
+        if (done := await self._shared_before(command.share_id)) is not None:
+            return done
+        now, binding = self.house.clock.now(), self.driver.binding(command.binding_id)
+        vehicle_id, until = binding.vehicle.vehicle_id, expires_at(now, command.duration)
+        after = share(self.driver, SharedNow(command.share_id, binding.id, vehicle_id, until), now=now)
+        if await self.house.owner_of(vehicle_id) is None:
+            raise NotFound
+        counted = await granted(self.house.store, vehicle_id, LiveShare(command.share_id, until), now=now)
         link = self._new_share(command, binding, now, until)
-        others = self.value.pending
-        granting = Pending("grant", shared.share_id, shared.vehicle_id, command.doer)
-        self.house.deadlines.note(until)
-        await self.commit(replace(self.value, pending=(*others, granting)))
-        try:
-            await ask_vehicle(self, shared.vehicle_id, GrantShare(LiveShare(shared.share_id, until)))
-            await self.consult(SHARE, shared.share_id, CreateLink(link))
-        except DomainError:
-            await self._finish()
-            raise
         audit = self._audit("shared", command.doer, (SHARE, link.id), audit_detail(link))
-        await self.commit(Person(after, others), audit)
+        self.house.deadlines.note(until)
+        await self._commit(after, counted, share_document(link, version=0), audit)
         return link
+
+    async def _shared_before(self, share_id: str) -> Share | None:
+        document = (await self.house.store.get(SHARE, (share_id,))).get(share_id)
+        if document is None:
+            return None
+        known = decode(document.record, Share)
+        if known.driver_id != self.key:
+            raise NotFound
+        check_repeat(made_at=known.created_at, now=self.house.clock.now())
+        return known
 
     def _new_share(self, command: CreateShare, binding: Binding, now: float, until: float) -> Share:
         return Share(
@@ -332,32 +306,28 @@ class PersonActor(DocumentActor[Person]):
     async def _cancel(self, command: CancelShares) -> int:
         if command.binding_id is not None:
             self.driver.binding(command.binding_id)
-        live = tuple(
+        now = self.house.clock.now()
+        live = [
             each
-            for each in live_shares(self.driver, self.house.clock.now(), command.binding_id)
+            for each in live_shares(self.driver, now, command.binding_id)
             if command.share_id in (None, each.share_id)
-        )
+        ]
         if live:
             after = stop_sharing(self.driver, frozenset(each.share_id for each in live))
-            await self._end_shares(after, live, "cancelled", command.doer)
-        elif command.share_id is not None and self._owes(command.share_id):
-            raise Busy
+            await self._end_shares(after, live, "cancelled", command.doer, now)
         return len(live)
 
     async def _end_shares(
-        self, after: Driver, shares: tuple[SharedNow, ...], reason: EndReason, doer: Doer, *beside: Put
+        self, after: Driver, shares: Sequence[SharedNow], reason: EndReason, doer: Doer, now: float, *beside: Put
     ) -> None:
-        """Decides the end of ``shares`` and carries it out; raises ``Busy`` when a link could not be told yet."""
-        ends = tuple(Pending("end", each.share_id, each.vehicle_id, doer, reason) for each in shares)
-        await self.commit(Person(after, (*self.value.pending, *ends)), *beside)
-        for each in ends:
-            self.house.supervisor.announce(SHARE, each.share_id, ShareOver(each.share_id, reason))
-        unreached = await self._finish()
-        untold = [each for each in ends if each in unreached]
-        for each in untold:
-            leave_word(self.house.supervisor, each)
-        if untold:
-            raise Busy
+        """Commits the end of ``shares``, and cuts the streams in the turn in which it is durable (R33)."""
+        ids = [each.share_id for each in shares]
+        writes = await ends_of(self.house.store, ids, reason, doer, at=now)
+        for vehicle_id in {each.vehicle_id for each in shares}:
+            writes.append(await released(self.house.store, vehicle_id, ids, now=now))
+        await self._commit(after, *beside, *writes)
+        for share_id in ids:
+            self.house.supervisor.announce(SHARE, share_id, ShareOver(share_id, reason))
 
     # -- delegations -------------------------------------------------------------------------------------------------
 
@@ -366,7 +336,6 @@ class PersonActor(DocumentActor[Person]):
         if (known := await self._delegation(command.delegation_id)) is not None:
             check_repeat(made_at=known.created_at, now=now)
             return known
-        await self._lapse()
         delegation = Delegation(
             id=command.delegation_id,
             driver_id=self.key,
@@ -378,12 +347,11 @@ class PersonActor(DocumentActor[Person]):
             expires_at=lapses_at(now),
             token_hash=command.token_hash,
         )
-        unlapsed = tuple(each for each in self.driver.delegations if not is_live(each, now))
-        after = delegate(self.driver, delegation, now=now)
-        after = replace(after, delegations=(*unlapsed, *after.delegations))
+        before, lapsed = self._lapsed(now)
         audit = self._audit("delegated", command.doer, (DELEGATION, delegation.id), delegation.plate)
+        made = delegation_document(delegation, live=True, is_new=True)
         self.house.deadlines.note(delegation.expires_at)
-        await self.commit(replace(self.value, driver=after), delegation_document(delegation, live=True), audit)
+        await self._commit(delegate(before, delegation, now=now), *lapsed, made, audit)
         return delegation
 
     async def _withdraw(self, command: WithdrawDelegation) -> None:
@@ -392,7 +360,8 @@ class PersonActor(DocumentActor[Person]):
             raise NotFound
         withdrawn = withdraw(delegation, now=self.house.clock.now())
         audit = self._audit("delegation_withdrawn", command.doer, (DELEGATION, withdrawn.id), withdrawn.plate)
-        await self._settle(withdrawn, audit)
+        after = put_delegation(self.driver, withdrawn, keep=False)
+        await self._commit(after, delegation_document(withdrawn, live=False), audit)
 
     async def _preview(self, command: PreviewDelegation) -> Preview:
         delegation = await self._of_token(command.delegation_id, command.token_hash)
@@ -406,7 +375,7 @@ class PersonActor(DocumentActor[Person]):
         if opened is not delegation:
             after = put_delegation(self.driver, opened, keep=True)
             audit = self._audit("delegation_opened", command.doer, (DELEGATION, opened.id), opened.plate)
-            await self.commit(replace(self.value, driver=after), delegation_document(opened, live=True), audit)
+            await self._commit(after, delegation_document(opened, live=True), audit)
         return opened
 
     async def _bind_delegated(self, command: BindDelegated) -> Binding:
@@ -423,10 +392,9 @@ class PersonActor(DocumentActor[Person]):
             delegate_id=delegation.holder.account_id,
             delegate_name=command.doer.display_name,
         )
-        after = put_delegation(bind(self.driver, binding), served, keep=False)
-        await self.commit(
-            replace(self.value, driver=after),
-            binding_document(binding),
+        await self._commit(
+            put_delegation(bind(self.driver, binding), served, keep=False),
+            binding_document(binding, is_new=True),
             delegation_document(served, live=False),
             self._audit("delegation_bound", command.doer, (BINDING, binding.id), delegation.plate),
         )
@@ -446,53 +414,25 @@ class PersonActor(DocumentActor[Person]):
         delegation = None if document is None else decode(document.record, Delegation)
         return delegation if delegation is not None and delegation.driver_id == self.key else None
 
-    async def _settle(self, delegation: Delegation, audit: Put) -> None:
-        """The delegation serves no more."""
-        after = put_delegation(self.driver, delegation, keep=False)
-        await self.commit(replace(self.value, driver=after), delegation_document(delegation, live=False), audit)
-
-    # -- what was interrupted, what is over --------------------------------------------------------------------------
-
-    async def _finish(self) -> list[Pending]:
-        """Undoes or finishes what is pending, as far as it can be done now; returns those whose links know nothing of it."""
-        pending = self.value.pending
-        if not pending:
-            return []
-        untold, left = await carry_out(self, pending)
-        try:
-            if len(left) < len(pending):
-                await self.commit(replace(self.value, pending=tuple(left)))
-        except StoreError as error:
-            log.warning("%s has finished something and notes it later: %s", self.actor_urn, error)
-        if self.value.pending:
-            self.come_back()
-        return untold
-
-    def _owes(self, share_id: str) -> bool:
-        """Whether something of this share is still to be undone or finished."""
-        return any(each.share_id == share_id for each in self.value.pending)
-
-    async def _tidy(self) -> None:
-        """A timer has come, or the service has just started."""
-        await self._finish()
-        try:
-            await self._lapse()
-        except StoreError as error:
-            log.warning("%s announces what is over later: %s", self.actor_urn, error)
-            self.come_back()
-
     async def _lapse(self) -> None:
-        """R23: announces the delegations that nobody can use any more; later, while the clock is not settled (R50)."""
+        """A timer has come: announces what nobody can use any more; later, while the clock is not settled (R50)."""
         now = self.house.clock.now()
-        lapsed = [each for each in self.driver.delegations if not is_live(each, now)]
-        if lapsed and not self.house.clock.is_settled:
+        after, writes = self._lapsed(now)
+        if writes:
+            await self._commit(after, *writes)
+        if not all(is_live(each, now) for each in self.driver.delegations):
             self.come_back()
-            return
-        for delegation in lapsed:
-            subject, at = (DELEGATION, delegation.id), delegation.expires_at
-            await self._settle(
-                delegation, self._audit("delegation_expired", PLATFORM, subject, delegation.plate, at=at)
-            )
+
+    def _lapsed(self, now: float) -> tuple[Driver, list[Put]]:
+        """R23: the driver without delegations that have lapsed, and the writes that tell their end."""
+        driver, writes = self.driver, list[Put]()
+        for each in self.driver.delegations if self.house.clock.is_settled else ():
+            if not is_live(each, now):
+                driver = put_delegation(driver, each, keep=False)
+                subject, at = (DELEGATION, each.id), each.expires_at
+                audit = self._audit("delegation_expired", PLATFORM, subject, each.plate, at=at)
+                writes += [delegation_document(each, live=False), audit]
+        return driver, writes
 
     def _audit(self, action: str, doer: Doer, subject: tuple[str, str], plate: str, *, at: float | None = None) -> Put:
         at = self.house.clock.now() if at is None else at

@@ -280,6 +280,9 @@ class Actor(pykka.Actor):
     def be_watched(self, board: Board) -> None:
         """Somebody watches from now on; ``board`` takes announcements, and tells until when."""
 
+    def outdate(self) -> None:
+        """Hook: another actor's commit changed the stored state of this one."""
+
     # -- for the supervisor ------------------------------------------------------------------------------------------
 
     def suspend(self) -> None:

@@ -4,21 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import hmac
-import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Final, assert_never
 
 from actors.audit import audit_document
-from actors.document_actor import DocumentActor, House, Wake
-from actors.people import SHARE, share_entries
+from actors.document_actor import DocumentActor, Wake
+from actors.people import SHARE, share_document, share_entries
 from domain.audit import PLATFORM, Doer, audit_record
 from domain.errors import NotFound, ShareEnded
 from domain.share import EndReason, LinkState, Share, Viewer, end, end_reason, link_state, open_link
 from persistence.records import decode
-from persistence.store import Document, IndexEntry, Put, StoreError
-
-log = logging.getLogger(__name__)
+from persistence.store import Document, IndexEntry, Put, Store
 
 LOOK_S: Final = 86_400.0
 """The longest a link's own timer sleeps: a clock forgets no timer, so it would hold one that went to sleep for so long."""
@@ -28,18 +25,6 @@ ACTIONS: Final[Mapping[EndReason, str]] = {
     "unbound": "share_ended",
 }
 """End reason → what the audit calls it."""
-
-
-@dataclass(frozen=True, slots=True)
-class CreateLink:
-    """A person made this share; nobody has its token before the person's own commit."""
-
-    share: Share
-
-
-@dataclass(frozen=True, slots=True)
-class Discard:
-    """The share did not come about: forget it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,21 +65,7 @@ class ViewShare:
     ids: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class EndShare:
-    """R15, R21: ends it at once, opened or not; ended again, nothing changes."""
-
-    reason: EndReason
-    doer: Doer
-
-
-@dataclass(frozen=True, slots=True)
-class LookAtShare:
-    """The share as it is; None when there is none."""
-
-
-ToAShare = Discard | PreviewLink | OpenLink | ViewShare | EndShare | Wake
-Message = CreateLink | LookAtShare | ToAShare
+Message = PreviewLink | OpenLink | ViewShare | Wake
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,14 +79,9 @@ class ShareOver:
 class ShareLinkActor(DocumentActor["Share | None"]):
     """One share link; its timer ends it in time, and whoever asks before that is answered by the clock."""
 
-    __slots__ = ("_owed",)
+    __slots__ = ()
 
     kind: ClassVar[str] = SHARE
-
-    def __init__(self, house: House, key: str, document: Document | None) -> None:
-        super().__init__(house, key, document)
-        self._owed: EndShare | None = None
-        """An end that was decided and may not be in the store yet: nothing is shown before it is (R33)."""
 
     def value_of(self, document: Document | None) -> Share | None:
         return None if document is None else decode(document.record, Share)
@@ -124,17 +90,13 @@ class ShareLinkActor(DocumentActor["Share | None"]):
         assert value is not None
         return share_entries(value)
 
-    def handle(self, message: Message) -> Any:
-        match message:
-            case LookAtShare():
-                return self.value
-            case CreateLink():
-                return self._create(message.share)
-            case _:
-                share = self.value
-                return self._handle_blank(message) if share is None else self._handle(share, message)
+    def is_look(self, message: Message) -> bool:
+        return self.value is None or isinstance(message, ViewShare | PreviewLink)
 
-    def _handle(self, share: Share, message: ToAShare) -> Any:
+    def handle(self, message: Message) -> Any:
+        share = self.value
+        if share is None:
+            return self._handle_blank(message)
         match message:
             case ViewShare():
                 return self._view(share, message)
@@ -142,20 +104,22 @@ class ShareLinkActor(DocumentActor["Share | None"]):
                 return self._preview(share, message)
             case OpenLink():
                 return self._open(share, message)
-            case EndShare():
-                return self._end_share(share, message)
-            case Discard():
-                return self.remove()
             case Wake():
                 return self._expire(share)
             case _:
                 assert_never(message)
 
-    def _handle_blank(self, message: ToAShare) -> None:
+    def _handle_blank(self, message: Message) -> None:
         """There is no such share; who guesses at ids must not fill the memory, so this actor goes at once."""
-        if isinstance(message, ViewShare | PreviewLink | OpenLink):
+        if not isinstance(message, Wake):
             asyncio.get_running_loop().call_soon(self.house.supervisor.passivate, SHARE, self.key, self)
             raise NotFound
+
+    def outdate(self) -> None:
+        """A person may have ended the share: whoever watches hears of it, even when that person's actor can't tell."""
+        super().outdate()
+        if self.house.supervisor.is_watched(SHARE, self.key):
+            self.wake_at(self.house.clock.now())
 
     # -- looking -----------------------------------------------------------------------------------------------------
 
@@ -175,34 +139,14 @@ class ShareLinkActor(DocumentActor["Share | None"]):
 
     # -- changing ----------------------------------------------------------------------------------------------------
 
-    async def _create(self, share: Share) -> None:
-        if self.value is None:
-            await self.commit(share)
-            self.arm()
-
     async def _open(self, share: Share, message: OpenLink) -> Share:
         _check_token(share, message.token_hash)
         now = self.house.clock.now()
         opened = open_link(share, Viewer(message.ids[0], message.doer.display_name, now), ids=message.ids)
         if opened is not share:
-            await self.commit(opened, self._audit("share_opened", message.doer, opened, now))
+            await self.commit(opened, _audit("share_opened", message.doer, opened, now))
         self.house.watch_log.note(self.key, now)
         return opened
-
-    async def _end_share(self, share: Share, message: EndShare) -> None:
-        """The streams are cut in this turn, whether or not the store can be told yet."""
-        self._owed = message
-        ended = end(share, message.reason, at=self.house.clock.now())
-        assert ended.ended is not None
-        self._announce(ended.ended.reason)
-        if ended is not share:
-            doer = PLATFORM if ended.ended.reason == "expired" else message.doer
-            await self.commit(ended, self._audit(ACTIONS[ended.ended.reason], doer, ended, ended.ended.at))
-        self._owed = None
-
-    async def on_certain(self) -> None:
-        if self.value is not None and self._owed is not None:
-            await self._end_share(self.value, self._owed)
 
     # -- its time ----------------------------------------------------------------------------------------------------
 
@@ -218,7 +162,9 @@ class ShareLinkActor(DocumentActor["Share | None"]):
         super().on_wake(now)
 
     async def _expire(self, share: Share) -> None:
+        """Ends it if its time has come, and announces an end that another actor has committed."""
         if share.ended is not None:
+            self._announce(share.ended.reason)
             return
         if self.house.clock.now() < share.expires_at:
             self.arm()
@@ -228,19 +174,28 @@ class ShareLinkActor(DocumentActor["Share | None"]):
             self.come_back()
             return
         ended = end(share, "expired", at=share.expires_at)
-        try:
-            await self.commit(ended, self._audit("share_expired", PLATFORM, ended, share.expires_at))
-        except StoreError as error:
-            log.warning("%s has expired and is noted so later: %s", self.actor_urn, error)
-            self.come_back()
+        await self.commit(ended, _audit("share_expired", PLATFORM, ended, share.expires_at))
 
     def _announce(self, reason: EndReason) -> None:
         self.house.supervisor.announce(SHARE, self.key, ShareOver(self.key, reason))
 
-    def _audit(self, action: str, doer: Doer, share: Share, at: float) -> Put:
-        accounts = (share.driver_id, *((share.viewer.account_id,) if share.viewer else ()))
-        record = audit_record(action, doer, at=at, subject=("share", share.id), accounts=accounts, detail=share.plate)
-        return audit_document(record)
+
+async def ends_of(store: Store, share_ids: Sequence[str], reason: EndReason, doer: Doer, *, at: float) -> list[Put]:
+    """The writes that end these shares (R15, R21), opened or not; one that has ended stays as it is. Raises ``StoreError``."""
+    writes = []
+    for document in (await store.get(SHARE, share_ids)).values():
+        share = decode(document.record, Share)
+        ended = end(share, reason, at=at)
+        if ended is not share and ended.ended is not None:
+            audit = _audit(ACTIONS[ended.ended.reason], doer, ended, ended.ended.at)
+            writes += [share_document(ended, version=document.version), audit]
+    return writes
+
+
+def _audit(action: str, doer: Doer, share: Share, at: float) -> Put:
+    accounts = (share.driver_id, *((share.viewer.account_id,) if share.viewer else ()))
+    record = audit_record(action, doer, at=at, subject=("share", share.id), accounts=accounts, detail=share.plate)
+    return audit_document(record)
 
 
 def _check_token(share: Share, token_hash: str) -> None:

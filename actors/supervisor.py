@@ -84,6 +84,8 @@ class Supervisor:
         self._answer_s = answer_s
         self._actors: dict[str, dict[str, Actor]] = {kind: {} for kind in kinds}
         self._loading: dict[tuple[str, str], asyncio.Future[None]] = {}
+        self._outdated: set[tuple[str, str]] = set()
+        """Actors whose stored state changed while they were being read."""
         self._failures: dict[tuple[str, str], _Failures] = {}
         self._overflowed: set[tuple[str, str]] = set()
         self._watchers: dict[tuple[str, str], list[Watcher]] = {}
@@ -169,10 +171,21 @@ class Supervisor:
         try:
             for key, actor in (await self._kinds[kind].load(keys)).items():
                 self.adopt(kind, key, actor)
+                if (kind, key) in self._outdated:
+                    actor.outdate()
         finally:
             for key in keys:
                 del self._loading[kind, key]
+                self._outdated.discard((kind, key))
             done.set_result(None)
+
+    def outdate(self, kind: str, key: str) -> None:
+        """Tells an actor that another's commit changed its stored state: it reads that before it answers anything more."""
+        actor = self._actors.get(kind, {}).get(key)
+        if actor is not None:
+            actor.outdate()
+        elif (kind, key) in self._loading:
+            self._outdated.add((kind, key))
 
     def adopt(self, kind: str, key: str, actor: Actor) -> None:
         """Takes in a loaded actor; a suspended one could not be read, and is tried again later."""

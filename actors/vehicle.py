@@ -8,7 +8,6 @@ from typing import Any, ClassVar, Final, NamedTuple, assert_never
 
 from actors.clock import Clock
 from actors.runtime import IDLE, STOPPED, Actor, Board, Dispatcher
-from actors.vehicle_shares import GrantShare, ReleaseShare, VehicleShares
 from actors.vehicle_watch import VehicleWatch
 from domain.alerts import Alert
 from domain.fix import Fix
@@ -42,7 +41,7 @@ class RegistryChanged:
     limit_kmh: int
 
 
-Message = Report | Look | RegistryChanged | GrantShare | ReleaseShare
+Message = Report | Look | RegistryChanged
 
 
 class VehicleView(NamedTuple):
@@ -65,12 +64,9 @@ class VehicleView(NamedTuple):
 class Fleet:
     """What all vehicle actors of one process share: the clock, the thresholds, the counters, and who is to be saved."""
 
-    def __init__(
-        self, clock: Clock, profile: Profile, shares: VehicleShares, *, passivate_after_s: float = 3600.0
-    ) -> None:
+    def __init__(self, clock: Clock, profile: Profile, *, passivate_after_s: float = 3600.0) -> None:
         self.clock = clock
         self.profile = profile
-        self.shares = shares
         self.passivate_after_s = passivate_after_s
         self.quality = Quality()
         self.time = FleetClock()
@@ -152,10 +148,6 @@ class VehicleActor(Actor):
                 return self.view()
             case RegistryChanged():
                 self.obey(message.limit_kmh)
-            case GrantShare():
-                return self.fleet.shares.grant(self.key, message.share, now=self.fleet.clock.now())
-            case ReleaseShare():
-                return self.fleet.shares.release(self.key, message.share_id, now=self.fleet.clock.now())
             case _:
                 assert_never(message)
 

@@ -29,20 +29,9 @@ from actors.person import (
     WithdrawDelegation,
 )
 from actors.runtime import ActorFailed, MailboxFull
-from actors.share_link import (
-    CreateLink,
-    Discard,
-    EndShare,
-    LookAtShare,
-    OpenLink,
-    Preview,
-    PreviewLink,
-    ShareOver,
-    ViewShare,
-)
+from actors.share_link import OpenLink, Preview, PreviewLink, ShareOver, ViewShare
 from actors.supervisor import Unanswered
 from actors.vehicle import Look, RegistryChanged, Report, VehicleView
-from actors.vehicle_shares import GrantShare, ReleaseShare
 from actors.vehicle_watch import AlertChanged, Moved, PresenceChanged
 from domain import errors
 from domain.delegation import Delegation
@@ -57,8 +46,6 @@ ANSWERS: Final[Mapping[type, Any]] = {
     Report: None,
     Look: VehicleView,
     RegistryChanged: None,
-    GrantShare: bool,
-    ReleaseShare: bool,
     Bind: Binding,
     Unbind: Binding,
     UnbindAsOwner: Binding,
@@ -70,13 +57,9 @@ ANSWERS: Final[Mapping[type, Any]] = {
     OpenDelegation: Delegation,
     BindDelegated: Binding,
     LookAtDriver: Driver,
-    CreateLink: None,
-    Discard: None,
     PreviewLink: Preview,
     OpenLink: Share,
     ViewShare: Share,
-    EndShare: None,
-    LookAtShare: Share,
     Wake: None,
 }
 """What is sent, and what it is answered with; besides that each may be answered with None: the key means nothing."""

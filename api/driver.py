@@ -9,7 +9,7 @@ import msgspec
 
 from actors.people import BINDING, CURRENT, HISTORY, PERSON
 from actors.person import Bind, LookAtDriver, Unbind
-from actors.vehicle_shares import VehicleShares
+from actors.vehicle_shares import check_room
 from api.accounts import NaturalAccount, driver_of
 from api.alert_history import AlertHistory
 from api.bindings import BindingView, BindRequest, binding_view, parsed_request
@@ -70,7 +70,6 @@ class DriverDesk:
         self._shares = shares
         self._looks = VehicleLooks(services.supervisor)
         self._alerts = AlertHistory(services.store)
-        self._vehicle_shares = VehicleShares(services.store)
 
     async def vehicles(self, call: Call[None, DriverVehicleList]) -> BindingItems | FamilyShareItems:
         """R10: what is bound now, what was, or what others share with the driver."""
@@ -163,7 +162,7 @@ class DriverDesk:
         now = self._services.clock.now()
         try:
             check_shares_no_other(driver, binding.id, now=now)
-            await self._vehicle_shares.check_room(binding.vehicle.vehicle_id, now=now)
+            await check_room(self._services.store, binding.vehicle.vehicle_id, now=now)
         except (SharingOtherVehicle, TooManyShares) as refusal:
             return problem_told(refusal)
         return None

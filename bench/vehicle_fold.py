@@ -27,7 +27,6 @@ from actors.runtime import Dispatcher
 from actors.supervisor import Supervisor
 from actors.telemetry import Router
 from actors.vehicle import KIND, Fleet
-from actors.vehicle_shares import VehicleShares
 from actors.vehicle_state import VehicleKind
 from bench.load import phone
 from bench.processes import resident_bytes
@@ -86,7 +85,7 @@ class VehiclesUnderTest:
 
     def __init__(self, store: Store, terminals: Mapping[str, str]) -> None:
         clock, dispatcher = RealClock(time.time), Dispatcher()
-        self.fleet = Fleet(clock, DEFAULT_PROFILE, VehicleShares(store))
+        self.fleet = Fleet(clock, DEFAULT_PROFILE)
         kind = VehicleKind(store, dispatcher, self.fleet, limits_of=limits_of, vehicle_of=terminals.get)
         self.supervisor = Supervisor(dispatcher, clock, {KIND: kind})
         self.router = Router(self.supervisor, self.fleet, terminals.get)

@@ -18,7 +18,6 @@ from tempfile import TemporaryDirectory
 from actors.clock import Agenda, RealClock
 from actors.runtime import Dispatcher
 from actors.vehicle import Fleet, VehicleActor
-from actors.vehicle_shares import VehicleShares
 from bench.vehicle_fold import fix_of, vehicle_key
 from domain.profile import DEFAULT_PROFILE
 from domain.vehicle import Vehicle, accept
@@ -92,7 +91,7 @@ async def timers(vehicles: int, within_s: int) -> Lateness:
         store = await SqliteStore.open(Path(folder, "bench.db"))
         clock, agenda = RealClock(time.time), NotingAgenda()
         clock.agenda = agenda
-        measured = await measure(Fleet(clock, DEFAULT_PROFILE, VehicleShares(store)), agenda, vehicles, within_s)
+        measured = await measure(Fleet(clock, DEFAULT_PROFILE), agenda, vehicles, within_s)
         clock.close()
         await store.close()
     return measured

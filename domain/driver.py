@@ -194,10 +194,9 @@ def delegate(driver: Driver, delegation: Delegation, *, now: float) -> Driver:
     """R22. Raises ``AlreadyBound``, ``TooManyDelegations``; R12 and R13 are asked when the family member binds."""
     if has_bound(driver, delegation.vehicle_id):
         raise AlreadyBound
-    live = tuple(each for each in driver.delegations if each.expires_at > now)
-    if len(live) >= MAX_DELEGATIONS:
+    if sum(each.expires_at > now for each in driver.delegations) >= MAX_DELEGATIONS:
         raise TooManyDelegations(limit=MAX_DELEGATIONS)
-    return replace(driver, delegations=(*live, delegation))
+    return replace(driver, delegations=(*driver.delegations, delegation))
 
 
 def put_delegation(driver: Driver, delegation: Delegation, *, keep: bool) -> Driver:

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Final
 
-from actors.people import PENDING, PERSON, SHARE
+from actors.people import PERSON, SHARE
 from actors.vehicle import KIND as VEHICLE
 from actors.vehicle import VehicleActor
 from actors.vehicle_shares import KIND as VEHICLE_SHARES
@@ -64,7 +64,6 @@ def is_quiet(drama: Drama) -> bool:
     service = drama.machine.service
     return (
         service is not None
-        and not drama.machine.disk.entries((PERSON, PENDING, ""))
         and not service.ingest.stats.waiting
         and not service.dispatcher.paused
         and not service.dispatcher.backlog
@@ -85,10 +84,9 @@ async def at_rest(drama: Drama) -> None:
 
 def _unrest(drama: Drama) -> str:
     service = drama.machine.service
-    pending = drama.machine.disk.entries((PERSON, PENDING, ""))
     if service is None:
         return "it is down"
-    return f"{len(pending)} persons with something pending, {service.ingest.stats.waiting} reports on their way"
+    return f"{service.ingest.stats.waiting} reports are on their way, {service.dispatcher.backlog} actors have something to do"
 
 
 def _releases(drama: Drama) -> None:

@@ -15,7 +15,6 @@ from actors.runtime import Dispatcher
 from actors.supervisor import Supervisor
 from actors.telemetry import Router
 from actors.vehicle import KIND, Fleet, Look, VehicleActor, VehicleView
-from actors.vehicle_shares import VehicleShares
 from actors.vehicle_state import VehicleKind
 from domain.fix import Batch, Fix
 from domain.profile import DEFAULT_PROFILE
@@ -51,7 +50,7 @@ class House:
         self.store = store
         self.clock = VirtualClock(at, settle=self.rest)
         self.dispatcher = Dispatcher()
-        self.fleet = Fleet(self.clock, DEFAULT_PROFILE, VehicleShares(self.store))
+        self.fleet = Fleet(self.clock, DEFAULT_PROFILE)
         self.kind = VehicleKind(store, self.dispatcher, self.fleet, limits_of=limits_of, vehicle_of=vehicle_of)
         self.supervisor = Supervisor(self.dispatcher, self.clock, {KIND: self.kind}, answer_s=2.0)
         self.router = Router(self.supervisor, self.fleet, vehicle_of)

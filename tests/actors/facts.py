@@ -19,7 +19,6 @@ from actors.people import (
     DEADLINE,
     DELEGATION,
     HISTORY,
-    PENDING,
     PERSON,
     SHARE,
 )
@@ -93,7 +92,6 @@ async def check(store: FaultyStore, now: float, *, indexes: bool = True) -> Fact
 def check_driver(facts: Facts, key: str, now: float) -> None:
     person = facts.persons.get(key, Person(Driver(key)))
     driver = person.driver
-    assert person.pending == ()
     bindings = facts.of(key, facts.bindings.values())
     standing = [each for each in bindings if each.unbound_at is None]
     assert sorted(driver.bindings, key=lambda each: each.id) == sorted(standing, key=lambda each: each.id)
@@ -165,7 +163,6 @@ async def check_indexes(facts: Facts, store: Store, drivers: Iterable[str]) -> N
     """Every list shows what it should and nothing else."""
     bindings, shares, delegations = facts.bindings.values(), facts.shares.values(), facts.delegations.values()
     due: dict[tuple[str, str, str], set[str]] = defaultdict(set)
-    due[PERSON, PENDING, ""] = {key for key, person in facts.persons.items() if person.pending}
     due[SHARE, DEADLINE, ""] = {each.id for each in shares if each.ended is None}
     due[DELEGATION, DEADLINE, ""] = {
         each.id for key, person in facts.persons.items() for each in person.driver.delegations

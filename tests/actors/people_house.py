@@ -33,7 +33,6 @@ from actors.share_link import OpenLink, Preview, PreviewLink, ShareLinkActor, Sh
 from actors.supervisor import Supervisor
 from actors.vehicle import KIND as VEHICLE
 from actors.vehicle import Fleet
-from actors.vehicle_shares import VehicleShares
 from actors.vehicle_state import VehicleKind
 from domain.audit import Doer
 from domain.delegation import Delegation
@@ -121,7 +120,7 @@ class PeopleHouse:
         self.dispatcher = Dispatcher()
         self.gone: set[str] = set()
         """Vehicles that the registry does not know any more."""
-        fleet = Fleet(self.clock, DEFAULT_PROFILE, VehicleShares(self.store))
+        fleet = Fleet(self.clock, DEFAULT_PROFILE)
         vehicles = VehicleKind(
             self.store, self.dispatcher, fleet, limits_of=self._limits_of, vehicle_of=lambda terminal: None
         )

@@ -1,6 +1,6 @@
-"""Is every command done wholly or not at all, wherever the process dies or the store fails in the middle of it?
+"""Every command is done wholly or not at all, wherever the process dies or the store fails in the middle of it.
 
-Each command runs with a fault at its first commit, at its second, and so on through all that it makes. The process that
+Each command runs with a fault at its one commit; ends that lie ahead, with one at each of theirs. The process that
 comes after a crash, or the retry after a failure, must find or reach one of two states: as if the command had never been
 given, or as if nothing had gone wrong; and giving it again, with the same id, must come to the second.
 """
@@ -120,19 +120,19 @@ SCENARIOS = [
             f"unbind with {count} live shares",
             shared(count),
             lambda house: house.unbind("dan", "b1"),
-            1 if count == 0 else 2 + 2 * count,
+            1,
             again=(NotFound,),
         )
         for count in range(4)
     ),
-    Scenario("unbind as owner", shared(2), lambda house: house.unbind_as_owner("uscc-1", "b1"), 6, again=(NotFound,)),
-    Scenario("share", bound, lambda house: house.share("dan", "b1", "new", Duration.ONE_YEAR), 4),
-    Scenario("share the third time", shared(2), lambda house: house.share("dan", "b1", "new"), 4),
+    Scenario("unbind as owner", shared(2), lambda house: house.unbind_as_owner("uscc-1", "b1"), 1, again=(NotFound,)),
+    Scenario("share", bound, lambda house: house.share("dan", "b1", "new", Duration.ONE_YEAR), 1),
+    Scenario("share the third time", shared(2), lambda house: house.share("dan", "b1", "new"), 1),
     Scenario(
         "share refused by R18",
         shared_by_others,
         lambda house: house.share("dan", "b1", "new"),
-        2,
+        0,
         refused=(TooManyShares,),
     ),
     Scenario(
@@ -142,11 +142,11 @@ SCENARIOS = [
         0,
         refused=(SharingOtherVehicle,),
     ),
-    Scenario("cancel one of three", shared(3), lambda house: house.cancel("dan", share_id="s1"), 4),
-    Scenario("cancel all of three", shared(3), lambda house: house.cancel("dan", binding_id="b1"), 8),
+    Scenario("cancel one of three", shared(3), lambda house: house.cancel("dan", share_id="s1"), 1),
+    Scenario("cancel all of three", shared(3), lambda house: house.cancel("dan", binding_id="b1"), 1),
     Scenario("open", shared(2), lambda house: house.open("s1", "ben"), 1),
     Scenario("delegate", nothing, lambda house: house.delegate("dan", "v1", "d1"), 1),
-    Scenario("delegate after one lapsed", delegation_lapsed, lambda house: house.delegate("dan", "v1", "d2"), 2),
+    Scenario("delegate after one lapsed", delegation_lapsed, lambda house: house.delegate("dan", "v1", "d2"), 1),
     Scenario("open a delegation", delegated, lambda house: house.open_delegation("dan", "d1", "anna"), 1),
     Scenario(
         "bind by delegation",
@@ -335,27 +335,3 @@ async def test_an_expiry_that_is_interrupted_is_finished_once(scenario: Scenario
             await house.clock.advance(5)
         assert house.store.struck or fault in KILLS
         assert await check(house.store, house.clock.now()) == done
-
-
-@pytest.mark.parametrize(
-    "scenario", [each for each in SCENARIOS if each.name in ("share", "unbind with 2 live shares")], ids=str
-)
-@pytest.mark.parametrize("fault", [Fault.KILL_AFTER, Fault.FAIL_AFTER, Fault.GO_DOWN])
-async def test_a_start_that_is_itself_interrupted_is_made_good_by_the_next(
-    scenario: Scenario, fault: Fault, places: Places
-) -> None:
-    undone, done = await undone_and_done(places, scenario)
-    for commit in range(1, scenario.commits):
-        for again in range(1, scenario.commits + 1):
-            house = await places.house(scenario)
-            house.store.plan(Fault.KILL_AFTER, commit)
-            with pytest.raises(Killed):
-                await house.survive(scenario.command(house))
-            try:
-                house = await house.successor(fault=fault, at=again)
-            except (Killed, StoreError):
-                house = await house.successor()
-            facts = await check(house.store, house.clock.now())
-            assert facts == done or same_but_for_time(facts, undone) or scenario.prepare is delegation_lapsed
-            if not house.store.struck and again > 1:
-                break  # A start does not commit so often.

@@ -8,7 +8,7 @@ import pytest
 
 from actors.document_actor import passivate_idle
 from actors.people import PERSON, SHARE
-from actors.share_link import Discard, EndShare, LookAtShare, OpenLink, PreviewLink, ViewShare
+from actors.share_link import OpenLink, PreviewLink, ViewShare
 from domain.errors import LinkTaken, NotFound, OwnLink, ShareEnded
 from domain.share import Duration, Share
 from persistence.store import StoreError, StoreUnavailable
@@ -67,11 +67,6 @@ async def test_who_guesses_at_ids_leaves_nothing_in_memory(people: PeopleHouse) 
             await people.link(f"guess-{number}", guess)
         await asyncio.sleep(0)
     assert people.supervisor.actors(SHARE) == {}
-    commits = people.store.commits
-    assert await people.link("never", LookAtShare()) is None
-    assert await people.link("never", Discard()) is None
-    assert await people.link("never", EndShare("cancelled", doer("dan"))) is None
-    assert people.store.commits == commits
 
 
 async def test_r63_who_watched_last_is_noted_and_survives(people: PeopleHouse) -> None:
@@ -247,15 +242,3 @@ async def test_a_store_that_fails_leaves_a_stranger_in_the_dark(people: PeopleHo
     people.store.repair()
     await people.open("s1", "anna")
     await check(people.store, people.clock.now())
-
-
-async def test_r64_an_end_that_is_told_again_by_somebody_else_is_no_second_end(people: PeopleHouse) -> None:
-    await shared(people, "s1")
-    await people.cancel("dan", share_id="s1")
-    commits = people.store.commits
-    await people.clock.advance(60)
-    await people.link("s1", EndShare("unbound", doer("uscc-1")))
-    assert people.store.commits == commits
-    ended = (await check(people.store, people.clock.now())).shares["s1"].ended
-    assert ended is not None
-    assert (ended.at, ended.reason) == (T0, "cancelled")

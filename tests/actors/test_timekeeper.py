@@ -10,7 +10,6 @@ import pytest
 from actors.clock import RealClock, VirtualClock
 from actors.timekeeper import KEY, KIND, Timekeeper
 from actors.vehicle import Fleet
-from actors.vehicle_shares import VehicleShares
 from domain.fix import FLAG_DOUBTED, Fix
 from domain.profile import DEFAULT_PROFILE
 from persistence.records import encode_batch
@@ -35,7 +34,7 @@ class Machine:
 
     async def starts(self, *, speed: float = 1.0) -> None:
         self.clock = RealClock(lambda: self.true_s + self.wrong_by_s, steady=lambda: self.steady_s, speed=speed)
-        fleet = Fleet(self.clock, DEFAULT_PROFILE, VehicleShares(self.store))
+        fleet = Fleet(self.clock, DEFAULT_PROFILE)
         self.keeper = Timekeeper(self.clock, self.store, fleet, boot=self.boot)
         await self.keeper.resume()
 
@@ -174,9 +173,7 @@ async def test_what_can_not_be_read_is_passed_over(machine: Machine) -> None:
 
 async def test_a_virtual_clock_needs_no_keeping(machine: Machine) -> None:
     clock = VirtualClock(T0)
-    keeper = Timekeeper(
-        clock, machine.store, Fleet(clock, DEFAULT_PROFILE, VehicleShares(machine.store)), boot="third boot"
-    )
+    keeper = Timekeeper(clock, machine.store, Fleet(clock, DEFAULT_PROFILE), boot="third boot")
     await keeper.resume()
     keeper.look()
     assert not keeper.is_due()

@@ -20,11 +20,10 @@ from actors.people import BUSINESS, PERSON
 from actors.person import LookAtDriver
 from actors.runtime import REFUSALS as ANSWERED_REFUSALS
 from actors.runtime import Actor, ActorFailed
-from actors.share_link import CreateLink, Discard, EndShare, LookAtShare, ShareOver
+from actors.share_link import ShareOver
 from actors.supervisor import Supervisor
 from actors.vehicle import KIND as VEHICLE
 from actors.vehicle import Look, RegistryChanged, Report
-from actors.vehicle_shares import GrantShare, ReleaseShare
 from actors.vehicle_watch import Announcement
 from actors.wire import (
     ANSWERS,
@@ -44,11 +43,10 @@ from domain import alarm_bits as bits
 from domain.errors import DomainError, NotFound, TooManyBindings
 from domain.fix import Batch, Fix
 from domain.quality import Outcome
-from domain.vehicle_shares import LiveShare
 from persistence.sqlite import SqliteStore
 from persistence.store import StoreError, StoreUnavailable
 from tests.actors import people_house
-from tests.actors.people_house import T0, PeopleHouse, doer, dont_wait_for_the_disk, owner_doer
+from tests.actors.people_house import T0, PeopleHouse, dont_wait_for_the_disk, owner_doer
 
 FOLDER = Path(actors.__file__).parent
 FIX = Fix("11", int(T0), 114_300_000, 30_600_000, 30, 700, 90, bits.EMERGENCY, 3, 0)
@@ -234,18 +232,13 @@ async def people_play(house: PeopleHouse) -> None:
     await house.bind("dan", "v3", "b3")
     with pytest.raises(TooManyBindings):
         await house.bind("dan", "v4", "b4")
-    share = await house.share("dan", "b1", "s1")
+    await house.share("dan", "b1", "s1")
     await house.preview("s1", "anna")
     await house.open("s1", "anna")
     await house.view("s1", "anna")
     with pytest.raises(NotFound):
         await house.view("s1", "ben")
-    assert await house.link("s1", LookAtShare()) is not None
-    assert await house.link("s9", LookAtShare()) is None
-    await house.link("s8", CreateLink(share))
-    await house.link("s8", Discard())
     await house.share("dan", "b1", "s2")
-    await house.link("s2", EndShare("expired", doer("dan")))
     await house.unbind("dan", "b2")
     await house.delegate("dan", "v4", "d1")
     await house.preview_delegation("dan", "d1", "anna")
@@ -261,13 +254,7 @@ async def people_play(house: PeopleHouse) -> None:
 
 async def vehicle_play(house: PeopleHouse) -> None:
     """Every message of vehicles once."""
-    for message in (
-        Report(FIX, T0, 1),
-        Look(),
-        RegistryChanged(80),
-        GrantShare(LiveShare("s1", T0 + 1)),
-        ReleaseShare("s1"),
-    ):
+    for message in (Report(FIX, T0, 1), Look(), RegistryChanged(80)):
         await house.supervisor.ask(VEHICLE, "v1", message)
     assert await house.supervisor.ask(VEHICLE, "nobody", Look()) is None
 

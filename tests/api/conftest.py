@@ -24,7 +24,6 @@ from actors.runtime import Dispatcher
 from actors.supervisor import Supervisor
 from actors.telemetry import Router
 from actors.vehicle import KIND, Fleet
-from actors.vehicle_shares import VehicleShares
 from actors.vehicle_state import VehicleKind
 from api.app import make_app, make_runner
 from api.identity import RegistryRealNames, Sandbox
@@ -169,7 +168,7 @@ class Service:
     async def start(self, at: float = START) -> None:
         self.store = await SqliteStore.open(self.folder / "service.db")
         self.clock = VirtualClock(at, settle=self._settle)
-        self.fleet = Fleet(self.clock, DEFAULT_PROFILE, VehicleShares(self.store))
+        self.fleet = Fleet(self.clock, DEFAULT_PROFILE)
         registry = await Registry.open(self.store)
         self.directory = Directory(registry, await self.store.secret("terminals"))
         await self.directory.load()

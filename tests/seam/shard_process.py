@@ -21,7 +21,6 @@ from actors.runtime import Dispatcher
 from actors.supervisor import Supervisor
 from actors.telemetry import Router
 from actors.vehicle import KIND, Fleet
-from actors.vehicle_shares import VehicleShares
 from actors.vehicle_state import VehicleKind
 from domain.fix import Batch
 from domain.profile import DEFAULT_PROFILE
@@ -51,7 +50,7 @@ class ShardHere:
 
     def __init__(self, store: Store, at: float) -> None:
         clock, dispatcher = VirtualClock(at), Dispatcher()
-        fleet = Fleet(clock, DEFAULT_PROFILE, VehicleShares(store))
+        fleet = Fleet(clock, DEFAULT_PROFILE)
         vehicles = VehicleKind(store, dispatcher, fleet, limits_of=limits_of, vehicle_of=vehicle_of)
         self.supervisor = Supervisor(dispatcher, clock, {KIND: vehicles})
         self.household = Household(dispatcher, clock, store, self.supervisor, owner_of=owner_of)

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from actors.runtime import ActorFailed
-from actors.share_link import LookAtShare, ShareOver
+from actors.share_link import ShareOver, ViewShare
 from actors.supervisor import Unanswered, Watcher
 from actors.wire import encode_message
 from domain.fix import Batch
@@ -83,7 +83,7 @@ class Ends:
     serving: asyncio.Task[None]
 
     def ask(self, key: str) -> asyncio.Task[Any]:
-        return asyncio.create_task(self.remote.ask("share", key, LookAtShare()))
+        return asyncio.create_task(self.remote.ask("share", key, ViewShare(())))
 
     async def passes(self) -> None:
         """All that was sent before has arrived: batches have a lane of their own, and nothing overtakes in a pipe."""
@@ -243,7 +243,7 @@ async def test_a_frame_that_is_too_long_is_its_own_call_s_matter(ends: Ends, mon
 async def test_a_shard_that_ends_or_talks_nonsense_is_lost_to_all_who_wait(said: bytes) -> None:
     hears, says = os.pipe(), os.pipe()
     remote = RemoteShard(await pipe_over(says[0], hears[1], Said), calls=1)
-    asked = [asyncio.create_task(remote.ask("share", key, LookAtShare())) for key in "abc"]
+    asked = [asyncio.create_task(remote.ask("share", key, ViewShare(()))) for key in "abc"]
     await asyncio.sleep(0)
     os.write(says[1], said)
     os.close(says[1])
@@ -260,7 +260,7 @@ async def test_a_parent_that_takes_nothing_is_read_no_further() -> None:
     serving = asyncio.create_task(Host(shard, await pipe_over(hears[0], says[1], Called)).serve())
     deaf = await pipe_over(os.dup(says[0]), hears[1], Said)
     deaf._reader._transport.pause_reading()  # type: ignore[attr-defined]  # asyncio would read for us
-    message = encode_message(LookAtShare())
+    message = encode_message(ViewShare(()))
     for number in range(1000):
         deaf.send(pipes.Ask(number, "share", "s1", message))
     for _ in range(5000):
