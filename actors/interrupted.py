@@ -14,7 +14,6 @@ from typing import Final, Literal
 from actors.people import PERSON, SHARE
 from actors.person import Person
 from actors.share_link import ends_of
-from actors.vehicle_shares import released
 from domain.audit import Doer
 from domain.driver import Driver
 from domain.share import EndReason
@@ -74,6 +73,4 @@ async def _settled(store: Store, document: Document, now: float) -> Sequence[Put
             writes.append(Delete(SHARE, each.share_id))
         else:
             writes += await ends_of(store, (each.share_id,), each.reason, each.doer, at=now)
-    for vehicle_id in {each.vehicle_id for each in noted.pending}:
-        writes.append(await released(store, vehicle_id, [each.share_id for each in noted.pending], now=now))
     return writes

@@ -24,7 +24,7 @@ from actors.people import (
     share_document,
 )
 from actors.share_link import Preview, ShareOver, ends_of
-from actors.vehicle_shares import granted, released
+from actors.vehicle_shares import granted
 from domain.audit import PLATFORM, Doer, audit_record
 from domain.delegation import Delegation, bind_through, is_live, lapses_at, link_state, open_link, withdraw
 from domain.driver import (
@@ -322,10 +322,8 @@ class PersonActor(DocumentActor[Person]):
     ) -> None:
         """Commits the end of ``shares``, and cuts the streams in the turn in which it is durable (R33)."""
         ids = [each.share_id for each in shares]
-        writes = await ends_of(self.house.store, ids, reason, doer, at=now)
-        for vehicle_id in {each.vehicle_id for each in shares}:
-            writes.append(await released(self.house.store, vehicle_id, ids, now=now))
-        await self._commit(after, *beside, *writes)
+        ends = await ends_of(self.house.store, ids, reason, doer, at=now)
+        await self._commit(after, *beside, *ends)
         for share_id in ids:
             self.house.supervisor.announce(SHARE, share_id, ShareOver(share_id, reason))
 

@@ -1,45 +1,48 @@
-"""Keeps the share links of a vehicle that count (R18): a document that each command reads, and commits with what else it changes.
+"""Counts the live share links of a vehicle (R18), over all its drivers.
 
-Two commands about one vehicle at a time both name the version that they have read, so the store takes one of them, and the
-other decides anew.
+A vehicle's list names the shares that counted when the newest was made; which of them live, their own documents say. So the list
+changes only when a share is made: two drivers who share one vehicle at the same time both name the version that they have read,
+the store takes one commit, and the other command is decided anew. The end of a share waits for nobody.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection
 from typing import Final
 
+from actors.people import SHARE
 from domain import vehicle_shares
-from domain.vehicle_shares import LiveShare, grant, release
+from domain.share import Share
+from domain.vehicle_shares import LiveShare, grant
 from persistence.records import decode, encode
-from persistence.store import Put, Store
+from persistence.store import Document, Put, Store, StoreFormatError
 
 KIND: Final = "vehicle_shares"
 
 
 async def granted(store: Store, vehicle_id: str, share: LiveShare, *, now: float) -> Put:
     """The write that makes ``share`` count. Raises ``TooManyShares`` or ``StoreError``."""
-    version, live = await _read(store, vehicle_id)
-    return _write(vehicle_id, version, grant(live, share, now=now))
-
-
-async def released(store: Store, vehicle_id: str, share_ids: Collection[str], *, now: float) -> Put:
-    """The write after which these count no longer. Raises ``StoreError``."""
-    version, live = await _read(store, vehicle_id)
-    return _write(vehicle_id, version, release(live, share_ids, now=now))
+    version, live = await _unended(store, vehicle_id)
+    return Put(KIND, vehicle_id, encode(grant(live, share, now=now)), expected_version=version)
 
 
 async def check_room(store: Store, vehicle_id: str, *, now: float) -> None:
     """Whether one more would count at this moment. Raises ``TooManyShares`` or ``StoreError``."""
-    vehicle_shares.check_room((await _read(store, vehicle_id))[1], now=now)
+    vehicle_shares.check_room((await _unended(store, vehicle_id))[1], now=now)
 
 
-async def _read(store: Store, vehicle_id: str) -> tuple[int, tuple[LiveShare, ...]]:
+async def _unended(store: Store, vehicle_id: str) -> tuple[int, tuple[LiveShare, ...]]:
+    """The list's version, and those of its shares that nobody has ended before their time."""
     document = (await store.get(KIND, (vehicle_id,))).get(vehicle_id)
     if document is None:
         return 0, ()
-    return document.version, decode(document.record, tuple[LiveShare, ...])
+    listed = decode(document.record, tuple[LiveShare, ...])
+    links = await store.get(SHARE, [each.share_id for each in listed])
+    return document.version, tuple(each for each in listed if not _has_ended(links.get(each.share_id)))
 
 
-def _write(vehicle_id: str, version: int, live: tuple[LiveShare, ...]) -> Put:
-    return Put(KIND, vehicle_id, encode(live), expected_version=version)
+def _has_ended(link: Document | None) -> bool:
+    """A share that can't be read counts until its time is up."""
+    try:
+        return link is None or decode(link.record, Share).ended is not None
+    except StoreFormatError:
+        return False

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Final
 
@@ -25,7 +24,7 @@ def grant(live: tuple[LiveShare, ...], share: LiveShare, *, now: float) -> tuple
 
     Raises ``TooManyShares``.
     """
-    others = release(live, (share.share_id,), now=now)
+    others = release(live, share.share_id, now=now)
     check_room(others, now=now)
     return (*others, share)
 
@@ -36,6 +35,6 @@ def check_room(live: tuple[LiveShare, ...], *, now: float) -> None:
         raise TooManyShares(limit=MAX_LIVE_SHARES)
 
 
-def release(live: tuple[LiveShare, ...], share_ids: Collection[str], *, now: float) -> tuple[LiveShare, ...]:
-    """The shares that count without these."""
-    return tuple(each for each in live if each.expires_at > now and each.share_id not in share_ids)
+def release(live: tuple[LiveShare, ...], share_id: str, *, now: float) -> tuple[LiveShare, ...]:
+    """The shares that count without this one."""
+    return tuple(each for each in live if each.expires_at > now and each.share_id != share_id)

@@ -127,8 +127,8 @@ def _early_acknowledgement() -> Sequence[Change]:
     return [(Ingest, "submit", at_once)]
 
 
-def _released() -> Sequence[Change]:
-    return [(actors.vehicle_shares, "release", lambda live, share_ids, now: live)]
+def _counts_on() -> Sequence[Change]:
+    return [(actors.vehicle_shares, "_has_ended", lambda link: False)]
 
 
 def _no_timers() -> Sequence[Change]:
@@ -239,7 +239,7 @@ MUTANTS: Final[Sequence[Mutant]] = (
     Mutant("R13: a vehicle counts for 11 months only", lambda: [(domain.driver, "COUNTED_MONTHS", 11)], found_by=26),
     Mutant("R17: a month has 30 days", _month_of_30_days, found_by=0),
     Mutant("R18: a fourth live share", lambda: [(domain.vehicle_shares, "MAX_LIVE_SHARES", 4)], found_by=6),
-    Mutant("R18: an ended share is never released", _released, found_by=0),
+    Mutant("R18: an ended share counts on", _counts_on, found_by=0),
     Mutant("R19: two vehicles are shared at a time", _share_without_r19, found_by=1),
     Mutant("R20: a second person opens the link", _anybody_opens, found_by=1),
     Mutant("R23: a delegation lives 8 days", lambda: [(domain.delegation, "LIFETIME_DAYS", 8)], found_by=4),

@@ -120,7 +120,7 @@ def check_vehicles(facts: Facts, now: float) -> None:
         (vehicle_id, each.share_id, each.expires_at)
         for vehicle_id, shares in facts.counted.items()
         for each in shares
-        if each.expires_at > now
+        if each.share_id in facts.shares and end_reason(facts.shares[each.share_id], now) is None
     }
     assert counted == {(each.vehicle_id, each.id, each.expires_at) for each in live}
     for number in Counter(each.vehicle_id for each in live).values():
