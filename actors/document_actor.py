@@ -30,8 +30,8 @@ RETRY_S: Final = 5.0
 """How long an actor waits, on the system's clock, before it tries again to finish what a failure interrupted."""
 NEVER: Final = float("inf")
 MAX_TRIES: Final = 10
-"""How often a command is decided before it is refused as busy. Each conflict means that another command got through, and
-of those that make a share of one vehicle only three can (R18)."""
+"""Decisions of one command before it is refused as busy. Each conflict means that another command got through: another opening
+or end of the same link, or another share of the same vehicle, of which three can live (R18)."""
 
 OwnerOf = Callable[[str], Awaitable[str | None]]
 """Vehicle id → the credit code of the business that owns it; None for an unknown vehicle."""

@@ -78,5 +78,5 @@ def share_entries(share: Share) -> tuple[IndexEntry, ...]:
 
 
 def share_document(share: Share, *, version: int) -> Put:
-    """Changes the document that has this version; 0: there is none yet."""
+    """Writes a share whose document has this version (0: there is none)."""
     return Put(SHARE, share.id, encode(share), share_entries(share), expected_version=version)

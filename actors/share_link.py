@@ -116,7 +116,7 @@ class ShareLinkActor(DocumentActor["Share | None"]):
             raise NotFound
 
     def outdate(self) -> None:
-        """A person may have ended the share: whoever watches hears of it, even when that person's actor can't tell."""
+        """Reads at once while it is watched: a person may have ended the share, and its actor may be unable to tell the streams."""
         super().outdate()
         if self.house.supervisor.is_watched(SHARE, self.key):
             self.wake_at(self.house.clock.now())

@@ -31,7 +31,7 @@ async def check_room(store: Store, vehicle_id: str, *, now: float) -> None:
 
 
 async def _unended(store: Store, vehicle_id: str) -> tuple[int, tuple[LiveShare, ...]]:
-    """The list's version, and those of its shares that nobody has ended before their time."""
+    """The list's version, and its shares without those that were ended before their time."""
     document = (await store.get(KIND, (vehicle_id,))).get(vehicle_id)
     if document is None:
         return 0, ()

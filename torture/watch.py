@@ -46,8 +46,8 @@ class CommitWatch:
         for write in writes:
             if isinstance(write, Put):
                 self._look_at(write)
-            elif write.kind == SHARE and (share := self._shares.pop(write.key, None)) is not None:
-                self._hold(share.viewer is None, "a share that somebody watches is deleted")
+            else:
+                self._hold(write.kind != SHARE, "a share is deleted")
 
     def check(self) -> None:
         """Raises ``Violation``."""
