@@ -10,7 +10,8 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, Final
 
-from settings import PLAIN_NAMES, PREFIX, Settings, SettingsError, address, without_password
+from persistence.store import without_password
+from settings import PLAIN_NAMES, PREFIX, Settings, SettingsError, address
 
 _TRUE: Final = ("1", "true", "yes")
 _FALSE: Final = ("", "0", "false", "no")

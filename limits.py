@@ -6,10 +6,10 @@ import logging
 from dataclasses import replace
 from typing import Final
 
-from api.connections import ConnectionLimits
-from api.gates import AttemptLimits
+from api.http.connections import ConnectionLimits
+from api.http.gates import AttemptLimits
+from api.http.proxies import Proxies, networks
 from api.pages import TileSource, tile_source
-from api.proxies import Proxies, networks
 from gateway.jt808.limits import Limits
 from settings import Settings, SettingsError
 

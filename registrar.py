@@ -15,13 +15,13 @@ from typing import Final
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerifyMismatchError
 
-from api.session_records import ends_by_password, ends_of_all
+from api.accounts.session_records import ends_by_password, ends_of_all
 from arguments import UsageError
 from domain.identifiers import half_width
-from persistence import registry_import
-from persistence.registry import Registry, next_revision
+from persistence.opening import open_store
+from persistence.registry import importing as registry_import
+from persistence.registry.lookups import Registry, next_revision
 from persistence.store import Store, StoreConflict, StoreUnavailable
-from stores import open_store
 
 TRIES: Final = 50
 

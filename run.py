@@ -24,38 +24,39 @@ from typing import Any, Final
 from argon2 import PasswordHasher
 
 import limits
-from actors.checkpoints import Checkpointer
-from actors.clock import RealClock, VirtualClock
-from actors.directory import Changes, Directory
-from actors.household import Household
-from actors.limits_seen import LimitsSeen
-from actors.recovery import Recovery, newest_time
-from actors.runtime import Dispatcher, MailboxFull
-from actors.supervisor import Supervisor
-from actors.telemetry import Router
-from actors.timekeeper import Timekeeper
-from actors.vehicle import KIND, Fleet, RegistryChanged, VehicleActor
-from actors.vehicle_state import VehicleKind
+from actors.people.household import Household
+from actors.system.clock import RealClock, VirtualClock
+from actors.system.runtime import Dispatcher, MailboxFull
+from actors.system.supervisor import Supervisor
+from actors.vehicles.checkpoints import Checkpointer
+from actors.vehicles.directory import Changes, Directory
+from actors.vehicles.limits_seen import LimitsSeen
+from actors.vehicles.recovery import Recovery, newest_time
+from actors.vehicles.state import VehicleKind
+from actors.vehicles.telemetry import Router
+from actors.vehicles.timekeeper import Timekeeper
+from actors.vehicles.vehicle import KIND, Fleet, RegistryChanged, VehicleActor
+from api.accounts.identity import IdentityProvider, RegistryRealNames, Sandbox
+from api.accounts.passwords import Passwords
+from api.accounts.terms import read_terms
+from api.accounts.wechat import WeChat
 from api.app import make_app, make_runner
-from api.connections import GuardedSite
-from api.event_stream import StreamLimits
-from api.identity import IdentityProvider, RegistryRealNames, Sandbox
+from api.http.connections import GuardedSite
+from api.live.event_stream import StreamLimits
 from api.pages import Pages
-from api.passwords import Passwords
 from api.ports import Services
-from api.terms import read_terms
-from api.wechat import WeChat
 from arguments import UsageError, parser
-from domain.fix import Batch, Fix
 from domain.places import Places
-from domain.profile import DEFAULT_PROFILE
-from domain.quality import Outcome
 from domain.registry import RegisteredVehicle
+from domain.vehicle.fix import Batch, Fix
+from domain.vehicle.profile import DEFAULT_PROFILE
+from domain.vehicle.quality import Outcome
 from gateway.feed import Feed
 from gateway.ingest import Ingest, IngestLimits, NotDurable
 from gateway.jt808.server import Gateway
+from persistence.opening import COMMANDS, import_facts, open_store
 from persistence.records import encode_batch
-from persistence.registry import Registry
+from persistence.registry.lookups import Registry
 from persistence.store import Store, StoreError, StoreUnavailable
 from process import (
     LinesBehind,
@@ -69,7 +70,6 @@ from process import (
 )
 from registrar import end_sessions, import_registry
 from settings import Settings, SettingsError, address, check_sandbox, environment_of_process, from_environment
-from stores import COMMANDS, import_facts, open_store
 
 log = logging.getLogger("shouwang")
 ACCESS_LOG: Final = logging.getLogger("api.access")

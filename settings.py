@@ -193,11 +193,6 @@ def _parse(name: str, text: str) -> object:
     return value
 
 
-def without_password(store: str) -> str:
-    """A store's name as it may be printed: nothing of a URL's user and password."""
-    return re.sub(r"//.*@", "//", store)
-
-
 def address(text: str) -> Address:
     """Reads HOST:PORT (an IPv6 host in brackets). Raises ``SettingsError``."""
     host, colon, port = text.rpartition(":")

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any, Protocol
 
-from actors.supervisor import Watcher
-from domain.fix import Batch
-from domain.quality import Outcome
+from actors.system.supervisor import Watcher
+from domain.vehicle.fix import Batch
+from domain.vehicle.quality import Outcome
 
 
 class Actors(Protocol):

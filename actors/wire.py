@@ -14,9 +14,9 @@ from typing import Any, Final, get_type_hints
 import msgspec
 from pykka import ActorDeadError
 
-from actors.business import UnbindAsOwner
-from actors.document_actor import WAKE, Wake
-from actors.person import (
+from actors.people.business import UnbindAsOwner
+from actors.people.document_actor import WAKE, Wake
+from actors.people.person import (
     Bind,
     BindDelegated,
     CancelShares,
@@ -28,17 +28,17 @@ from actors.person import (
     Unbind,
     WithdrawDelegation,
 )
-from actors.runtime import ActorFailed, MailboxFull
-from actors.share_link import OpenLink, Preview, PreviewLink, ShareOver, ViewShare
-from actors.supervisor import Unanswered
-from actors.vehicle import Look, RegistryChanged, Report, VehicleView
-from actors.vehicle_watch import AlertChanged, Moved, PresenceChanged
+from actors.people.share_link import OpenLink, Preview, PreviewLink, ShareOver, ViewShare
+from actors.system.runtime import ActorFailed, MailboxFull
+from actors.system.supervisor import Unanswered
+from actors.vehicles.vehicle import Look, RegistryChanged, Report, VehicleView
+from actors.vehicles.watch import AlertChanged, Moved, PresenceChanged
 from domain import errors
-from domain.delegation import Delegation
-from domain.driver import Binding, Driver
-from domain.fix import Batch
-from domain.quality import Outcome
-from domain.share import Share
+from domain.people.delegation import Delegation
+from domain.people.driver import Binding, Driver
+from domain.people.share import Share
+from domain.vehicle.fix import Batch
+from domain.vehicle.quality import Outcome
 from persistence.store import StoreConflict, StoreError, StoreFormatError, StoreUnavailable
 
 ANSWERS: Final[Mapping[type, Any]] = {

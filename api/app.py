@@ -12,24 +12,24 @@ from typing import Final
 import msgspec
 from aiohttp import web
 
-from api.accounts import Account, driver_of, natural_of, owner_of, registered_of
-from api.at_once import PollsAtOnce
-from api.calls import JSON, NO_COMMAND, ROUTES, Auth, Call, Command, Route, new_command, read_body, read_query
-from api.connections import CONNECTIONS, ConnectionLimits, Connections, GuardedRunner
-from api.edge import CallFigures, Edge, Next
-from api.gates import Gates
-from api.idempotency import HEADER, Idempotency, Request
+from api.accounts.accounts import Account, driver_of, natural_of, owner_of, registered_of
+from api.accounts.people import People
+from api.accounts.sessions import Sessions, bearer
+from api.http.calls import JSON, NO_COMMAND, ROUTES, Auth, Call, Command, Route, new_command, read_body, read_query
+from api.http.connections import CONNECTIONS, ConnectionLimits, Connections, GuardedRunner
+from api.http.edge import CallFigures, Edge, Next
+from api.http.gates import Gates
+from api.http.idempotency import HEADER, Idempotency, Request
+from api.http.proxies import Callers
 from api.live_routes import LiveSide
-from api.metrics import Figures, MetricsDesk
-from api.ops import OpsDesk
+from api.operations.metrics import Figures, MetricsDesk
+from api.operations.ops import OpsDesk
+from api.operations.vitals import Vitals
 from api.pages import PageDesk
-from api.people import People
 from api.ports import Services
-from api.proxies import Callers
 from api.routes import table
-from api.sessions import Sessions, bearer
-from api.share_view import ShareViews
-from api.vitals import Vitals
+from api.shown.share_view import ShareViews
+from api.sides.at_once import PollsAtOnce
 from domain.errors import FeedKeyInvalid, OpsKeyInvalid, Unauthenticated
 from gateway.feed import MAX_BYTES
 from persistence.store import StoreError

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from aiohttp import web
 
-from actors.fleet_grid import FleetGrid
-from api import live, ops_live
-from api.calls import Auth, Route
-from api.fleet_map import FleetMap, FleetMapDesk, MapQuery
-from api.live import LiveDesk
-from api.ops import OpsDesk
-from api.ops_live import OpsLiveDesk, OpsView
-from api.owned_fleet import FleetSummary, OwnedFleets, SummaryDesk
+from actors.vehicles.fleet_grid import FleetGrid
+from api.accounts.sessions import Sessions
+from api.http.calls import Auth, Route
+from api.live import watching as live
+from api.live.watching import LiveDesk
+from api.operations import live as ops_live
+from api.operations.live import OpsLiveDesk, OpsView
+from api.operations.ops import OpsDesk
 from api.ports import Services
-from api.sessions import Sessions
+from api.shown.fleet_map import FleetMap, FleetMapDesk, MapQuery
+from api.shown.owned_fleet import FleetSummary, OwnedFleets, SummaryDesk
 from domain.errors import Busy, ShareEnded
 
 

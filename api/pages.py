@@ -12,7 +12,7 @@ import msgspec
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
-from api.calls import Call
+from api.http.calls import Call
 
 DIST: Final = Path(__file__).parent.parent / "web" / "dist"
 PATHS: Final = ("/", "/s", "/d", "/sign-in", "/register", "/account", "/terms", "/family", "/driver", "/owner", "/ops")

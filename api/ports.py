@@ -7,18 +7,18 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from actors.clock import Clock
-from actors.noted_times import NotedTimes
-from actors.supervisor import Supervisor
-from actors.vehicle import Fleet
-from api.connections import ConnectionLimits
-from api.event_stream import StreamLimits
-from api.gates import AttemptLimits
-from api.identity import IdentityProvider, RealNames
+from actors.people.noted_times import NotedTimes
+from actors.system.clock import Clock
+from actors.system.supervisor import Supervisor
+from actors.vehicles.vehicle import Fleet
+from api.accounts.identity import IdentityProvider, RealNames
+from api.accounts.passwords import Passwords
+from api.accounts.terms import Terms
+from api.http.connections import ConnectionLimits
+from api.http.gates import AttemptLimits
+from api.http.proxies import Proxies
+from api.live.event_stream import StreamLimits
 from api.pages import Pages
-from api.passwords import Passwords
-from api.proxies import Proxies
-from api.terms import Terms
 from domain.places import Place
 from domain.registry import Business, RegisteredPerson, RegisteredVehicle
 from gateway.feed import Feed

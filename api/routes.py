@@ -4,28 +4,28 @@ from __future__ import annotations
 
 from aiohttp import web
 
-from api.accounts import AccountView
-from api.audit_list import AuditPage
-from api.calls import Auth, Route
-from api.docs_page import DocumentDesk
-from api.drive import DriveReport
-from api.gates import Gates
-from api.health import Alive, ClockView, Health, Readiness
-from api.listing import ListQuery
+from api.accounts.accounts import AccountView
+from api.accounts.audit_list import AuditPage
+from api.accounts.me import AuditQuery, Certificates, Me, MeDesk
+from api.accounts.people import People
+from api.accounts.registration import Registration, RegistrationDesk
+from api.accounts.session_desk import SessionDesk, SessionItems, SessionsEnded
+from api.accounts.sessions import Sessions
+from api.accounts.sign_in import SignedIn, SignIn, SignInDesk, TermsAnswer
+from api.document.page import DocumentDesk
+from api.http.calls import Auth, Route
+from api.http.gates import Gates
+from api.http.listing import ListQuery
 from api.live_routes import LiveSide
-from api.me import AuditQuery, Certificates, Me, MeDesk
-from api.metrics import MetricsDesk
-from api.ops import Advance, OpsDesk
+from api.operations.drive import DriveReport
+from api.operations.health import Alive, ClockView, Health, Readiness
+from api.operations.metrics import MetricsDesk
+from api.operations.ops import Advance, OpsDesk
 from api.pages import ConfigDesk, WebConfig
-from api.people import People
 from api.ports import Services
-from api.registration import Registration, RegistrationDesk
-from api.session_desk import SessionDesk, SessionItems, SessionsEnded
-from api.sessions import Sessions
-from api.share_view import ShareViews
-from api.side_routes import side_routes
-from api.sign_in import SignedIn, SignIn, SignInDesk, TermsAnswer
-from api.telemetry import CONTENT_TYPE, TelemetryDesk
+from api.shown.share_view import ShareViews
+from api.sides.routes import side_routes
+from api.sides.telemetry import CONTENT_TYPE, TelemetryDesk
 from domain.errors import (
     CodeRefused,
     ProviderUnavailable,

@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 
 from bench.processes import allow_many_sockets, resident_bytes
 from bench.sink import ANSWER
-from domain.fix import Fix
+from domain.vehicle.fix import Fix
 from gateway.jt808.server import Gateway
 
 FIRST = 200

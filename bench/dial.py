@@ -14,7 +14,7 @@ from typing import Final
 
 from bench.load import frames_of
 from bench.processes import allow_many_sockets
-from gateway.jt808.frames import FLAG
+from gateway.jt808.codec.frames import FLAG
 
 PATIENCE_S: Final = 120.0
 ESCAPE: Final = 0x7D

@@ -17,7 +17,7 @@ from bench.household import move_in, registry
 from bench.load import phone
 from bench.processes import Server, driven, python
 from bench.subject import Service
-from gateway.jt808.frames import phone_bytes
+from gateway.jt808.codec.frames import phone_bytes
 
 TRUCKS: Final = 1_000
 """Each watched by one family on its live stream."""

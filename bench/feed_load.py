@@ -17,7 +17,7 @@ import msgpack
 
 from bench.load import phone
 from bench.subject import FEED_KEY
-from domain.fix import STATUS_ACC_ON, STATUS_POSITIONED
+from domain.vehicle.fix import STATUS_ACC_ON, STATUS_POSITIONED
 
 ROWS: Final = 10_000
 """At most, of one call: some 400 KB."""

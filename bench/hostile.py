@@ -17,8 +17,8 @@ from typing import Final
 
 from bench.load import frames_of, phone
 from bench.processes import allow_many_sockets
-from gateway.jt808 import message_ids as ids
-from gateway.jt808.frames import FLAG, encode, phone_bytes
+from gateway.jt808.codec import message_ids as ids
+from gateway.jt808.codec.frames import FLAG, encode, phone_bytes
 
 FIRST_STRANGER: Final = 17_700_000_000
 FRAMES: Final = 500

@@ -18,7 +18,7 @@ from bench.feed_load import INTERVAL_S, STEP_E6
 from bench.load import phone
 from bench.processes import allow_many_sockets
 from bench.subject import FEED_KEY
-from domain.fix import STATUS_ACC_ON, STATUS_POSITIONED
+from domain.vehicle.fix import STATUS_ACC_ON, STATUS_POSITIONED
 
 AT_ONCE: Final = 100
 """Streams that are being opened at a time."""

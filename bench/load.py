@@ -18,9 +18,9 @@ from dataclasses import asdict, dataclass
 from typing import Final
 
 from bench.processes import allow_many_sockets
-from domain.fix import STATUS_ACC_ON, STATUS_POSITIONED
-from gateway.jt808.frames import FLAG, encode, phone_bytes
-from gateway.jt808.location import encode_location
+from domain.vehicle.fix import STATUS_ACC_ON, STATUS_POSITIONED
+from gateway.jt808.codec.frames import FLAG, encode, phone_bytes
+from gateway.jt808.codec.location import encode_location
 
 LOCATION: Final = 0x0200
 FIRST_PHONE: Final = 13_800_000_000

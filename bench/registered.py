@@ -11,11 +11,11 @@ from bench.load import phone
 from bench.subject import OWNER, plate, vin
 from domain.identifiers import PlateColor
 from domain.registry import RegisteredVehicle
-from persistence.registry import registry_keys
-from persistence.registry_documents import VEHICLE, Ref, claims_of, put_claim, put_registrant
-from persistence.sqlite import SqliteStore
-from persistence.sqlite_file import connect_writer
-from persistence.sqlite_writes import write_documents
+from persistence.registry.documents import VEHICLE, Ref, claims_of, put_claim, put_registrant
+from persistence.registry.lookups import registry_keys
+from persistence.sqlite.file import connect_writer
+from persistence.sqlite.store import SqliteStore
+from persistence.sqlite.writes import write_documents
 from persistence.store import Put
 
 A_COMMIT: Final = 50_000

@@ -12,7 +12,7 @@ from time import perf_counter
 
 import pykka
 
-from actors.runtime import Actor, Dispatcher
+from actors.system.runtime import Actor, Dispatcher
 from bench.figures import Figure, emit
 from bench.processes import ROOT, python, resident_bytes
 

@@ -10,11 +10,11 @@ from time import perf_counter
 from typing import Final
 
 from actors.shard import Shard
-from actors.vehicle import KIND, Look
+from actors.vehicles.vehicle import KIND, Look
 from bench.figures import Figure, emit
-from domain.fix import Batch, Fix
-from domain.quality import Outcome
-from persistence.sqlite import SqliteStore
+from domain.vehicle.fix import Batch, Fix
+from domain.vehicle.quality import Outcome
+from persistence.sqlite.store import SqliteStore
 from tests.seam.remote import ShardProcess
 from tests.seam.shard_process import ShardHere
 

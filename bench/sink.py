@@ -7,7 +7,7 @@ import signal
 from typing import Final
 
 from bench.processes import allow_many_sockets
-from gateway.jt808.frames import FLAG, encode
+from gateway.jt808.codec.frames import FLAG, encode
 
 ANSWER = encode(0x8001, bytes((0, 1, 2, 0, 0)), phone_raw=bytes(6), serial=1)
 """A general answer to a 0x0200, result 0; the same bytes for everybody."""

@@ -27,8 +27,8 @@ from redis.typing import EncodableT, FieldT
 
 from bench.figures import Figure, emit
 from domain.registry import partition_of
+from persistence.opening import open_store
 from persistence.store import Checkpoint, IndexEntry, Put, Store
-from stores import open_store
 
 CALLERS: Final = 32
 """Who wait at the same time, each for a write of its own."""

@@ -21,24 +21,24 @@ from typing import Final
 
 import msgpack
 
-from actors.checkpoints import Checkpointer
-from actors.clock import RealClock
-from actors.runtime import Dispatcher
-from actors.supervisor import Supervisor
-from actors.telemetry import Router
-from actors.vehicle import KIND, Fleet
-from actors.vehicle_state import VehicleKind
+from actors.system.clock import RealClock
+from actors.system.runtime import Dispatcher
+from actors.system.supervisor import Supervisor
+from actors.vehicles.checkpoints import Checkpointer
+from actors.vehicles.state import VehicleKind
+from actors.vehicles.telemetry import Router
+from actors.vehicles.vehicle import KIND, Fleet
 from bench.load import phone
 from bench.processes import resident_bytes
-from domain.fix import STATUS_ACC_ON, STATUS_POSITIONED, Batch, Fix
 from domain.identifiers import PlateColor
-from domain.profile import DEFAULT_PROFILE
-from domain.quality import Outcome
 from domain.registry import vehicle_id
+from domain.vehicle.fix import STATUS_ACC_ON, STATUS_POSITIONED, Batch, Fix
+from domain.vehicle.profile import DEFAULT_PROFILE
+from domain.vehicle.quality import Outcome
 from gateway.feed import Feed
 from gateway.ingest import Ingest
 from persistence.records import encode_batch
-from persistence.sqlite import SqliteStore
+from persistence.sqlite.store import SqliteStore
 from persistence.store import Store
 from process import relieve_garbage_collector
 

@@ -14,18 +14,18 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Final
 
-from actors.limits_seen import LimitsSeen
-from actors.vehicle_state import to_record
+from actors.vehicles.limits_seen import LimitsSeen
+from actors.vehicles.state import to_record
 from bench.processes import cpu_s, resident_bytes
 from bench.registered import register
 from bench.subject import Service
 from bench.vehicle_fold import fix_of
-from domain.profile import DEFAULT_PROFILE
-from domain.quality import Quality
 from domain.registry import PARTITIONS, partition_of
-from domain.vehicle import Vehicle, accept
-from persistence.registry import Registry
-from persistence.sqlite import SqliteStore
+from domain.vehicle.profile import DEFAULT_PROFILE
+from domain.vehicle.quality import Quality
+from domain.vehicle.vehicle import Vehicle, accept
+from persistence.registry.lookups import Registry
+from persistence.sqlite.store import SqliteStore
 from persistence.store import Checkpoint
 
 DRIVEN_S: Final = 270

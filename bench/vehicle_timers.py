@@ -15,13 +15,13 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from actors.clock import Agenda, RealClock
-from actors.runtime import Dispatcher
-from actors.vehicle import Fleet, VehicleActor
+from actors.system.clock import Agenda, RealClock
+from actors.system.runtime import Dispatcher
+from actors.vehicles.vehicle import Fleet, VehicleActor
 from bench.vehicle_fold import fix_of, vehicle_key
-from domain.profile import DEFAULT_PROFILE
-from domain.vehicle import Vehicle, accept
-from persistence.sqlite import SqliteStore
+from domain.vehicle.profile import DEFAULT_PROFILE
+from domain.vehicle.vehicle import Vehicle, accept
+from persistence.sqlite.store import SqliteStore
 from process import relieve_garbage_collector
 
 

@@ -10,7 +10,7 @@ import subprocess
 import sys
 from typing import Final
 
-from actors.checkpoints import LONGEST_CYCLES
+from actors.vehicles.checkpoints import LONGEST_CYCLES
 from bench.figures import Figure, emit
 from bench.processes import ROOT, python
 

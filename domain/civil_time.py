@@ -6,7 +6,7 @@ from calendar import monthrange
 from datetime import datetime, timedelta
 from typing import Final
 
-from domain.certificates import CHINA_TIME
+from domain.people.certificates import CHINA_TIME
 
 DAY_S: Final = 86_400
 _OFFSET_S: Final = 8 * 3600

@@ -1,4 +1,4 @@
-"""What may be refused, by name? A refusal carries its facts and knows no HTTP; ``api/problems.py`` turns it into an answer."""
+"""What may be refused, by name? A refusal carries its facts and knows no HTTP; ``api/http/problems.py`` turns it into an answer."""
 
 from __future__ import annotations
 

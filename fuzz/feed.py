@@ -8,8 +8,8 @@ from typing import Final
 import msgpack
 
 from domain.errors import InvalidInput
-from domain.fix import Fix
-from domain.quality import Outcome
+from domain.vehicle.fix import Fix
+from domain.vehicle.quality import Outcome
 from gateway.feed import MAX_ROWS, Feed, FeedAnswer, read_rows
 from persistence.records import decode_batch, encode_batch
 

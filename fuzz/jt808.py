@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from typing import Final
 
-from domain.fix import Fix
-from gateway.jt808 import message_ids as ids
+from domain.vehicle.fix import Fix
+from gateway.jt808.codec import message_ids as ids
+from gateway.jt808.codec.frames import FLAG, Frame, FrameError, decode, escape, sealed, unescape
+from gateway.jt808.codec.location import encode_item, encode_location
+from gateway.jt808.codec.messages import Message, encode_batch, parse
+from gateway.jt808.codec.parameters import encode_parameter_answer
+from gateway.jt808.codec.registration import Authentication, MessageError, Registration
 from gateway.jt808.exchange import Exchange
-from gateway.jt808.frames import FLAG, Frame, FrameError, decode, escape, sealed, unescape
 from gateway.jt808.limits import Limits
-from gateway.jt808.location import encode_item, encode_location
-from gateway.jt808.messages import Message, encode_batch, parse
-from gateway.jt808.parameters import encode_parameter_answer
-from gateway.jt808.registration import Authentication, MessageError, Registration
 from gateway.jt808.session import Session
 from persistence.records import decode_batch
 from persistence.records import encode_batch as encode_fixes

@@ -11,9 +11,9 @@ import msgspec
 from msgspec import Meta
 
 from domain.errors import Busy, InvalidInput
-from domain.fix import Fix
-from domain.quality import Outcome
 from domain.terminal_names import name_of_field
+from domain.vehicle.fix import Fix
+from domain.vehicle.quality import Outcome
 from gateway.ingest import NotDurable
 
 MAX_BYTES: Final = 1 << 20

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from time import perf_counter
 from typing import Final
 
-from domain.fix import Batch, Fix
-from domain.quality import Outcome
+from domain.vehicle.fix import Batch, Fix
+from domain.vehicle.quality import Outcome
 
 log = logging.getLogger(__name__)
 

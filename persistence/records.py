@@ -12,7 +12,7 @@ from typing import Any, Final, TypeVar, cast
 
 import msgspec
 
-from domain.fix import Fix
+from domain.vehicle.fix import Fix
 from persistence.store import StoreFormatError
 
 T = TypeVar("T")

@@ -12,7 +12,7 @@ from typing import Any, Final
 import msgspec
 
 from domain.identifiers import certificate_number_masked
-from domain.profile import DEFAULT_PROFILE
+from domain.vehicle.profile import DEFAULT_PROFILE
 
 VEHICLE: Final = "registry.vehicle"
 

@@ -11,6 +11,7 @@ A call that fails raises ``StoreUnavailable`` and has done nothing, or (a time-o
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
@@ -24,6 +25,10 @@ class StoreError(Exception):
 
 class StoreUnavailable(StoreError):
     """The store can't be reached, is full, or read-only: nothing was done; try again later."""
+
+
+class NoSuchStore(StoreUnavailable):
+    """The name is that of no store, or of one that can't do what was asked for."""
 
 
 class StoreConflict(StoreError):
@@ -168,3 +173,8 @@ class Store(Protocol):
     async def close(self) -> None:
         """Waits for what is under way and lets go of everything."""
         ...
+
+
+def without_password(store: str) -> str:
+    """A store's name as it may be printed: nothing of a URL's user and password."""
+    return re.sub(r"//.*@", "//", store)

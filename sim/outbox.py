@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Final
 
-from gateway.jt808.messages import encode_batch
+from gateway.jt808.codec.messages import encode_batch
 from sim.counts import Counts
 from sim.ledger import Ledger, Told
 from sim.wire import BACKFILL, BATCH, LOCATION

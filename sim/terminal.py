@@ -8,9 +8,9 @@ from enum import Enum
 from random import Random
 from typing import Final
 
-from gateway.jt808.frames import Frame, FrameError, FrameReader, decode, encode, phone_bytes
-from gateway.jt808.messages import Reply, split_body
-from gateway.jt808.registration import MessageError, RegistrationAnswer
+from gateway.jt808.codec.frames import Frame, FrameError, FrameReader, decode, encode, phone_bytes
+from gateway.jt808.codec.messages import Reply, split_body
+from gateway.jt808.codec.registration import MessageError, RegistrationAnswer
 from sim import wire
 from sim.counts import Counts
 from sim.faults import Faults, Sending

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Final
 
-from gateway.jt808.location import encode_location
-from gateway.jt808.registration import Authentication, Edition, Registration
+from gateway.jt808.codec.location import encode_location
+from gateway.jt808.codec.registration import Authentication, Edition, Registration
 from sim.registry_lines import Identity
 from sim.truck import EVENT_NONE, EVENT_SINGLE, Report, Truck
 

@@ -16,8 +16,8 @@ from tempfile import TemporaryDirectory
 from types import FrameType
 from typing import Any, Final
 
+from persistence.opening import open_store
 from persistence.store import Delete, Put, Store
-from stores import open_store
 from tests.acceptance.conftest import PEOPLE
 from tests.acceptance.deeds import binds, looks, opens, shares, unbinds
 from tests.acceptance.world import World

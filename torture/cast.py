@@ -9,7 +9,7 @@ import msgspec
 
 from domain.identifiers import PlateColor, citizen_id_check_char, uscc_check_char
 from domain.registry import vehicle_id
-from persistence.registry_import import Passwords, import_lines
+from persistence.registry.importing import Passwords, import_lines
 from torture.machine import CHEAP
 from torture.memory_store import Disk, MemoryStore
 from torture.rules import Registry

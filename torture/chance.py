@@ -8,16 +8,16 @@ from contextlib import contextmanager
 from random import Random
 from typing import Any, Final
 
-import actors.runtime
-import api.edge
-import api.vitals
+import actors.system.runtime
+import api.http.edge
+import api.operations.vitals
 import gateway.ingest
 
 _STOP_WATCHES: Final[tuple[tuple[Any, str], ...]] = (
-    (actors.runtime, "perf_counter"),
+    (actors.system.runtime, "perf_counter"),
     (gateway.ingest, "perf_counter"),
-    (api.edge, "perf_counter"),
-    (api.vitals, "monotonic"),
+    (api.http.edge, "perf_counter"),
+    (api.operations.vitals, "monotonic"),
 )
 """Where real time is measured: how long a slice of work took decides, for one, who gets the next turn."""
 SELDOM_S: Final = 5.0
@@ -28,8 +28,8 @@ SELDOM_S: Final = 5.0
 def repeatable(seed: object, read_time: Callable[[], float]) -> Iterator[None]:
     """Within, tokens and ids come from the seed, and stop-watches show the loop's time."""
     dice = secrets._sysrand  # type: ignore[attr-defined]  # the one place that all secrets come from
-    tick_s = api.vitals.TICK_S
-    api.vitals.TICK_S = SELDOM_S  # type: ignore[misc]  # for this run only
+    tick_s = api.operations.vitals.TICK_S
+    api.operations.vitals.TICK_S = SELDOM_S  # type: ignore[misc]  # for this run only
     watches = [getattr(module, name) for module, name in _STOP_WATCHES]
     secrets._sysrand = Random(f"secrets/{seed}")  # type: ignore[attr-defined]
     for module, name in _STOP_WATCHES:
@@ -37,7 +37,7 @@ def repeatable(seed: object, read_time: Callable[[], float]) -> Iterator[None]:
     try:
         yield
     finally:
-        api.vitals.TICK_S = tick_s  # type: ignore[misc]
+        api.operations.vitals.TICK_S = tick_s  # type: ignore[misc]
         secrets._sysrand = dice  # type: ignore[attr-defined]
         for (module, name), watch in zip(_STOP_WATCHES, watches, strict=True):
             setattr(module, name, watch)

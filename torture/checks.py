@@ -8,14 +8,14 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Final
 
-from actors.people import PERSON, SHARE
-from actors.vehicle import KIND as VEHICLE
-from actors.vehicle import VehicleActor
-from actors.vehicle_shares import KIND as VEHICLE_SHARES
-from actors.vehicle_state import ALERT_KIND, to_record
-from domain.share import Share
-from domain.vehicle import Vehicle, alerts_of
-from domain.vehicle_shares import LiveShare
+from actors.people.documents import PERSON, SHARE
+from actors.people.vehicle_shares import KIND as VEHICLE_SHARES
+from actors.vehicles.state import ALERT_KIND, to_record
+from actors.vehicles.vehicle import KIND as VEHICLE
+from actors.vehicles.vehicle import VehicleActor
+from domain.people.share import Share
+from domain.people.shares_of_vehicle import LiveShare
+from domain.vehicle.vehicle import Vehicle, alerts_of
 from torture.caller import Event
 from torture.cast import TRUCKS, VEHICLES, vehicle_key
 from torture.disk_world import everything, must_be_possible

@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-from actors.people import BINDING, DELEGATION, SHARE
-from domain.delegation import Delegation
-from domain.driver import Binding
-from domain.share import Share
+from actors.people.documents import BINDING, DELEGATION, SHARE
+from domain.people.delegation import Delegation
+from domain.people.driver import Binding
+from domain.people.share import Share
 from persistence.records import decode
 from torture.cast import VEHICLES, vehicle_key
 from torture.possible import Possible

@@ -12,13 +12,13 @@ from typing import Any, Final, Protocol
 
 from argon2 import PasswordHasher
 
-from actors.checkpoints import Checkpointer
-from actors.clock import RealClock, VirtualClock
-from actors.directory import Directory
-from actors.household import Household
-from actors.runtime import Dispatcher
-from actors.supervisor import Supervisor
-from actors.vehicle import Fleet
+from actors.people.household import Household
+from actors.system.clock import RealClock, VirtualClock
+from actors.system.runtime import Dispatcher
+from actors.system.supervisor import Supervisor
+from actors.vehicles.checkpoints import Checkpointer
+from actors.vehicles.directory import Directory
+from actors.vehicles.vehicle import Fleet
 from gateway.ingest import Ingest
 from gateway.jt808.server import Gateway
 from persistence.store import Store, StoreError

@@ -8,29 +8,29 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, Final
 
-import actors.clock
-import actors.person
-import actors.share_link
-import actors.vehicle_shares
-import api.sessions
-import domain.delegation
-import domain.driver
-import domain.share
-import domain.vehicle
-import domain.vehicle_shares
-from actors.checkpoints import Checkpointer
-from actors.deadlines import Deadlines
-from actors.document_actor import DocumentActor
-from actors.recovery import Recovery
-from actors.share_link import ShareLinkActor
-from actors.supervisor import Supervisor
-from actors.timekeeper import Timekeeper
-from api.calls import new_command
-from api.idempotency import Idempotency
-from api.live_stream import LiveStream
+import actors.people.person
+import actors.people.share_link
+import actors.people.vehicle_shares
+import actors.system.clock
+import api.accounts.sessions
+import domain.people.delegation
+import domain.people.driver
+import domain.people.share
+import domain.people.shares_of_vehicle
+import domain.vehicle.vehicle
+from actors.people.deadlines import Deadlines
+from actors.people.document_actor import DocumentActor
+from actors.people.share_link import ShareLinkActor
+from actors.system.supervisor import Supervisor
+from actors.vehicles.checkpoints import Checkpointer
+from actors.vehicles.recovery import Recovery
+from actors.vehicles.timekeeper import Timekeeper
+from api.http.calls import new_command
+from api.http.idempotency import Idempotency
+from api.live.stream import LiveStream
 from domain.civil_time import days_later
-from domain.profile import DEFAULT_PROFILE
-from domain.share import Duration
+from domain.people.share import Duration
+from domain.vehicle.profile import DEFAULT_PROFILE
 from gateway.ingest import Ingest
 from persistence.store import StoreError
 from torture.machine import MakeService
@@ -97,24 +97,28 @@ def _nothing(*_: Any, **__: Any) -> None:
 
 
 def _share_without_r19() -> Sequence[Change]:
-    def share(driver: domain.driver.Driver, shared: domain.driver.SharedNow, *, now: float) -> domain.driver.Driver:
-        return replace(driver, shares=(*domain.driver.live_shares(driver, now), shared))
+    def share(
+        driver: domain.people.driver.Driver, shared: domain.people.driver.SharedNow, *, now: float
+    ) -> domain.people.driver.Driver:
+        return replace(driver, shares=(*domain.people.driver.live_shares(driver, now), shared))
 
-    return [(actors.person, "share", share)]
+    return [(actors.people.person, "share", share)]
 
 
 def _anybody_opens() -> Sequence[Change]:
-    def open_link(share: domain.share.Share, viewer: domain.share.Viewer, *, ids: Any) -> domain.share.Share:
+    def open_link(
+        share: domain.people.share.Share, viewer: domain.people.share.Viewer, *, ids: Any
+    ) -> domain.people.share.Share:
         return replace(share, viewer=viewer)
 
-    return [(actors.share_link, "open_link", open_link)]
+    return [(actors.people.share_link, "open_link", open_link)]
 
 
 def _clock_unasked() -> Sequence[Change]:
-    def end_reason(share: domain.share.Share, now: float) -> Any:
+    def end_reason(share: domain.people.share.Share, now: float) -> Any:
         return share.ended.reason if share.ended is not None else None
 
-    return [(actors.share_link, "end_reason", end_reason), (domain.share, "end_reason", end_reason)]
+    return [(actors.people.share_link, "end_reason", end_reason), (domain.people.share, "end_reason", end_reason)]
 
 
 def _early_acknowledgement() -> Sequence[Change]:
@@ -128,7 +132,7 @@ def _early_acknowledgement() -> Sequence[Change]:
 
 
 def _counts_on() -> Sequence[Change]:
-    return [(actors.vehicle_shares, "_has_ended", lambda link: False)]
+    return [(actors.people.vehicle_shares, "_has_ended", lambda link: False)]
 
 
 def _no_timers() -> Sequence[Change]:
@@ -146,13 +150,13 @@ def _no_keys() -> Sequence[Change]:
 
 
 def _owner_spares_shares() -> Sequence[Change]:
-    unbind = domain.driver.unbind
+    unbind = domain.people.driver.unbind
 
     def spare(driver: Any, binding_id: str, *, by: Any, now: float) -> Any:
         after, ended, shares = unbind(driver, binding_id, by=by, now=now)
         return (after, ended, ()) if by == "owner" else (after, ended, shares)
 
-    return [(actors.person, "unbind", spare)]
+    return [(actors.people.person, "unbind", spare)]
 
 
 def _believes() -> Sequence[Change]:
@@ -190,7 +194,7 @@ def _whoever_came_first() -> Sequence[Change]:
 
 
 def _month_of_30_days() -> Sequence[Change]:
-    return [(domain.share._LATER, Duration.ONE_MONTH, partial(days_later, days=30))]
+    return [(domain.people.share._LATER, Duration.ONE_MONTH, partial(days_later, days=30))]
 
 
 def _watermark_ahead() -> Sequence[Change]:
@@ -230,21 +234,25 @@ def _doubt_unmarked() -> Sequence[Change]:
 
 
 def _inferred_for_ever() -> Sequence[Change]:
-    return [(domain.vehicle, "_as_of_silence", lambda alert, fixed_at: alert)]
+    return [(domain.vehicle.vehicle, "_as_of_silence", lambda alert, fixed_at: alert)]
 
 
 MUTANTS: Final[Sequence[Mutant]] = (
-    Mutant("R12: a fourth vehicle is bound", lambda: [(domain.driver, "MAX_BINDINGS", 4)], found_by=0),
-    Mutant("R13: an eleventh vehicle in 12 months", lambda: [(domain.driver, "MAX_VEHICLES", 11)], found_by=3),
-    Mutant("R13: a vehicle counts for 11 months only", lambda: [(domain.driver, "COUNTED_MONTHS", 11)], found_by=26),
+    Mutant("R12: a fourth vehicle is bound", lambda: [(domain.people.driver, "MAX_BINDINGS", 4)], found_by=0),
+    Mutant("R13: an eleventh vehicle in 12 months", lambda: [(domain.people.driver, "MAX_VEHICLES", 11)], found_by=3),
+    Mutant(
+        "R13: a vehicle counts for 11 months only", lambda: [(domain.people.driver, "COUNTED_MONTHS", 11)], found_by=26
+    ),
     Mutant("R17: a month has 30 days", _month_of_30_days, found_by=0),
-    Mutant("R18: a fourth live share", lambda: [(domain.vehicle_shares, "MAX_LIVE_SHARES", 4)], found_by=6),
+    Mutant("R18: a fourth live share", lambda: [(domain.people.shares_of_vehicle, "MAX_LIVE_SHARES", 4)], found_by=6),
     Mutant("R18: an ended share counts on", _counts_on, found_by=14),
     Mutant("R19: two vehicles are shared at a time", _share_without_r19, found_by=1),
     Mutant("R20: a second person opens the link", _anybody_opens, found_by=1),
-    Mutant("R23: a delegation lives 8 days", lambda: [(domain.delegation, "LIFETIME_DAYS", 8)], found_by=4),
+    Mutant("R23: a delegation lives 8 days", lambda: [(domain.people.delegation, "LIFETIME_DAYS", 8)], found_by=4),
     Mutant("R32: offline after 700 s", lambda: [(DEFAULT_PROFILE, "offline_after_s", 700)], found_by=0),
-    Mutant("R32: what is sent late counts as live", lambda: [(domain.vehicle, "FLAG_BACKFILLED", 0)], found_by=10),
+    Mutant(
+        "R32: what is sent late counts as live", lambda: [(domain.vehicle.vehicle, "FLAG_BACKFILLED", 0)], found_by=10
+    ),
     Mutant("R33: anybody may view a share, ended or not", _open_for_strangers, found_by=1),
     Mutant("R33: nobody asks the clock whether a share has expired", _clock_unasked, found_by=4),
     Mutant("R33: a stream does not hear of the end", lambda: [(LiveStream, "end", _nothing)], found_by=2),
@@ -255,11 +263,13 @@ MUTANTS: Final[Sequence[Mutant]] = (
     ),
     Mutant("R41: the owner's unbinding leaves the shares alive", _owner_spares_shares, found_by=6),
     Mutant(
-        "R50: the machine's clock is followed wherever it goes", lambda: [(actors.clock, "STEP_S", 1e12)], found_by=2
+        "R50: the machine's clock is followed wherever it goes",
+        lambda: [(actors.system.clock, "STEP_S", 1e12)],
+        found_by=2,
     ),
     Mutant("R50: a start in a step goes by the machine's clock", _restart_forgets_the_time, found_by=5),
     Mutant("R50: reports are judged by a clock that was moved", _doubt_unmarked, found_by=7),
-    Mutant("R50: a state ahead of now stays", lambda: [(domain.vehicle, "_give_way", _nothing)], found_by=66),
+    Mutant("R50: a state ahead of now stays", lambda: [(domain.vehicle.vehicle, "_give_way", _nothing)], found_by=66),
     Mutant("R51: acknowledged before it is durable", _early_acknowledgement, found_by=0),
     Mutant("R51: the log's tail is not read after a crash", _tail_unread, found_by=0),
     Mutant("R51: a checkpoint claims more than it holds", _watermark_ahead, found_by=1),
@@ -269,6 +279,6 @@ MUTANTS: Final[Sequence[Mutant]] = (
     Mutant("a failed commit is taken for done", _believes, found_by=0),
     Mutant("a commit in doubt is taken for failed", _never_doubts, found_by=48),
     Mutant("a repeated command is done again", _no_keys, found_by=0),
-    Mutant("a session lives 31 days", lambda: [(api.sessions, "LIFETIME_S", 31 * 86_400.0)], found_by=5),
+    Mutant("a session lives 31 days", lambda: [(api.accounts.sessions, "LIFETIME_S", 31 * 86_400.0)], found_by=5),
     Mutant("who watched is never forgotten", lambda: [(Supervisor, "unwatch", _nothing)], found_by=2),
 )

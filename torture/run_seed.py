@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from aiohttp import web_app
 
-from api.terms import read_terms
+from api.accounts.terms import read_terms
 from persistence.store import StoreError
 from settings import Settings
 from torture.chance import repeatable

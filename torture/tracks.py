@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
-from domain import vehicle as rules
-from domain.fix import FLAG_BACKFILLED, FLAG_DOUBTED, STATUS_POSITIONED, Fix, distance_m
-from domain.profile import DEFAULT_PROFILE
-from domain.quality import Quality
-from domain.vehicle import Vehicle
+from domain.vehicle import vehicle as rules
+from domain.vehicle.fix import FLAG_BACKFILLED, FLAG_DOUBTED, STATUS_POSITIONED, Fix, distance_m
+from domain.vehicle.profile import DEFAULT_PROFILE
+from domain.vehicle.quality import Quality
+from domain.vehicle.vehicle import Vehicle
 from persistence.records import decode_batch
 from torture import cast
 

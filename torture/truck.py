@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from random import Random
 from typing import Final
 
-from domain.fix import FLAG_BACKFILLED, Fix
-from gateway.jt808 import message_ids as ids
-from gateway.jt808.frames import Frame, FrameReader, decode, encode, phone_bytes
-from gateway.jt808.location import encode_location
-from gateway.jt808.messages import BATCH_BACKFILL, BATCH_NORMAL, Reply, encode_batch
-from gateway.jt808.registration import Authentication, Registration, RegistrationAnswer
+from domain.vehicle.fix import FLAG_BACKFILLED, Fix
+from gateway.jt808.codec import message_ids as ids
+from gateway.jt808.codec.frames import Frame, FrameReader, decode, encode, phone_bytes
+from gateway.jt808.codec.location import encode_location
+from gateway.jt808.codec.messages import BATCH_BACKFILL, BATCH_NORMAL, Reply, encode_batch
+from gateway.jt808.codec.registration import Authentication, Registration, RegistrationAnswer
 from torture import cast
 from torture.machine import JT808_PORT
 from torture.network import Network, Refused, Wire

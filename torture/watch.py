@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Sequence
 
-from actors.people import SHARE
-from actors.person import Person
-from domain.audit import AuditRecord
-from domain.driver import Driver
-from domain.share import Share
+from actors.people.documents import SHARE
+from actors.people.person import Person
+from domain.people.audit import AuditRecord
+from domain.people.driver import Driver
+from domain.people.share import Share
 from persistence.records import decode
 from persistence.store import Delete, Put
 from torture.memory_store import Disk

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from struct import Struct
 from typing import Final
 
-from gateway.jt808 import message_ids as ids
-from gateway.jt808.frames import ESCAPE_BYTE, FLAG, FLAG_BYTE, Frame, check_byte, escape
-from gateway.jt808.location import BASIC_BYTES
+from gateway.jt808.codec import message_ids as ids
+from gateway.jt808.codec.frames import ESCAPE_BYTE, FLAG, FLAG_BYTE, Frame, check_byte, escape
+from gateway.jt808.codec.location import BASIC_BYTES
 
 _unpack_head: Final = {size: Struct(f">HH{size}sH").unpack_from for size in (6, 11)}
 """By the size of what stands between attributes and serial number: the number alone, or with the version before it."""

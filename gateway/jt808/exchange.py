@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from domain.fix import Fix
+from domain.vehicle.fix import Fix
 from gateway.jt808.address import Address
 from gateway.jt808.deviations import Deviations
 from gateway.jt808.limits import Limits

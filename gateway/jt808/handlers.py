@@ -6,12 +6,12 @@ from collections.abc import Callable, Mapping
 from hmac import compare_digest
 from typing import TYPE_CHECKING, Final
 
-from domain.fix import FLAG_BACKFILLED, Fix
-from gateway.jt808 import message_ids as ids
+from domain.vehicle.fix import FLAG_BACKFILLED, Fix
 from gateway.jt808.address import ack_of
-from gateway.jt808.frames import Frame
-from gateway.jt808.location import BASIC_BYTES, fix_of
-from gateway.jt808.messages import (
+from gateway.jt808.codec import message_ids as ids
+from gateway.jt808.codec.frames import Frame
+from gateway.jt808.codec.location import BASIC_BYTES, fix_of
+from gateway.jt808.codec.messages import (
     LocationBatch,
     Reply,
     media_answer,
@@ -19,9 +19,8 @@ from gateway.jt808.messages import (
     time_answer,
     vendor_time_answer,
 )
-from gateway.jt808.parameters import decode_parameter_answer
-from gateway.jt808.reassembly import Joined, NotKept, Reassembly, Unfinished, is_sound
-from gateway.jt808.registration import (
+from gateway.jt808.codec.parameters import decode_parameter_answer
+from gateway.jt808.codec.registration import (
     Authentication,
     MessageError,
     Registration,
@@ -29,6 +28,7 @@ from gateway.jt808.registration import (
     carries_code,
     is_well_framed,
 )
+from gateway.jt808.reassembly import Joined, NotKept, Reassembly, Unfinished, is_sound
 
 if TYPE_CHECKING:
     from gateway.jt808.session import Session

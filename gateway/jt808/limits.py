@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from gateway.jt808.frames import MAX_FRAME_BYTES
+from gateway.jt808.codec.frames import MAX_FRAME_BYTES
 
 
 @dataclass(frozen=True, slots=True)

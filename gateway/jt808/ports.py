@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
-from domain.fix import Fix
+from domain.vehicle.fix import Fix
 
 
 class Terminals(Protocol):

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Final
 
-from gateway.jt808.frames import Frame
+from gateway.jt808.codec.frames import Frame
 
 TIMES_ASKED: Final = 3
 _TIMES_TOLD: Final = 3

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from gateway.jt808.address import Address
-from gateway.jt808.messages import Reply
-from gateway.jt808.parameters import Parameters
+from gateway.jt808.codec.messages import Reply
+from gateway.jt808.codec.parameters import Parameters
 from gateway.jt808.reassembly import Reassembly
 
 Heard = Callable[[Parameters | Reply | None], bool]

@@ -8,14 +8,14 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from gateway.jt808 import message_ids as ids
+from gateway.jt808.codec import message_ids as ids
+from gateway.jt808.codec.messages import Reply
+from gateway.jt808.codec.parameters import Item, Parameters, encode_parameter_query, encode_parameters
 from gateway.jt808.connection import HELD_BY_STORE, HELD_FOR_GOOD, Connection
 from gateway.jt808.entrance import Entrance
 from gateway.jt808.exchange import Exchange
 from gateway.jt808.limits import Limits
 from gateway.jt808.listeners import listen
-from gateway.jt808.messages import Reply
-from gateway.jt808.parameters import Item, Parameters, encode_parameter_query, encode_parameters
 from gateway.jt808.poller import Poller, can_poll
 from gateway.jt808.ports import Ingest, Terminals
 from gateway.jt808.session import Session

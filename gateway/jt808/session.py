@@ -6,14 +6,14 @@ from collections.abc import Iterator, Sequence
 from functools import partial
 from typing import Final
 
-from domain.fix import Fix
+from domain.vehicle.fix import Fix
 from gateway.jt808 import handlers
-from gateway.jt808 import message_ids as ids
 from gateway.jt808.address import Address, ack_of
+from gateway.jt808.codec import message_ids as ids
+from gateway.jt808.codec.frames import ESCAPE_BYTE, Frame, FrameError, FrameReader, decode, encode, unescape
+from gateway.jt808.codec.location import fix_of
+from gateway.jt808.codec.messages import Reply
 from gateway.jt808.exchange import Exchange, Owed
-from gateway.jt808.frames import ESCAPE_BYTE, Frame, FrameError, FrameReader, decode, encode, unescape
-from gateway.jt808.location import fix_of
-from gateway.jt808.messages import Reply
 from gateway.jt808.ports import Link
 from gateway.jt808.reassembly import Joined, Reassembly
 from gateway.jt808.seat import Heard, Seat

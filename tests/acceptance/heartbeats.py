@@ -8,7 +8,7 @@ from functools import partial
 import pytest
 
 import run
-from api.event_stream import StreamLimits
+from api.live.event_stream import StreamLimits
 from tests.api.watching import Reader
 from tests.patience import PATIENCE_S
 

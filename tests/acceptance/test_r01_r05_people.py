@@ -7,7 +7,7 @@ from datetime import timedelta
 import pytest
 
 import run
-from api.terms import Terms
+from api.accounts.terms import Terms
 from tests.acceptance.deeds import (
     BINDINGS,
     DAY_S,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from api.event_stream import StreamLimits
+from api.live.event_stream import StreamLimits
 from tests.acceptance.deeds import DAY_S, FAMILY, SPEEDING, alerts, opens, shares, watched
 from tests.acceptance.heartbeats import beats_often, hears_a_heartbeat
 from tests.acceptance.trucks import ACC_ON, OK

@@ -19,13 +19,13 @@ import msgpack
 import msgspec
 from aiohttp import ClientSession, ClientTimeout, DummyCookieJar, TCPConnector
 
-from api.session_records import ends_by_password
-from persistence.registry_import import Passwords, import_lines
+from api.accounts.session_records import ends_by_password
+from persistence.opening import open_store
+from persistence.registry.importing import Passwords, import_lines
 from persistence.store import Store
 from registrar import password_matches
 from run import Service
 from settings import Settings
-from stores import open_store
 from tests.acceptance.trucks import Truck
 from tests.api.conftest import CHEAP, START, mobile, phone, row
 from tests.api.watching import Reader

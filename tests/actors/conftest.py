@@ -8,19 +8,19 @@ from pathlib import Path
 
 import pytest
 
-from actors.checkpoints import Checkpointer
-from actors.clock import VirtualClock
-from actors.recovery import Recovered, Recovery
-from actors.runtime import Dispatcher
-from actors.supervisor import Supervisor
-from actors.telemetry import Router
-from actors.vehicle import KIND, Fleet, Look, VehicleActor, VehicleView
-from actors.vehicle_state import VehicleKind
-from domain.fix import Batch, Fix
-from domain.profile import DEFAULT_PROFILE
-from domain.quality import Outcome
+from actors.system.clock import VirtualClock
+from actors.system.runtime import Dispatcher
+from actors.system.supervisor import Supervisor
+from actors.vehicles.checkpoints import Checkpointer
+from actors.vehicles.recovery import Recovered, Recovery
+from actors.vehicles.state import VehicleKind
+from actors.vehicles.telemetry import Router
+from actors.vehicles.vehicle import KIND, Fleet, Look, VehicleActor, VehicleView
+from domain.vehicle.fix import Batch, Fix
+from domain.vehicle.profile import DEFAULT_PROFILE
+from domain.vehicle.quality import Outcome
 from persistence.records import encode_batch
-from persistence.sqlite import SqliteStore
+from persistence.sqlite.store import SqliteStore
 from tests.actors.people_house import PeopleHouse, dont_wait_for_the_disk
 
 T0 = 1_780_000_000

@@ -7,9 +7,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
-from actors.audit import BY_ACCOUNT
-from actors.audit import KIND as AUDIT
-from actors.people import (
+from actors.people.audit import BY_ACCOUNT
+from actors.people.audit import KIND as AUDIT
+from actors.people.documents import (
     BINDING,
     BY_DRIVER,
     BY_HOLDER,
@@ -22,15 +22,15 @@ from actors.people import (
     PERSON,
     SHARE,
 )
-from actors.person import Person
-from actors.vehicle_shares import KIND as VEHICLE_SHARES
-from domain.audit import AuditRecord
+from actors.people.person import Person
+from actors.people.vehicle_shares import KIND as VEHICLE_SHARES
 from domain.civil_time import months_later
-from domain.delegation import Delegation, is_live
-from domain.delegation import status as delegation_status
-from domain.driver import Binding, Driver, live_shares
-from domain.share import Share, end_reason
-from domain.vehicle_shares import LiveShare
+from domain.people.audit import AuditRecord
+from domain.people.delegation import Delegation, is_live
+from domain.people.delegation import status as delegation_status
+from domain.people.driver import Binding, Driver, live_shares
+from domain.people.share import Share, end_reason
+from domain.people.shares_of_vehicle import LiveShare
 from persistence.records import decode
 from persistence.store import Store
 from tests.faulty_store import FaultyStore

@@ -10,12 +10,10 @@ from typing import Any
 
 import pytest
 
-from actors import supervisor
-from actors.business import UnbindAsOwner
-from actors.clock import VirtualClock
-from actors.household import Household
-from actors.people import BUSINESS, PERSON, SHARE
-from actors.person import (
+from actors.people.business import UnbindAsOwner
+from actors.people.documents import BUSINESS, PERSON, SHARE
+from actors.people.household import Household
+from actors.people.person import (
     Bind,
     BindDelegated,
     CancelShares,
@@ -28,19 +26,22 @@ from actors.person import (
     Unbind,
     WithdrawDelegation,
 )
-from actors.runtime import Actor, ActorFailed, Dispatcher
-from actors.share_link import OpenLink, Preview, PreviewLink, ShareLinkActor, ShareOver, ViewShare
-from actors.supervisor import Supervisor
-from actors.vehicle import KIND as VEHICLE
-from actors.vehicle import Fleet
-from actors.vehicle_state import VehicleKind
-from domain.audit import Doer
-from domain.delegation import Delegation
-from domain.driver import Binding, Driver, VehicleClaim
+from actors.people.share_link import OpenLink, Preview, PreviewLink, ShareLinkActor, ShareOver, ViewShare
+from actors.system import supervisor
+from actors.system.clock import VirtualClock
+from actors.system.runtime import Actor, ActorFailed, Dispatcher
+from actors.system.supervisor import Supervisor
+from actors.vehicles.state import VehicleKind
+from actors.vehicles.vehicle import KIND as VEHICLE
+from actors.vehicles.vehicle import Fleet
 from domain.identifiers import PlateColor
-from domain.profile import DEFAULT_PROFILE
-from domain.share import Duration, Share
-from persistence import sqlite_file, sqlite_files
+from domain.people.audit import Doer
+from domain.people.delegation import Delegation
+from domain.people.driver import Binding, Driver, VehicleClaim
+from domain.people.share import Duration, Share
+from domain.vehicle.profile import DEFAULT_PROFILE
+from persistence.sqlite import file as sqlite_file
+from persistence.sqlite import files as sqlite_files
 from persistence.store import Store, StoreError
 from tests.faulty_store import Fault, FaultyStore
 

@@ -6,9 +6,9 @@ import asyncio
 
 import pytest
 
-from actors.people import PERSON
-from domain.driver import Binding
+from actors.people.documents import PERSON
 from domain.errors import Busy, NotFound, ShareEnded, TooManyBindings
+from domain.people.driver import Binding
 from tests.actors.facts import check
 from tests.actors.people_house import Parking, PeopleHouse
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-import actors.checkpoints
-from actors.vehicle import KIND
+import actors.vehicles.checkpoints
+from actors.vehicles.vehicle import KIND
 from domain.registry import PARTITIONS, pack_of, partition_of
 from persistence.store import Checkpoint
 from tests.actors.conftest import T0, House, fix_of
@@ -14,7 +14,7 @@ from tests.actors.conftest import T0, House, fix_of
 async def test_a_partition_is_written_in_the_order_of_its_packs_over_all_its_commits(
     house: House, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(actors.checkpoints, "MAX_STATES", 3)
+    monkeypatch.setattr(actors.vehicles.checkpoints, "MAX_STATES", 3)
     written: list[Checkpoint] = []
     real = house.store.checkpoint
 

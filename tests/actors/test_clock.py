@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from actors.clock import SLICE, Clock, RealClock, VirtualClock
+from actors.system.clock import SLICE, Clock, RealClock, VirtualClock
 from tests.patience import PATIENCE_S
 
 T0 = 1_780_000_000.0

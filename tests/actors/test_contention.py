@@ -10,13 +10,13 @@ from typing import Any
 
 import pytest
 
-from actors.document_actor import MAX_TRIES
-from domain.driver import Binding
+from actors.people.document_actor import MAX_TRIES
 from domain.errors import Busy, LinkTaken, NotFound, ShareEnded, TooManyShares
-from domain.share import Share
-from persistence.redis import RedisStore
-from persistence.redis_address import RedisAddress
-from persistence.sqlite import SqliteStore
+from domain.people.driver import Binding
+from domain.people.share import Share
+from persistence.redis.address import RedisAddress
+from persistence.redis.store import RedisStore
+from persistence.sqlite.store import SqliteStore
 from persistence.store import Put, StoreConflict
 from tests.actors.facts import check
 from tests.actors.people_house import PeopleHouse, dont_wait_for_the_disk

@@ -15,11 +15,11 @@ from typing import Any
 
 import pytest
 
-from actors.runtime import ActorFailed
-from domain.audit import AuditRecord
+from actors.system.runtime import ActorFailed
 from domain.errors import Busy, DelegationEnded, DomainError, NotFound, SharingOtherVehicle, TooManyShares
-from domain.share import Duration
-from persistence.sqlite import SqliteStore
+from domain.people.audit import AuditRecord
+from domain.people.share import Duration
+from persistence.sqlite.store import SqliteStore
 from persistence.store import StoreError
 from tests.actors.facts import Facts, check, facts_of
 from tests.actors.people_house import DAY, Killed, PeopleHouse, dont_wait_for_the_disk

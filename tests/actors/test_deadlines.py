@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from actors.audit import KIND as AUDIT
-from actors.deadlines import PAGE
-from actors.document_actor import passivate_idle
-from actors.people import DEADLINE, PERSON, SHARE, share_entries, sort_key
-from domain.share import Duration, Share
+from actors.people.audit import KIND as AUDIT
+from actors.people.deadlines import PAGE
+from actors.people.document_actor import passivate_idle
+from actors.people.documents import DEADLINE, PERSON, SHARE, share_entries, sort_key
+from domain.people.share import Duration, Share
 from persistence.records import decode
 from persistence.store import Delete, IndexEntry, Put, StoreFormatError, StoreUnavailable
 from tests.actors.facts import check

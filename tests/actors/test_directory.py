@@ -9,7 +9,7 @@ from datetime import date
 
 import pytest
 
-from actors.directory import LOOKED_AT_ONCE, Directory
+from actors.vehicles.directory import LOOKED_AT_ONCE, Directory
 from domain.identifiers import PlateColor
 from domain.registry import RegisteredVehicle
 from tests.actors.conftest import T0, House, fix_of

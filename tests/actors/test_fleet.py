@@ -7,13 +7,13 @@ from typing import Any
 
 import pytest
 
-from actors.supervisor import RESTART_DELAYS_S, Unanswered
-from actors.vehicle import KIND, Look, VehicleActor
-from domain import alarm_bits as bits
-from domain.fix import Batch, Fix
-from domain.quality import Outcome
+from actors.system.supervisor import RESTART_DELAYS_S, Unanswered
+from actors.vehicles.vehicle import KIND, Look, VehicleActor
 from domain.registry import partition_of
-from domain.vehicle import accept
+from domain.vehicle import alarm_bits as bits
+from domain.vehicle.fix import Batch, Fix
+from domain.vehicle.quality import Outcome
+from domain.vehicle.vehicle import accept
 from persistence.store import Checkpoint, StoreUnavailable
 from tests.actors.conftest import LIMITS, T0, House, fix_of
 
@@ -426,7 +426,7 @@ async def test_poison_that_comes_again_from_the_mailbox_costs_no_second_restart(
         return accept(vehicle, fix, *rest)
 
     with monkeypatch.context() as patched:
-        patched.setattr("actors.vehicle.accept", choking)
+        patched.setattr("actors.vehicles.vehicle.accept", choking)
         await house.report(*(fix_of("11", T0 + 1 + i)._replace(altitude_m=666) for i in range(6)), fix_of("11", T0 + 9))
         await house.rest()
     assert (house.supervisor.restarts, house.supervisor.parked) == (1, 0)

@@ -6,10 +6,10 @@ import asyncio
 
 import pytest
 
-from actors import fleet_grid
-from actors.fleet_grid import COLUMNS, Box, FleetGrid
-from domain import alarm_bits as bits
-from domain.fix import Fix
+from actors.vehicles import fleet_grid
+from actors.vehicles.fleet_grid import COLUMNS, Box, FleetGrid
+from domain.vehicle import alarm_bits as bits
+from domain.vehicle.fix import Fix
 from tests.actors.conftest import T0, House, fix_of
 
 WUHAN = Box(114_000_000, 30_000_000, 115_000_000, 31_000_000)

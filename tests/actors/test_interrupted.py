@@ -6,12 +6,12 @@ from dataclasses import replace
 
 import pytest
 
-from actors.interrupted import PENDING, NotedPerson, Pending
-from actors.people import PERSON, SHARE, share_document
-from actors.vehicle_shares import granted
+from actors.people.documents import PERSON, SHARE, share_document
+from actors.people.interrupted import PENDING, NotedPerson, Pending
+from actors.people.vehicle_shares import granted
 from domain.errors import ShareEnded
-from domain.share import Duration
-from domain.vehicle_shares import LiveShare
+from domain.people.share import Duration
+from domain.people.shares_of_vehicle import LiveShare
 from persistence.records import encode
 from persistence.store import Document, IndexEntry, Put, StoreError
 from tests.actors.facts import check, facts_of

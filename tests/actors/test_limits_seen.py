@@ -6,10 +6,10 @@ import asyncio
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple, cast
 
-from actors.checkpoints import Checkpointer
-from actors.limits_seen import LimitsSeen
-from actors.recovery import Recovery
-from actors.vehicle import RegistryChanged
+from actors.vehicles.checkpoints import Checkpointer
+from actors.vehicles.limits_seen import LimitsSeen
+from actors.vehicles.recovery import Recovery
+from actors.vehicles.vehicle import RegistryChanged
 from domain.registry import RegisteredVehicle
 from tests.actors.conftest import T0, House, fix_of, vehicle_of
 from tests.actors.test_directory import Change

@@ -19,13 +19,13 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, rule, run_state_machine_as_test
 
-from actors.document_actor import passivate_idle
-from actors.people import PERSON, SHARE
-from actors.runtime import ActorFailed
-from actors.supervisor import Unanswered
+from actors.people.document_actor import passivate_idle
+from actors.people.documents import PERSON, SHARE
+from actors.system.runtime import ActorFailed
+from actors.system.supervisor import Unanswered
 from domain.errors import Busy, DomainError
-from domain.share import Duration, end_reason
-from persistence.sqlite import SqliteStore
+from domain.people.share import Duration, end_reason
+from persistence.sqlite.store import SqliteStore
 from persistence.store import StoreError
 from tests.actors.facts import Facts, check
 from tests.actors.naive import Naive

@@ -8,14 +8,13 @@ from typing import Any
 
 import pytest
 
-from actors.document_actor import passivate_idle
-from actors.people import PERSON, SHARE
-from actors.runtime import Actor, ActorFailed
-from actors.share_link import ViewShare
-from actors.supervisor import Unanswered
-from actors.vehicle import KIND as VEHICLE
-from actors.vehicle import Look
-from domain.driver import live_shares
+from actors.people.document_actor import passivate_idle
+from actors.people.documents import PERSON, SHARE
+from actors.people.share_link import ViewShare
+from actors.system.runtime import Actor, ActorFailed
+from actors.system.supervisor import Unanswered
+from actors.vehicles.vehicle import KIND as VEHICLE
+from actors.vehicles.vehicle import Look
 from domain.errors import (
     AlreadyBound,
     DelegationEnded,
@@ -30,7 +29,8 @@ from domain.errors import (
     TooManyIn12Months,
     TooManyShares,
 )
-from domain.share import Duration
+from domain.people.driver import live_shares
+from domain.people.share import Duration
 from persistence.store import Document, Store, StoreUnavailable
 from tests.actors.facts import Facts, check
 from tests.actors.people_house import DAY, T0, Parking, PeopleHouse

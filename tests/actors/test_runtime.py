@@ -10,7 +10,7 @@ import pykka
 import pytest
 from pykka import ActorDeadError
 
-from actors.runtime import Actor, ActorFailed, Dispatcher, MailboxFull
+from actors.system.runtime import Actor, ActorFailed, Dispatcher, MailboxFull
 from domain.errors import DomainError
 
 

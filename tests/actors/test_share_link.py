@@ -6,11 +6,11 @@ import asyncio
 
 import pytest
 
-from actors.document_actor import passivate_idle
-from actors.people import PERSON, SHARE
-from actors.share_link import OpenLink, PreviewLink, ViewShare
+from actors.people.document_actor import passivate_idle
+from actors.people.documents import PERSON, SHARE
+from actors.people.share_link import OpenLink, PreviewLink, ViewShare
 from domain.errors import LinkTaken, NotFound, OwnLink, ShareEnded
-from domain.share import Duration, Share
+from domain.people.share import Duration, Share
 from persistence.store import StoreError, StoreUnavailable
 from tests.actors.facts import check
 from tests.actors.people_house import DAY, T0, Parking, PeopleHouse, doer

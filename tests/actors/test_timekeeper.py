@@ -7,13 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from actors.clock import RealClock, VirtualClock
-from actors.timekeeper import KEY, KIND, Timekeeper
-from actors.vehicle import Fleet
-from domain.fix import FLAG_DOUBTED, Fix
-from domain.profile import DEFAULT_PROFILE
+from actors.system.clock import RealClock, VirtualClock
+from actors.vehicles.timekeeper import KEY, KIND, Timekeeper
+from actors.vehicles.vehicle import Fleet
+from domain.vehicle.fix import FLAG_DOUBTED, Fix
+from domain.vehicle.profile import DEFAULT_PROFILE
 from persistence.records import encode_batch
-from persistence.sqlite import SqliteStore
+from persistence.sqlite.store import SqliteStore
 from persistence.store import Delete, Put
 from tests.actors.conftest import T0, fix_of
 

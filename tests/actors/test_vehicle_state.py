@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from actors.vehicle_state import from_record, to_record
-from domain.profile import DEFAULT_PROFILE
-from domain.quality import Outcome
-from domain.terminal_clock import TerminalClock
-from domain.vehicle import Vehicle, accept
+from actors.vehicles.state import from_record, to_record
+from domain.vehicle.profile import DEFAULT_PROFILE
+from domain.vehicle.quality import Outcome
+from domain.vehicle.terminal_clock import TerminalClock
+from domain.vehicle.vehicle import Vehicle, accept
 from tests.domain.test_vehicle import T0, Truck, fix_at
 
 QUARTER_S = 900

@@ -7,9 +7,9 @@ import asyncio
 import msgspec
 import pytest
 
-from actors.vehicle import KIND
-from actors.vehicle_watch import AlertChanged, Announcement, Moved, PresenceChanged
-from domain import alarm_bits as bits
+from actors.vehicles.vehicle import KIND
+from actors.vehicles.watch import AlertChanged, Announcement, Moved, PresenceChanged
+from domain.vehicle import alarm_bits as bits
 from persistence.records import encode
 from tests.actors.conftest import T0, House, fix_of
 from tests.actors.test_fleet import batch_of, poison

@@ -13,18 +13,18 @@ from typing import Any, get_args, get_type_hints
 import pytest
 
 import actors
-from actors.business import UnbindAsOwner
-from actors.deadlines import DeadlinesActor
-from actors.document_actor import WAKE, DocumentActor
-from actors.people import BUSINESS, PERSON
-from actors.person import LookAtDriver
-from actors.runtime import REFUSALS as ANSWERED_REFUSALS
-from actors.runtime import Actor, ActorFailed
-from actors.share_link import ShareOver
-from actors.supervisor import Supervisor
-from actors.vehicle import KIND as VEHICLE
-from actors.vehicle import Look, RegistryChanged, Report
-from actors.vehicle_watch import Announcement
+from actors.people.business import UnbindAsOwner
+from actors.people.deadlines import DeadlinesActor
+from actors.people.document_actor import WAKE, DocumentActor
+from actors.people.documents import BUSINESS, PERSON
+from actors.people.person import LookAtDriver
+from actors.people.share_link import ShareOver
+from actors.system.runtime import REFUSALS as ANSWERED_REFUSALS
+from actors.system.runtime import Actor, ActorFailed
+from actors.system.supervisor import Supervisor
+from actors.vehicles.vehicle import KIND as VEHICLE
+from actors.vehicles.vehicle import Look, RegistryChanged, Report
+from actors.vehicles.watch import Announcement
 from actors.wire import (
     ANSWERS,
     EVENTS,
@@ -39,11 +39,11 @@ from actors.wire import (
     encode_message,
     encode_refusal,
 )
-from domain import alarm_bits as bits
 from domain.errors import DomainError, NotFound, TooManyBindings
-from domain.fix import Batch, Fix
-from domain.quality import Outcome
-from persistence.sqlite import SqliteStore
+from domain.vehicle import alarm_bits as bits
+from domain.vehicle.fix import Batch, Fix
+from domain.vehicle.quality import Outcome
+from persistence.sqlite.store import SqliteStore
 from persistence.store import StoreError, StoreUnavailable
 from tests.actors import people_house
 from tests.actors.people_house import T0, PeopleHouse, dont_wait_for_the_disk, owner_doer
@@ -95,9 +95,9 @@ def test_a_new_message_would_be_missed() -> None:
 def test_every_announcement_crosses() -> None:
     assert set(EVENTS) == {*get_args(Announcement), ShareOver}
     announcing = {
-        file.name for file in FOLDER.glob("*.py") if re.search(r"(visor|board)\.announce\(", file.read_text("utf-8"))
+        file.name for file in FOLDER.rglob("*.py") if re.search(r"(visor|board)\.announce\(", file.read_text("utf-8"))
     }
-    assert announcing == {"person.py", "share_link.py", "vehicle_watch.py"}
+    assert announcing == {"person.py", "share_link.py", "watch.py"}
 
 
 def test_every_refusal_crosses() -> None:

@@ -17,32 +17,32 @@ from aiohttp import ClientResponse, web
 from aiohttp.test_utils import TestClient, TestServer
 from argon2 import PasswordHasher
 
-from actors.clock import VirtualClock
-from actors.directory import Directory
-from actors.household import Household
-from actors.runtime import Dispatcher
-from actors.supervisor import Supervisor
-from actors.telemetry import Router
-from actors.vehicle import KIND, Fleet
-from actors.vehicle_state import VehicleKind
+from actors.people.household import Household
+from actors.system.clock import VirtualClock
+from actors.system.runtime import Dispatcher
+from actors.system.supervisor import Supervisor
+from actors.vehicles.directory import Directory
+from actors.vehicles.state import VehicleKind
+from actors.vehicles.telemetry import Router
+from actors.vehicles.vehicle import KIND, Fleet
+from api.accounts.identity import RegistryRealNames, Sandbox
+from api.accounts.passwords import Passwords
+from api.accounts.session_records import ends_by_password
+from api.accounts.terms import read_terms
 from api.app import make_app, make_runner
-from api.identity import RegistryRealNames, Sandbox
-from api.passwords import Passwords
 from api.ports import Services
-from api.session_records import ends_by_password
-from api.terms import read_terms
-from domain.fix import Fix
 from domain.identifiers import PlateColor, citizen_id_check_char, uscc_check_char
 from domain.places import Places
-from domain.profile import DEFAULT_PROFILE
 from domain.registry import vehicle_id
+from domain.vehicle.fix import Fix
+from domain.vehicle.profile import DEFAULT_PROFILE
 from gateway.feed import Feed
 from gateway.ingest import Ingest, IngestLimits
 from persistence.records import encode_batch
-from persistence.registry import Registry
-from persistence.registry_import import Passwords as ImportPasswords
-from persistence.registry_import import import_lines
-from persistence.sqlite import SqliteStore
+from persistence.registry.importing import Passwords as ImportPasswords
+from persistence.registry.importing import import_lines
+from persistence.registry.lookups import Registry
+from persistence.sqlite.store import SqliteStore
 from persistence.store import StoreUnavailable
 from registrar import password_matches
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from api.addresses import network_of
+from api.http.addresses import network_of
 
 
 @pytest.mark.parametrize(

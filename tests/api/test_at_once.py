@@ -12,11 +12,11 @@ import pytest
 from aiohttp import web
 from aiohttp.http_parser import RawRequestMessage
 
-from api.at_once import ROUTE
-from api.calls import ROUTES, Auth
-from api.connections import CONNECTIONS, AtOnce, ConnectionLimits
-from api.proxies import Proxies, networks
-from domain.audit import address_masked
+from api.http.calls import ROUTES, Auth
+from api.http.connections import CONNECTIONS, AtOnce, ConnectionLimits
+from api.http.proxies import Proxies, networks
+from api.sides.at_once import ROUTE
+from domain.people.audit import address_masked
 from tests.api.conftest import START, Service, row
 from tests.api.drivers import FAMILY_SHARES, SHARES, delete, family, watched_share
 from tests.attacks.wire import Heard, Peer, get
@@ -215,7 +215,7 @@ async def test_a_failure_at_once_is_logged_and_the_usual_way_tells(
     service: Service, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async with watching(service) as watched:
-        monkeypatch.setattr("api.at_once.checked_id", None)
+        monkeypatch.setattr("api.sides.at_once.checked_id", None)
         with caplog.at_level(logging.ERROR):
             assert (await watched.polls()).status == 200
         assert watched.at_once == 0

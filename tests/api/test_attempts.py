@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 
-from api.attempts import Attempts, attempt, wrong_attempt
-from api.keyed import Keyed
+from api.http.attempts import Attempts, attempt, wrong_attempt
+from api.http.keyed import Keyed
 from domain.errors import NotFound, TooManyAttempts, WrongCredentials
-from persistence.sqlite import SqliteStore
+from persistence.sqlite.store import SqliteStore
 from persistence.store import StoreUnavailable
 
 

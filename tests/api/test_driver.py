@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from domain.share import expires_at
+from domain.people.share import expires_at
 from tests.api.conftest import (
     PUBLIC_URL,
     START,

@@ -12,8 +12,8 @@ import pytest
 from aiohttp import web
 
 import domain.errors
-from api.problems import HTTP_KINDS, INTERNAL, KINDS, kind_of, response_to
-from api.proxies import Proxies, networks
+from api.http.problems import HTTP_KINDS, INTERNAL, KINDS, kind_of, response_to
+from api.http.proxies import Proxies, networks
 from domain.errors import DomainError, InvalidInput
 from tests.api.conftest import START, Service, problem
 

@@ -11,13 +11,13 @@ from typing import Any
 import pytest
 from aiohttp import web
 
-import api.event_line
-from actors.people import SHARE
-from actors.vehicle import KIND
-from api.connections import CONNECTIONS, ConnectionLimits, Connections
-from api.event_line import EventLine, Reader
-from api.event_stream import EventStream
-from api.live_stream import LiveStream
+import api.live.event_line
+from actors.people.documents import SHARE
+from actors.vehicles.vehicle import KIND
+from api.http.connections import CONNECTIONS, ConnectionLimits, Connections
+from api.live.event_line import EventLine, Reader
+from api.live.event_stream import EventStream
+from api.live.stream import LiveStream
 from domain.places import Place
 from tests.api.conftest import START, Service, key, mobile, row
 from tests.api.drivers import FAMILY_SHARES, SHARES, Headers, bind, delete, opened, share, watched_share
@@ -344,7 +344,7 @@ async def test_a_client_that_takes_nothing_is_cut_in_time_and_one_that_does_is_n
 
 
 async def test_a_farewell_that_is_not_taken_is_cut(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(api.event_line, "FAREWELL_S", 0.05)
+    monkeypatch.setattr(api.live.event_line, "FAREWELL_S", 0.05)
     line, transport, listener = full_line(stalled_s=1000)
     line.send(b"ended")
     line.close()

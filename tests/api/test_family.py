@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 from aiohttp import ClientResponse
 
-from actors.people import SHARE
-from actors.vehicle_state import alert_document
-from domain.alerts import Alert
+from actors.people.documents import SHARE
+from actors.vehicles.state import alert_document
+from domain.vehicle.alerts import Alert
 from tests.api.conftest import (
     START,
     TODAY,

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 
-from api.gates import AttemptLimits, Gate, Gates
+from api.http.gates import AttemptLimits, Gate, Gates
 from domain.errors import (
     CodeRefused,
     DomainError,
@@ -21,7 +21,7 @@ from domain.errors import (
     VehicleMismatch,
     WrongCredentials,
 )
-from persistence.sqlite import SqliteStore
+from persistence.sqlite.store import SqliteStore
 from tests.api.test_attempts import Clock
 
 HERE = "203.0.113.7"

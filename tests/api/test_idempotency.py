@@ -13,16 +13,16 @@ import pytest_asyncio
 from aiohttp import ClientResponse, web
 from aiohttp.test_utils import TestClient, TestServer
 
-from actors.people import KEY_LIFETIME_S
+from actors.people.documents import KEY_LIFETIME_S
+from api.accounts.identity import Sandbox
+from api.accounts.people import People
+from api.accounts.sessions import Sessions
 from api.app import Door, Guard
-from api.calls import Auth, Call, Route
-from api.connections import ConnectionLimits
-from api.edge import CallFigures, Edge
-from api.gates import Gates
-from api.idempotency import KIND, Idempotency
-from api.identity import Sandbox
-from api.people import People
-from api.sessions import Sessions
+from api.http.calls import Auth, Call, Route
+from api.http.connections import ConnectionLimits
+from api.http.edge import CallFigures, Edge
+from api.http.gates import Gates
+from api.http.idempotency import KIND, Idempotency
 from domain.errors import AlreadyBound, CodeRefused
 from persistence.store import StoreUnavailable
 from tests.api.conftest import Service, citizen_id, mobile, problem, real_name

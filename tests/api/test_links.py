@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from actors.people import SHARE
+from actors.people.documents import SHARE
 from domain.identifiers import name_masked, plate_masked
 from tests.api.conftest import Service, citizen_id, mobile, plate, problem, real_name
 from tests.api.drivers import (

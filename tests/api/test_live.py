@@ -10,16 +10,16 @@ from typing import Any
 
 import pytest
 
-from actors.checkpoints import Checkpointer
-from actors.people import SHARE
-from actors.vehicle import KIND, VehicleActor
-from actors.vehicle_watch import AlertChanged, Moved
-from api.event_stream import StreamLimits
-from api.live_stream import MAX_ALERTS
-from api.sessions import LIFETIME_S
-from domain import alarm_bits as bits
-from domain.alerts import Alert
-from domain.fix import Fix
+from actors.people.documents import SHARE
+from actors.vehicles.checkpoints import Checkpointer
+from actors.vehicles.vehicle import KIND, VehicleActor
+from actors.vehicles.watch import AlertChanged, Moved
+from api.accounts.sessions import LIFETIME_S
+from api.live.event_stream import StreamLimits
+from api.live.stream import MAX_ALERTS
+from domain.vehicle import alarm_bits as bits
+from domain.vehicle.alerts import Alert
+from domain.vehicle.fix import Fix
 from persistence.store import StoreUnavailable
 from tests.api.conftest import START, Service, citizen_id, key, mobile, problem, real_name, row
 from tests.api.drivers import (

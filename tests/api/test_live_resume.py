@@ -8,10 +8,10 @@ from hashlib import blake2s
 from hypothesis import given
 from hypothesis import strategies as st
 
-from api.live_resume import MAX_ENDED, Delivered
-from domain.alerts import Alert
-from domain.profile import DEFAULT_PROFILE
-from domain.vehicle import RECENT_ALERTS
+from api.live.resume import MAX_ENDED, Delivered
+from domain.vehicle.alerts import Alert
+from domain.vehicle.profile import DEFAULT_PROFILE
+from domain.vehicle.vehicle import RECENT_ALERTS
 
 BEGAN = 1_760_000_000
 

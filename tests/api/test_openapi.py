@@ -12,11 +12,11 @@ import pytest_asyncio
 from jsonschema import Draft202012Validator, FormatChecker
 from openapi_spec_validator import OpenAPIV31SpecValidator
 
-from api.calls import JSON, ROUTES, Auth, Route
-from api.docs_page import FOLDER
-from api.fields import FIELDS
-from api.openapi import ADMISSIONS, TAGS, document, is_stream
-from api.problems import CONTENT_TYPE, KINDS
+from api.document.openapi import ADMISSIONS, TAGS, document, is_stream
+from api.document.page import FOLDER
+from api.http.calls import JSON, ROUTES, Auth, Route
+from api.http.fields import FIELDS
+from api.http.problems import CONTENT_TYPE, KINDS
 from gateway.feed import MAX_ROWS, FeedRow
 from tests.api.conftest import Service
 

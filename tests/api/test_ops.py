@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from actors.supervisor import DeadLetter
-from api.vitals import LAG_BOUNDS_S, Vitals
-from domain.fix import Fix
+from actors.system.supervisor import DeadLetter
+from api.operations.vitals import LAG_BOUNDS_S, Vitals
+from domain.vehicle.fix import Fix
 from gateway.ingest import IngestStats
 from persistence.stats import StoreStats
 from tests.api.conftest import START, Service, phone, plate, problem, row

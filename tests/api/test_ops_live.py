@@ -8,11 +8,11 @@ from typing import Any
 import msgspec
 import pytest
 
-from actors.checkpoints import Checkpointer
-from actors.vehicle import KIND
-from api.drive import MAX_EXACT, MAX_KINDS, DriveReport, LastDrive
-from api.event_stream import StreamLimits
-from domain import alarm_bits as bits
+from actors.vehicles.checkpoints import Checkpointer
+from actors.vehicles.vehicle import KIND
+from api.live.event_stream import StreamLimits
+from api.operations.drive import MAX_EXACT, MAX_KINDS, DriveReport, LastDrive
+from domain.vehicle import alarm_bits as bits
 from tests.api.conftest import Service, key, phone, plate, problem, row, vehicle_line
 from tests.api.driving import DRIVE
 from tests.api.watching import Event, Reader, stream

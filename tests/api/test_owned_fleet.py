@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from domain import alarm_bits as bits
-from domain.certificates import china_date
+from domain.people.certificates import china_date
+from domain.vehicle import alarm_bits as bits
 from tests.api.conftest import Service, key, row, vehicle_line
 
 MAP = "/api/v1/owner/map"

@@ -8,10 +8,10 @@ from urllib.parse import quote
 
 import pytest
 
-from actors.vehicle import KIND
-from actors.vehicle_state import alert_document
-from domain.alerts import Alert
+from actors.vehicles.state import alert_document
+from actors.vehicles.vehicle import KIND
 from domain.coordinates import gcj02_from_wgs84
+from domain.vehicle.alerts import Alert
 from persistence.records import encode
 from persistence.store import IndexEntry, Put
 from tests.api import drivers

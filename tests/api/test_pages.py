@@ -12,7 +12,7 @@ import pytest_asyncio
 from aiohttp import web
 from aiohttp.test_utils import TestClient, TestServer
 
-from api.edge import CallFigures, Edge
+from api.http.edge import CallFigures, Edge
 from api.pages import PageDesk, Pages, tile_source
 
 AMAP = "https://webrd0{1-4}.is.example.cn/tile?x={x}&y={y}&z={z}"

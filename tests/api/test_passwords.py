@@ -9,7 +9,7 @@ from typing import Literal
 import pytest
 from argon2 import PasswordHasher
 
-from api.passwords import AT_ONCE, MAX_WAITING, Passwords
+from api.accounts.passwords import AT_ONCE, MAX_WAITING, Passwords
 from domain.errors import Busy
 from tests.api.conftest import CHEAP
 

@@ -7,7 +7,7 @@ import logging
 import pytest
 from multidict import CIMultiDict
 
-from api.proxies import ODDITIES, Callers, Proxies, networks
+from api.http.proxies import ODDITIES, Callers, Proxies, networks
 from tests.api.conftest import Service
 
 PROXY = "10.0.0.2"
@@ -107,5 +107,5 @@ async def test_the_operators_see_it_in_the_picture(service: Service, caplog: pyt
     await service.restart_with(proxies=Proxies(1, networks("127.0.0.0/8")))
     picture = await service.get("/health", {"X-Forwarded-For": "unknown"})
     assert picture["forwarded"]["oddities"] == {"unreadable": 1}
-    told = [record.message for record in caplog.records if record.name == "api.proxies"]
+    told = [record.message for record in caplog.records if record.name == "api.http.proxies"]
     assert told == [ODDITIES["unexpected"].warning, ODDITIES["unreadable"].warning]

@@ -7,11 +7,11 @@ from typing import Any
 import msgspec
 import pytest
 
-from api import sessions
-from api.accounts import LegalAccount
-from api.people import People
-from api.session_records import session_key
-from api.sessions import Sessions
+from api.accounts import sessions
+from api.accounts.accounts import LegalAccount
+from api.accounts.people import People
+from api.accounts.session_records import session_key
+from api.accounts.sessions import Sessions
 from domain.errors import Unauthenticated
 from persistence.records import encode
 from persistence.store import IndexEntry, Put, StoreUnavailable

@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 from aiohttp import ClientResponse
 
-from api.identity import Sandbox
-from api.sessions import LIFETIME_S
-from domain.audit import AuditRecord
+from api.accounts.identity import Sandbox
+from api.accounts.sessions import LIFETIME_S
+from domain.people.audit import AuditRecord
 from persistence.records import decode
 from persistence.store import IndexEntry, Put
 from tests.api.conftest import TODAY, Service, citizen_id, mobile, person_line, problem, real_name

@@ -6,10 +6,10 @@ from dataclasses import replace
 
 import pytest
 
-from api.alert_titles import NOUNS, title_of
-from api.views import alert_view, time_text
-from domain.alerts import KINDS, Alert
-from domain.audit import address_masked
+from api.shown.alert_titles import NOUNS, title_of
+from api.shown.views import alert_view, time_text
+from domain.people.audit import address_masked
+from domain.vehicle.alerts import KINDS, Alert
 
 ALERT = Alert("a1", "fatigue", "terminal", 1_760_000_000, None, 114_400_000, 30_700_000, 800, 900, None)
 

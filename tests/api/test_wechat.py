@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 import pytest_asyncio
 
-from api.identity import IdentityProvider
-from api.wechat import WeChat
+from api.accounts.identity import IdentityProvider
+from api.accounts.wechat import WeChat
 from domain.errors import CodeRefused, InvalidInput, ProviderUnavailable
 from tests.api.conftest import Service, citizen_id, mobile, person_line, problem, real_name
 from tests.api.fake_wechat import APPID, SECRET, FakeWeChat, fake_wechat

@@ -12,7 +12,7 @@ from functools import cache
 import msgpack
 import pytest
 
-from api.calls import JSON, MAX_BODY_BYTES
+from api.http.calls import JSON, MAX_BODY_BYTES
 from gateway.feed import MAX_BYTES
 from tests.api.conftest import FEED_KEY, Service
 from tests.api.drivers import bind_body, papers

@@ -11,10 +11,10 @@ from functools import partial
 
 import pytest
 
-from api.connections import CONNECTIONS, ConnectionLimits, Connections
-from api.event_stream import StreamLimits
-from api.proxies import Proxies, networks
-from gateway.jt808 import message_ids as ids
+from api.http.connections import CONNECTIONS, ConnectionLimits, Connections
+from api.http.proxies import Proxies, networks
+from api.live.event_stream import StreamLimits
+from gateway.jt808.codec import message_ids as ids
 from gateway.jt808.limits import Limits
 from process import allow_many_sockets
 from tests.api.conftest import FEED_KEY, START, Service, row

@@ -17,9 +17,9 @@ from fuzz import feed, jt808
 from fuzz.__main__ import CORPUS, TARGETS, corpus, main
 from fuzz.mutate import mutated, tried
 from gateway.jt808 import deviations
-from gateway.jt808 import message_ids as ids
-from gateway.jt808.frames import FLAG, encode, phone_bytes
-from gateway.jt808.location import LENGTHS, encode_item
+from gateway.jt808.codec import message_ids as ids
+from gateway.jt808.codec.frames import FLAG, encode, phone_bytes
+from gateway.jt808.codec.location import LENGTHS, encode_item
 from tests.gateway.neighbours import PHONE, Terminal, location
 from tests.gateway.talk import Talk
 

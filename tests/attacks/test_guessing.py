@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 from multidict import CIMultiDict
 
-from api.gates import AttemptLimits
-from api.proxies import Callers, Proxies, networks
+from api.http.gates import AttemptLimits
+from api.http.proxies import Callers, Proxies, networks
 from tests.api.conftest import FEED_KEY, Service
 from tests.api.drivers import BINDINGS, bind, bind_body, post, preview, share
 
@@ -113,8 +113,8 @@ async def test_a_key_is_compared_whole_whatever_is_in_it(service: Service) -> No
 
 SECRET_NAMES = {"token", "token_hash", "password", "secret", "feed_key", "ops_key", "auth_code", "code", "citizen_id"}
 NO_SECRETS = {
-    ("api/wechat.py", "answer.access_token == refused"): "both are WeChat's own words, over TLS",
-    ("api/wechat.py", "self._token == refused"): "the same",
+    ("api/accounts/wechat.py", "answer.access_token == refused"): "both are WeChat's own words, over TLS",
+    ("api/accounts/wechat.py", "self._token == refused"): "the same",
 }
 """Comparisons that no caller can time."""
 

@@ -9,7 +9,7 @@ from typing import Any, Final
 import pytest
 import pytest_asyncio
 
-from api.connections import ConnectionLimits
+from api.http.connections import ConnectionLimits
 from api.pages import Pages
 from persistence.store import StoreUnavailable
 from tests.api.callers import OPS_KEY, furnished

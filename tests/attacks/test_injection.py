@@ -15,7 +15,7 @@ import pytest_asyncio
 
 from api.pages import Pages
 from domain.names import parse_business_name
-from persistence.registry_import import Passwords, import_lines
+from persistence.registry.importing import Passwords, import_lines
 from process import LinesBehind
 from tests.api.callers import CALLERS, OPS_KEY, furnished, known_id
 from tests.api.conftest import CHEAP, FEED_KEY, Service, business_line, person_line, plate, vehicle_line

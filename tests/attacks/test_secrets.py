@@ -11,7 +11,7 @@ from urllib.parse import quote
 import pytest
 import pytest_asyncio
 
-from stores import open_store
+from persistence.opening import open_store
 from tests.acceptance.conftest import PEOPLE
 from tests.acceptance.deeds import binds, binds_through, delegates, opens, previews, shares, tries_to_bind
 from tests.acceptance.world import FEED_KEY, OPS_KEY, Caller, World

@@ -15,7 +15,7 @@ import pytest
 import pytest_asyncio
 from aiohttp import ClientResponse
 
-from api.drive import DriveReport
+from api.operations.drive import DriveReport
 from tests.api.callers import CALLERS, furnished, known_id, stranger
 from tests.api.conftest import (
     START,

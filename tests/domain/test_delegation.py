@@ -8,7 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from domain.delegation import (
+from domain.errors import DelegationEnded, DomainError, LinkTaken, NotFound, OwnLink
+from domain.identifiers import PlateColor
+from domain.people.delegation import (
     Delegation,
     bind_through,
     is_live,
@@ -18,9 +20,7 @@ from domain.delegation import (
     status,
     withdraw,
 )
-from domain.errors import DelegationEnded, DomainError, LinkTaken, NotFound, OwnLink
-from domain.identifiers import PlateColor
-from domain.share import Viewer
+from domain.people.share import Viewer
 
 BEGUN = 1_780_000_000.0
 UNTIL = BEGUN + 7 * 86_400

@@ -9,9 +9,20 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from domain.certificates import CHINA_TIME
-from domain.delegation import Delegation, lapses_at
-from domain.driver import (
+from domain.errors import (
+    AlreadyBound,
+    DomainError,
+    NotFound,
+    SharingOtherVehicle,
+    TooManyBindings,
+    TooManyDelegations,
+    TooManyIn12Months,
+    VehicleMismatch,
+)
+from domain.identifiers import PlateColor
+from domain.people.certificates import CHINA_TIME
+from domain.people.delegation import Delegation, lapses_at
+from domain.people.driver import (
     Binding,
     Driver,
     SharedNow,
@@ -26,17 +37,6 @@ from domain.driver import (
     stop_sharing,
     unbind,
 )
-from domain.errors import (
-    AlreadyBound,
-    DomainError,
-    NotFound,
-    SharingOtherVehicle,
-    TooManyBindings,
-    TooManyDelegations,
-    TooManyIn12Months,
-    VehicleMismatch,
-)
-from domain.identifiers import PlateColor
 from domain.registry import RegisteredVehicle
 
 T0 = datetime(2026, 6, 15, 8, 0, tzinfo=CHINA_TIME).timestamp()

@@ -5,9 +5,9 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from domain.driving import fatigue_kind, stint_after
-from domain.fix import distance_m
-from domain.profile import DEFAULT_PROFILE
+from domain.vehicle.driving import fatigue_kind, stint_after
+from domain.vehicle.fix import distance_m
+from domain.vehicle.profile import DEFAULT_PROFILE
 
 INTERVALS = st.lists(st.tuples(st.integers(1, 300), st.booleans()), max_size=200)
 

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 import pytest
 
-from domain.fix import FLAG_BACKFILLED, FLAG_DOUBTED, Fix
-from domain.fleet_clock import MAX_SHOWING, SHOWN_FOR_S, FleetClock
+from domain.vehicle.fix import FLAG_BACKFILLED, FLAG_DOUBTED, Fix
+from domain.vehicle.fleet_clock import MAX_SHOWING, SHOWN_FOR_S, FleetClock
 
 T0 = 1_780_000_000
 HOUR_S = 3600

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from domain.fix import distance_m
 from domain.places import REACH_M, Places
+from domain.vehicle.fix import distance_m
 
 WUHAN = ("武汉市", 114.305, 30.593)
 HUANGSHI = ("黄石市", 115.039, 30.200)

@@ -8,10 +8,21 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from domain.certificates import CHINA_TIME
 from domain.errors import DomainError, LinkTaken, OwnLink, ShareEnded
 from domain.identifiers import PlateColor
-from domain.share import Duration, EndReason, Share, Viewer, end, end_reason, expires_at, link_state, open_link, status
+from domain.people.certificates import CHINA_TIME
+from domain.people.share import (
+    Duration,
+    EndReason,
+    Share,
+    Viewer,
+    end,
+    end_reason,
+    expires_at,
+    link_state,
+    open_link,
+    status,
+)
 
 BEGUN = datetime(2026, 1, 31, 8, 0, tzinfo=CHINA_TIME).timestamp()
 UNTIL = BEGUN + 3 * 86_400

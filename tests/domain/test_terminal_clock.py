@@ -5,8 +5,8 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from domain.fix import Fix
-from domain.terminal_clock import MAX_AHEAD, RIGHT, TerminalClock, keep_ahead, observe
+from domain.vehicle.fix import Fix
+from domain.vehicle.terminal_clock import MAX_AHEAD, RIGHT, TerminalClock, keep_ahead, observe
 
 T0 = 1_780_000_000
 

@@ -10,11 +10,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from domain import alarm_bits as bits
-from domain.fix import FLAG_BACKFILLED, Fix
-from domain.profile import DEFAULT_PROFILE
-from domain.quality import Outcome, Quality
-from domain.vehicle import Vehicle, accept, alerts_of, driving_today, is_alerting, is_online
+from domain.vehicle import alarm_bits as bits
+from domain.vehicle.fix import FLAG_BACKFILLED, Fix
+from domain.vehicle.profile import DEFAULT_PROFILE
+from domain.vehicle.quality import Outcome, Quality
+from domain.vehicle.vehicle import Vehicle, accept, alerts_of, driving_today, is_alerting, is_online
 
 T0 = 1_780_000_000
 """2026-05-28 04:26:40 in Shanghai."""

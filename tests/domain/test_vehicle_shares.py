@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from domain.errors import TooManyShares
-from domain.vehicle_shares import LiveShare, grant, release
+from domain.people.shares_of_vehicle import LiveShare, grant, release
 
 THREE = tuple(LiveShare(f"s{number}", 100.0 + number) for number in range(3))
 

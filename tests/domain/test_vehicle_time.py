@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import pytest
 
-from domain import alarm_bits as bits
-from domain.fix import FLAG_DOUBTED, Fix
-from domain.profile import DEFAULT_PROFILE
-from domain.quality import Outcome
-from domain.terminal_clock import TerminalClock
-from domain.vehicle import driving_today, is_online
+from domain.vehicle import alarm_bits as bits
+from domain.vehicle.fix import FLAG_DOUBTED, Fix
+from domain.vehicle.profile import DEFAULT_PROFILE
+from domain.vehicle.quality import Outcome
+from domain.vehicle.terminal_clock import TerminalClock
+from domain.vehicle.vehicle import driving_today, is_online
 from tests.domain.test_vehicle import T0, Truck, fix_at
 
 HOUR_S = 3600

@@ -10,7 +10,7 @@ from typing import NamedTuple, TypeVar
 
 import msgspec
 
-from domain.fix import Fix
+from domain.vehicle.fix import Fix
 from sim.registry_lines import Business
 from tests.e2e.processes import address_of
 from tests.patience import PATIENCE_S

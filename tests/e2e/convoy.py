@@ -10,7 +10,7 @@ from functools import partial
 from random import Random
 from typing import Final
 
-from gateway.jt808 import message_ids as ids
+from gateway.jt808.codec import message_ids as ids
 from sim.registry_lines import identity
 from tests.e2e.processes import SEED, Process, Serving
 from tests.e2e.trucks import Report, Truck, report

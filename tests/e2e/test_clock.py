@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from gateway.jt808 import message_ids as ids
+from gateway.jt808.codec import message_ids as ids
 from sim.registry_lines import business, identity
 from tests.e2e.callers import Clock, call_json, health, own_vehicles, sign_in
 from tests.e2e.processes import SEED, Yard

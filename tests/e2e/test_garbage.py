@@ -9,7 +9,7 @@ from random import Random
 
 import pytest
 
-from gateway.jt808 import message_ids as ids
+from gateway.jt808.codec import message_ids as ids
 from sim.registry_lines import Identity, identity
 from tests.e2e.callers import call, health
 from tests.e2e.processes import SEED, Yard, address_of

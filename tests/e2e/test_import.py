@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from gateway.jt808 import message_ids as ids
+from gateway.jt808.codec import message_ids as ids
 from sim.registry_lines import Identity, business, identity
 from tests.e2e.callers import own_vehicles, sign_in
 from tests.e2e.processes import SEED, Yard, until, write_registry

@@ -13,10 +13,10 @@ from typing import Any, Final, Self
 
 import pytest
 
-from gateway.jt808 import message_ids as ids
-from persistence.moving import move_out
-from persistence.sqlite import SqliteStore
-from persistence.sqlite_moving import SqliteSource
+from gateway.jt808.codec import message_ids as ids
+from persistence.moving.moving import move_out
+from persistence.sqlite.moving import SqliteSource
+from persistence.sqlite.store import SqliteStore
 from persistence.store import IndexEntry, Put
 from sim.household import Household, make_household
 from sim.registry_lines import identity

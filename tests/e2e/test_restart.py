@@ -8,7 +8,7 @@ import time
 
 import pytest
 
-from gateway.jt808 import message_ids as ids
+from gateway.jt808.codec import message_ids as ids
 from sim.registry_lines import business, identity
 from tests.e2e.callers import FeedAnswer, bearer, call, feed, own_vehicles, sign_in, starts_of_alerts
 from tests.e2e.convoy import Convoy

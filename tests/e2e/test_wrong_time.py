@@ -13,7 +13,7 @@ from typing import Any, Final
 
 import pytest
 
-from gateway.jt808 import message_ids as ids
+from gateway.jt808.codec import message_ids as ids
 from sim.registry_lines import Person, business, driver, identity
 from tests.e2e.callers import Session, Terms, bearer, call, call_json, own_vehicles, sign_in, starts_of_alerts
 from tests.e2e.processes import SEED, Serving, Yard, until

@@ -6,13 +6,13 @@ import socket
 from types import TracebackType
 from typing import Final, NamedTuple, Self
 
-from domain.alarm_bits import EMERGENCY
-from domain.fix import STATUS_ACC_ON, STATUS_POSITIONED, Fix
-from gateway.jt808 import message_ids as ids
-from gateway.jt808.frames import Frame, FrameReader, decode
-from gateway.jt808.location import encode_location
-from gateway.jt808.messages import BATCH_NORMAL, Reply, encode_batch
-from gateway.jt808.registration import Registration, RegistrationAnswer
+from domain.vehicle.alarm_bits import EMERGENCY
+from domain.vehicle.fix import STATUS_ACC_ON, STATUS_POSITIONED, Fix
+from gateway.jt808.codec import message_ids as ids
+from gateway.jt808.codec.frames import Frame, FrameReader, decode
+from gateway.jt808.codec.location import encode_location
+from gateway.jt808.codec.messages import BATCH_NORMAL, Reply, encode_batch
+from gateway.jt808.codec.registration import Registration, RegistrationAnswer
 from sim.registry_lines import Identity
 from tests.e2e.processes import address_of
 from tests.gateway.neighbours import Terminal

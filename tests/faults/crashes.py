@@ -14,7 +14,7 @@ from pathlib import Path
 from random import Random
 from typing import Final
 
-from api.owner import MAX_ALERTS
+from api.sides.owner import MAX_ALERTS
 from sim.registry_lines import business, identity
 from tests.e2e.callers import own_vehicles, sign_in, starts_of_alerts
 from tests.e2e.convoy import Convoy, Knowledge

@@ -14,7 +14,7 @@ from typing import Final
 import aiohttp
 import msgspec
 
-from domain.fix import Fix
+from domain.vehicle.fix import Fix
 from sim.registry_lines import identity
 from tests.e2e.processes import SEED
 from tests.e2e.trucks import report

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from gateway.jt808 import message_ids as ids
+from gateway.jt808.codec import message_ids as ids
 from sim.registry_lines import identity
 from tests.e2e.callers import Answer, call
 from tests.e2e.processes import SEED, Yard, address_of, until

@@ -14,7 +14,7 @@ from random import Random
 import msgspec
 import pytest
 
-from gateway.jt808 import message_ids as ids
+from gateway.jt808.codec import message_ids as ids
 from sim.registry_lines import business, business_of, identity
 from tests.e2e.callers import SeenVehicle, call, own_vehicles, sign_in, starts_of_alerts
 from tests.e2e.processes import RUN, SEED, Serving, Yard, until, write_registry

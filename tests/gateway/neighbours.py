@@ -6,12 +6,12 @@ import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
-from domain.fix import Fix
-from gateway.jt808 import message_ids as ids
-from gateway.jt808.frames import Frame, FrameReader, decode, encode, phone_bytes
-from gateway.jt808.location import encode_location
-from gateway.jt808.messages import Reply
-from gateway.jt808.registration import Authentication, Registration, RegistrationAnswer
+from domain.vehicle.fix import Fix
+from gateway.jt808.codec import message_ids as ids
+from gateway.jt808.codec.frames import Frame, FrameReader, decode, encode, phone_bytes
+from gateway.jt808.codec.location import encode_location
+from gateway.jt808.codec.messages import Reply
+from gateway.jt808.codec.registration import Authentication, Registration, RegistrationAnswer
 
 PHONE = "13800001111"
 OTHER_PHONE = "13800002222"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from gateway.jt808 import message_ids as ids
+from gateway.jt808.codec import message_ids as ids
 from gateway.jt808.exchange import Exchange
 from gateway.jt808.limits import Limits
 from gateway.jt808.session import Session

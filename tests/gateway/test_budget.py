@@ -10,7 +10,7 @@ from typing import cast
 import pytest
 import pytest_asyncio
 
-from gateway.jt808 import message_ids as ids
+from gateway.jt808.codec import message_ids as ids
 from gateway.jt808.connection import Connection
 from gateway.jt808.limits import Limits
 from gateway.jt808.poller import READ_AT_ONCE_BYTES, Poller

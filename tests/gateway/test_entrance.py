@@ -13,8 +13,8 @@ from typing import Any, cast
 
 import pytest
 
-from gateway.jt808 import message_ids as ids
 from gateway.jt808 import server
+from gateway.jt808.codec import message_ids as ids
 from gateway.jt808.connection import Connection
 from gateway.jt808.entrance import Entrance
 from gateway.jt808.limits import Limits

@@ -12,8 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from domain.errors import Busy, InvalidInput
-from domain.fix import Fix
-from domain.quality import Outcome
+from domain.vehicle.fix import Fix
+from domain.vehicle.quality import Outcome
 from gateway.feed import MAX_ROWS, REFUSED, SLICE, Feed, read_rows
 from gateway.ingest import NotDurable
 

@@ -9,15 +9,15 @@ from typing import Any
 
 import pytest
 
-from actors.directory import Changes, Directory
+from actors.vehicles.directory import Changes, Directory
 from domain.terminal_names import parse_terminal_name
-from gateway.jt808 import message_ids as ids
+from gateway.jt808.codec import message_ids as ids
+from gateway.jt808.codec.frames import Frame, FrameReader, decode, encode
+from gateway.jt808.codec.messages import Reply
+from gateway.jt808.codec.parameters import decode_parameter_answer
+from gateway.jt808.codec.registration import RegistrationAnswer
 from gateway.jt808.exchange import Exchange
-from gateway.jt808.frames import Frame, FrameReader, decode, encode
 from gateway.jt808.limits import Limits
-from gateway.jt808.messages import Reply
-from gateway.jt808.parameters import decode_parameter_answer
-from gateway.jt808.registration import RegistrationAnswer
 from gateway.jt808.session import Session
 from tests.gateway.neighbours import Shelf, Wire, results
 

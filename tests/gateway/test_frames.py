@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.jt808.frames import (
+from gateway.jt808.codec.frames import (
     FLAG,
     FrameError,
     FrameReader,

@@ -7,8 +7,8 @@ from collections.abc import Callable, Sequence
 
 import pytest
 
-from domain.fix import Batch, Fix
-from domain.quality import Outcome
+from domain.vehicle.fix import Batch, Fix
+from domain.vehicle.quality import Outcome
 from gateway.ingest import PIPELINE, Ingest, IngestLimits, NotDurable
 from tests.patience import PATIENCE_S
 

@@ -8,12 +8,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from domain import alarm_bits
-from domain.fix import FLAG_BACKFILLED, Fix
-from gateway.jt808.fields import bcd6_from_unix
-from gateway.jt808.location import ITEM_ADAS, ITEM_BLIND_SPOT, ITEM_DRIVER, ITEM_TYRES, encode_location, fix_of
-from gateway.jt808.location_details import CameraEvent, camera_item, decode_location
-from gateway.jt808.registration import MessageError
+from domain.vehicle import alarm_bits
+from domain.vehicle.fix import FLAG_BACKFILLED, Fix
+from gateway.jt808.codec.fields import bcd6_from_unix
+from gateway.jt808.codec.location import ITEM_ADAS, ITEM_BLIND_SPOT, ITEM_DRIVER, ITEM_TYRES, encode_location, fix_of
+from gateway.jt808.codec.location_details import CameraEvent, camera_item, decode_location
+from gateway.jt808.codec.registration import MessageError
 
 NOON = 1_790_000_000
 

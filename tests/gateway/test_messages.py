@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.jt808 import message_ids as ids
-from gateway.jt808.fields import bcd6_from_unix, plate_text, text, unix_from_bcd6
-from gateway.jt808.frames import Frame
-from gateway.jt808.messages import (
+from gateway.jt808.codec import message_ids as ids
+from gateway.jt808.codec.fields import bcd6_from_unix, plate_text, text, unix_from_bcd6
+from gateway.jt808.codec.frames import Frame
+from gateway.jt808.codec.messages import (
     LocationBatch,
     Reply,
     decode_resend_request,
@@ -23,7 +23,7 @@ from gateway.jt808.messages import (
     time_answer,
     vendor_time_answer,
 )
-from gateway.jt808.parameters import (
+from gateway.jt808.codec.parameters import (
     Item,
     decode_parameter_answer,
     decode_parameter_query,
@@ -32,7 +32,7 @@ from gateway.jt808.parameters import (
     encode_parameter_query,
     encode_parameters,
 )
-from gateway.jt808.registration import (
+from gateway.jt808.codec.registration import (
     Attributes,
     Authentication,
     DriverCard,

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from gateway.jt808 import message_ids as ids
+from gateway.jt808.codec import message_ids as ids
+from gateway.jt808.codec.messages import Reply, encode_batch
+from gateway.jt808.codec.parameters import Parameters, encode_parameter_answer
 from gateway.jt808.limits import Limits
-from gateway.jt808.messages import Reply, encode_batch
-from gateway.jt808.parameters import Parameters, encode_parameter_answer
 from gateway.jt808.seat import Heard
 from gateway.jt808.session import Session, TooManyQuestions
 from tests.gateway.neighbours import MUTE_PHONE, NOON, OTHER_PHONE, PHONE, Terminal, Wire, location, results

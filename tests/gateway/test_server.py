@@ -11,11 +11,11 @@ from dataclasses import replace
 import pytest
 import pytest_asyncio
 
-from gateway.jt808 import message_ids as ids
-from gateway.jt808.frames import FLAG, Frame, FrameReader, decode
+from gateway.jt808.codec import message_ids as ids
+from gateway.jt808.codec.frames import FLAG, Frame, FrameReader, decode
+from gateway.jt808.codec.messages import Reply
+from gateway.jt808.codec.parameters import decode_parameter_query, decode_parameters, encode_parameter_answer
 from gateway.jt808.limits import Limits
-from gateway.jt808.messages import Reply
-from gateway.jt808.parameters import decode_parameter_query, decode_parameters, encode_parameter_answer
 from gateway.jt808.poller import READ_AT_ONCE_BYTES
 from gateway.jt808.server import CommandRefused, Gateway, TerminalNotConnected
 from tests.gateway.neighbours import (

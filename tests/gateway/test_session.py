@@ -8,12 +8,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from domain.fix import FLAG_BACKFILLED
-from gateway.jt808 import message_ids as ids
-from gateway.jt808.frames import MAX_FRAME_BYTES, encode, phone_bytes, sealed, unescape
+from domain.vehicle.fix import FLAG_BACKFILLED
+from gateway.jt808.codec import message_ids as ids
+from gateway.jt808.codec.frames import MAX_FRAME_BYTES, encode, phone_bytes, sealed, unescape
+from gateway.jt808.codec.messages import encode_batch
+from gateway.jt808.codec.registration import Edition, RegistrationAnswer
 from gateway.jt808.limits import Limits
-from gateway.jt808.messages import encode_batch
-from gateway.jt808.registration import Edition, RegistrationAnswer
 from gateway.jt808.session import Session
 from tests.gateway.neighbours import (
     MUTE_PHONE,

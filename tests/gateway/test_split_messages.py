@@ -6,12 +6,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.jt808 import message_ids as ids
-from gateway.jt808.frames import Frame, encode, phone_bytes
+from gateway.jt808.codec import message_ids as ids
+from gateway.jt808.codec.frames import Frame, encode, phone_bytes
+from gateway.jt808.codec.messages import decode_resend_request, encode_batch
+from gateway.jt808.codec.parameters import encode_parameter_answer
+from gateway.jt808.codec.registration import Edition, RegistrationAnswer
 from gateway.jt808.limits import Limits
-from gateway.jt808.messages import decode_resend_request, encode_batch
-from gateway.jt808.parameters import encode_parameter_answer
-from gateway.jt808.registration import Edition, RegistrationAnswer
 from tests.gateway.neighbours import NOON, OTHER_PHONE, PHONE, REGISTRATION, STRANGER, Terminal, location, results
 from tests.gateway.talk import BAD, FAILED, OK, Talk
 

@@ -9,15 +9,13 @@ from typing import Any
 
 import pytest
 
-from gateway.jt808 import fields
-from gateway.jt808 import message_ids as ids
-from gateway.jt808.exchange import Exchange
-from gateway.jt808.frames import Frame, FrameError, FrameReader, check_byte, decode, escape, unescape
-from gateway.jt808.limits import Limits
-from gateway.jt808.location_details import CameraEvent, ItemValue, Location
-from gateway.jt808.messages import LocationAnswer, LocationBatch, Reply, Transparent, parse
-from gateway.jt808.parameters import Parameters
-from gateway.jt808.registration import (
+from gateway.jt808.codec import fields
+from gateway.jt808.codec import message_ids as ids
+from gateway.jt808.codec.frames import Frame, FrameError, FrameReader, check_byte, decode, escape, unescape
+from gateway.jt808.codec.location_details import CameraEvent, ItemValue, Location
+from gateway.jt808.codec.messages import LocationAnswer, LocationBatch, Reply, Transparent, parse
+from gateway.jt808.codec.parameters import Parameters
+from gateway.jt808.codec.registration import (
     Attributes,
     Authentication,
     DriverCard,
@@ -25,6 +23,8 @@ from gateway.jt808.registration import (
     Registration,
     RegistrationAnswer,
 )
+from gateway.jt808.exchange import Exchange
+from gateway.jt808.limits import Limits
 from gateway.jt808.session import Session
 from tests.gateway.neighbours import NOW, Registry, Shelf, Wire, results
 

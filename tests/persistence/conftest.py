@@ -9,9 +9,9 @@ from typing import Protocol
 import pytest
 import pytest_asyncio
 
-from persistence.redis import RedisStore
-from persistence.redis_address import RedisAddress
-from persistence.sqlite import SqliteStore
+from persistence.redis.address import RedisAddress
+from persistence.redis.store import RedisStore
+from persistence.sqlite.store import SqliteStore
 from persistence.store import Store
 from tests.redis_server import RedisServer
 from torture.memory_store import Disk, MemoryStore

@@ -7,12 +7,12 @@ from pathlib import Path
 from typing import NamedTuple, Protocol
 
 from domain.registry import PARTITIONS, partition_of
-from persistence.moving import Destination, Source, count, move_in, move_out
-from persistence.redis import RedisStore
-from persistence.redis_address import RedisAddress
-from persistence.redis_moving import RedisDestination, RedisSource
-from persistence.sqlite import SqliteStore
-from persistence.sqlite_moving import SqliteDestination, SqliteSource
+from persistence.moving.moving import Destination, Source, count, move_in, move_out
+from persistence.redis.address import RedisAddress
+from persistence.redis.moving import RedisDestination, RedisSource
+from persistence.redis.store import RedisStore
+from persistence.sqlite.moving import SqliteDestination, SqliteSource
+from persistence.sqlite.store import SqliteStore
 from persistence.store import Checkpoint, IndexEntry, Put, Store
 
 NOW = 1_767_225_600.0

@@ -12,9 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from persistence.sqlite import SqliteStore
-from persistence.sqlite_backup import backup, restore
-from persistence.sqlite_moving import SqliteSource
+from persistence.sqlite.backup import backup, restore
+from persistence.sqlite.moving import SqliteSource
+from persistence.sqlite.store import SqliteStore
 from persistence.store import StoreFormatError, StoreUnavailable
 from tests.persistence.houses import SqliteHouse, fill, holds, is_there, note, read, write
 

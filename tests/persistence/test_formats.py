@@ -9,22 +9,24 @@ from pathlib import Path
 
 import pytest
 
-from actors.vehicle_state import VehicleRecord
-from domain.alarm_bits import EMERGENCY
-from domain.alerts import Alert
-from domain.audit import AuditRecord
+from actors.vehicles.state import VehicleRecord
 from domain.identifiers import PlateColor
+from domain.people.audit import AuditRecord
 from domain.registry import RegisteredPerson, partition_of, vehicle_id
-from persistence import redis_steps, sqlite_file, sqlite_steps
+from domain.vehicle.alarm_bits import EMERGENCY
+from domain.vehicle.alerts import Alert
 from persistence.records import FORMAT, decode, decode_batch
-from persistence.redis_address import RedisAddress
-from persistence.redis_layout import Keys
-from persistence.redis_link import Link
-from persistence.redis_primary import Primary
-from persistence.registry import Registry
-from persistence.sqlite import SqliteStore
-from persistence.sqlite_claim import PlaceLock
-from persistence.sqlite_steps import META
+from persistence.redis import steps as redis_steps
+from persistence.redis.address import RedisAddress
+from persistence.redis.layout import Keys
+from persistence.redis.link import Link
+from persistence.redis.primary import Primary
+from persistence.registry.lookups import Registry
+from persistence.sqlite import file as sqlite_file
+from persistence.sqlite import steps as sqlite_steps
+from persistence.sqlite.claim import PlaceLock
+from persistence.sqlite.steps import META
+from persistence.sqlite.store import SqliteStore
 from persistence.store import Document, StoreUnavailable
 from sim.registry_lines import identity
 from tests.persistence.houses import RedisHouse, SqliteHouse, fill, holds

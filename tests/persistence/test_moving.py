@@ -15,10 +15,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from domain.registry import partition_of
-from persistence import facts as facts_module
-from persistence.facts import Fact
-from persistence.facts_file import FILE_FORMAT, MAGIC, Header, tally_of
-from persistence.moving import Destination, move_in
+from persistence.moving import facts as facts_module
+from persistence.moving.facts import Fact
+from persistence.moving.facts_file import FILE_FORMAT, MAGIC, Header, tally_of
+from persistence.moving.moving import Destination, move_in
 from persistence.records import FORMAT
 from persistence.store import Checkpoint, Delete, IndexEntry, Put, Store, StoreError, StoreFormatError, StoreUnavailable
 from tests.persistence.houses import (

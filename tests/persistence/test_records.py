@@ -12,10 +12,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from api.people import StoredAccount
-from domain.fix import Fix
+from api.accounts.people import StoredAccount
 from domain.identifiers import PlateColor
-from domain.share import Duration, Share
+from domain.people.share import Duration, Share
+from domain.vehicle.fix import Fix
 from persistence.records import decode, decode_batch, encode, encode_batch, version_of
 from persistence.store import StoreFormatError
 

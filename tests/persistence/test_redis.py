@@ -13,10 +13,10 @@ import pytest
 import pytest_asyncio
 
 from domain.registry import partition_of
-from persistence.redis import MAX_READS_WAITING, MEMBERS_A_READ, RedisStore
-from persistence.redis_address import RedisAddress
-from persistence.redis_layout import FORMAT
-from persistence.redis_writer import MAX_JOBS_QUEUED
+from persistence.redis.address import RedisAddress
+from persistence.redis.layout import FORMAT
+from persistence.redis.store import MAX_READS_WAITING, MEMBERS_A_READ, RedisStore
+from persistence.redis.writer import MAX_JOBS_QUEUED
 from persistence.store import Checkpoint, IndexEntry, Put, Store, StoreConflict, StoreFormatError, StoreUnavailable
 from tests.persistence.cut_wire import CutWire
 from tests.redis_server import RedisServer
@@ -100,8 +100,8 @@ async def test_a_trimmed_log_keeps_its_numbers_through_a_restart_of_redis(
 
 WRITES_UNTIL_KILLED = """
 import asyncio, os, sys
-from persistence.redis import RedisStore
-from persistence.redis_address import RedisAddress
+from persistence.redis.store import RedisStore
+from persistence.redis.address import RedisAddress
 from persistence.store import Put
 
 async def write(store, worker):

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from persistence.redis import RedisStore
-from persistence.redis_address import RedisAddress
+from persistence.redis.address import RedisAddress
+from persistence.redis.store import RedisStore
 from persistence.store import IndexEntry, Put, StoreUnavailable
 from tests.certificates import Authority, Papers
 from tests.redis_server import DURABLE, RedisServer, free_port

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from persistence.redis_address import Place, RedisAddress
+from persistence.redis.address import Place, RedisAddress
 
 
 def test_a_short_address_has_the_usual_port_database_and_prefix() -> None:

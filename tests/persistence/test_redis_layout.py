@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from persistence.cursors import Position
-from persistence.redis_layout import Keys, bounds, head_bytes, log_id, log_number, member_parts, stem
+from persistence.redis.layout import Keys, bounds, head_bytes, log_id, log_number, member_parts, stem
 
 texts = st.text(st.characters(codec="utf-8") | st.sampled_from("\0\1\2\3"), max_size=4)
 triples = st.tuples(texts, texts, texts)

@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 
-from persistence.redis import RedisStore
-from persistence.redis_address import RedisAddress
+from persistence.redis.address import RedisAddress
+from persistence.redis.store import RedisStore
 from persistence.store import Put, StoreUnavailable
 from tests.redis_server import RedisServer
 
@@ -23,8 +23,8 @@ ANSWER_S = 1.0
 
 SERVES = """
 import asyncio, os, sys
-from persistence.redis import RedisStore
-from persistence.redis_address import RedisAddress
+from persistence.redis.store import RedisStore
+from persistence.redis.address import RedisAddress
 from persistence.store import StoreUnavailable
 
 async def main():

@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 
-from persistence.redis import RedisStore
-from persistence.redis_address import RedisAddress
-from persistence.redis_served import MOST_NOTED, Served
+from persistence.redis.address import RedisAddress
+from persistence.redis.served import MOST_NOTED, Served
+from persistence.redis.store import RedisStore
 from persistence.store import Put, Store, StoreUnavailable
 from tests.redis_house import RedisHouse
 from tests.redis_server import RedisServer

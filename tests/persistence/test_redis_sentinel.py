@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 
-from persistence.redis import RedisStore
-from persistence.redis_address import RedisAddress
+from persistence.redis.address import RedisAddress
+from persistence.redis.store import RedisStore
 from persistence.store import Put, Store, StoreUnavailable
 from tests.redis_house import RedisHouse
 

@@ -11,9 +11,9 @@ import pytest_asyncio
 
 from domain.identifiers import PlateColor, citizen_id_check_char, uscc_check_char
 from domain.registry import vehicle_id
-from persistence.registry import Registry, Terminal
-from persistence.registry_documents import PERSON, PHONE
-from persistence.registry_import import MAX_LINE_BYTES, ImportReport, Passwords, import_lines, read_lines
+from persistence.registry.documents import PERSON, PHONE
+from persistence.registry.importing import MAX_LINE_BYTES, ImportReport, Passwords, import_lines, read_lines
+from persistence.registry.lookups import Registry, Terminal
 from persistence.store import Store
 
 USCC = "9144030071526726X" + uscc_check_char("9144030071526726X")

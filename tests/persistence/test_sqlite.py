@@ -15,9 +15,9 @@ import pytest
 import pytest_asyncio
 
 from domain.registry import pack_of, partition_of
-from persistence.sqlite import MAX_READS_WAITING, SqliteStore
-from persistence.sqlite_file import FORMAT
-from persistence.sqlite_writer import MAX_JOBS_QUEUED
+from persistence.sqlite.file import FORMAT
+from persistence.sqlite.store import MAX_READS_WAITING, SqliteStore
+from persistence.sqlite.writer import MAX_JOBS_QUEUED
 from persistence.store import Checkpoint, Put, StoreFormatError, StoreUnavailable
 
 ROOT = Path(__file__).parents[2]
@@ -68,7 +68,7 @@ async def test_a_damaged_pack_of_states_is_told_of_and_holds_up_no_other_write(p
 
 WRITES_UNTIL_KILLED = """
 import asyncio, os, sys
-from persistence.sqlite import SqliteStore
+from persistence.sqlite.store import SqliteStore
 from persistence.store import Put
 
 async def write(store, worker):

@@ -13,13 +13,13 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 
-from persistence.sqlite import SqliteStore
-from persistence.sqlite_backup import backup, restore
-from persistence.sqlite_check import DamageCheck
-from persistence.sqlite_claim import ServiceLock, lock_file
-from persistence.sqlite_files import OpenFiles
+from persistence.opening import back_up, open_store
+from persistence.sqlite.backup import backup, restore
+from persistence.sqlite.check import DamageCheck
+from persistence.sqlite.claim import ServiceLock, lock_file
+from persistence.sqlite.files import OpenFiles
+from persistence.sqlite.store import SqliteStore
 from persistence.store import Put, Store, StoreUnavailable
-from stores import back_up, open_store
 from tests.persistence.houses import is_there
 
 ACKNOWLEDGED = [b"1", b"2", b"3"]

@@ -7,9 +7,9 @@ import logging
 from functools import partial
 from typing import Final
 
-from actors.runtime import REFUSALS
 from actors.shard import Shard
-from actors.supervisor import Unanswered, Watcher
+from actors.system.runtime import REFUSALS
+from actors.system.supervisor import Unanswered, Watcher
 from actors.wire import decode_message, encode_answer, encode_event, encode_refusal
 from tests.seam.pipe import (
     CALLS,

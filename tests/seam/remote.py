@@ -13,10 +13,10 @@ from typing import Any, Final
 
 import msgspec
 
-from actors.supervisor import Unanswered, Watcher
+from actors.system.supervisor import Unanswered, Watcher
 from actors.wire import Uncrossable, decode_answer, decode_event, decode_refusal, encode_message
-from domain.fix import Batch
-from domain.quality import Outcome
+from domain.vehicle.fix import Batch
+from domain.vehicle.quality import Outcome
 from tests.patience import PATIENCE_S
 from tests.seam.pipe import (
     CALLS,

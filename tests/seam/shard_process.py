@@ -14,18 +14,18 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
-from actors.clock import VirtualClock
-from actors.household import Household
-from actors.recovery import Recovery
-from actors.runtime import Dispatcher
-from actors.supervisor import Supervisor
-from actors.telemetry import Router
-from actors.vehicle import KIND, Fleet
-from actors.vehicle_state import VehicleKind
-from domain.fix import Batch
-from domain.profile import DEFAULT_PROFILE
-from domain.quality import Outcome
-from persistence.sqlite import SqliteStore
+from actors.people.household import Household
+from actors.system.clock import VirtualClock
+from actors.system.runtime import Dispatcher
+from actors.system.supervisor import Supervisor
+from actors.vehicles.recovery import Recovery
+from actors.vehicles.state import VehicleKind
+from actors.vehicles.telemetry import Router
+from actors.vehicles.vehicle import KIND, Fleet
+from domain.vehicle.fix import Batch
+from domain.vehicle.profile import DEFAULT_PROFILE
+from domain.vehicle.quality import Outcome
+from persistence.sqlite.store import SqliteStore
 from persistence.store import Store
 from tests.seam.host import Host
 from tests.seam.pipe import Called, pipe_over

@@ -10,14 +10,14 @@ from typing import Any
 
 import pytest
 
-from actors.runtime import ActorFailed
-from actors.share_link import ShareOver, ViewShare
-from actors.supervisor import Unanswered, Watcher
+from actors.people.share_link import ShareOver, ViewShare
+from actors.system.runtime import ActorFailed
+from actors.system.supervisor import Unanswered, Watcher
 from actors.wire import encode_message
-from domain.fix import Batch
 from domain.identifiers import PlateColor
-from domain.quality import Outcome
-from domain.share import Duration, Share
+from domain.people.share import Duration, Share
+from domain.vehicle.fix import Batch
+from domain.vehicle.quality import Outcome
 from persistence.store import StoreUnavailable
 from tests.seam import pipe as pipes
 from tests.seam.host import Host

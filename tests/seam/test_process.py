@@ -11,27 +11,27 @@ from typing import Any
 
 import pytest
 
-from actors.business import UnbindAsOwner
-from actors.people import BUSINESS, PERSON, SHARE
-from actors.person import Bind, CancelShares, CreateShare, LookAtDriver
-from actors.runtime import ActorFailed
+from actors.people.business import UnbindAsOwner
+from actors.people.documents import BUSINESS, PERSON, SHARE
+from actors.people.person import Bind, CancelShares, CreateShare, LookAtDriver
+from actors.people.share_link import OpenLink, Preview, PreviewLink, ShareOver, ViewShare
 from actors.shard import Shard
-from actors.share_link import OpenLink, Preview, PreviewLink, ShareOver, ViewShare
-from actors.supervisor import Unanswered
-from actors.vehicle import KIND as VEHICLE
-from actors.vehicle import Look, VehicleView
-from actors.vehicle_watch import AlertChanged, Moved, PresenceChanged
-from domain import alarm_bits as bits
-from domain.audit import Doer
-from domain.driver import Binding, Driver, VehicleClaim
+from actors.system.runtime import ActorFailed
+from actors.system.supervisor import Unanswered
+from actors.vehicles.vehicle import KIND as VEHICLE
+from actors.vehicles.vehicle import Look, VehicleView
+from actors.vehicles.watch import AlertChanged, Moved, PresenceChanged
 from domain.errors import AlreadyBound, NotFound, OwnLink, ShareEnded, SharingOtherVehicle, TooManyBindings
-from domain.fix import Batch, Fix
 from domain.identifiers import PlateColor
-from domain.quality import Outcome
-from domain.share import Duration, Share
+from domain.people.audit import Doer
+from domain.people.driver import Binding, Driver, VehicleClaim
+from domain.people.share import Duration, Share
+from domain.vehicle import alarm_bits as bits
+from domain.vehicle.fix import Batch, Fix
+from domain.vehicle.quality import Outcome
 from gateway.ingest import Ingest, NotDurable
 from persistence.records import encode_batch
-from persistence.sqlite import SqliteStore
+from persistence.sqlite.store import SqliteStore
 from tests.seam.remote import ShardLost, ShardProcess
 from tests.seam.shard_process import OWNER
 

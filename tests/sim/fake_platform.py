@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 
-from gateway.jt808.frames import Frame, FrameError, FrameReader, decode, encode
-from gateway.jt808.messages import Reply
-from gateway.jt808.registration import RegistrationAnswer
+from gateway.jt808.codec.frames import Frame, FrameError, FrameReader, decode, encode
+from gateway.jt808.codec.messages import Reply
+from gateway.jt808.codec.registration import RegistrationAnswer
 from tests.patience import PATIENCE_S
 
 CODE = "let-me-in"

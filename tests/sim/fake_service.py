@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 
 from aiohttp import web
 
-from gateway.jt808.location import fix_of
+from gateway.jt808.codec.location import fix_of
 from sim.registry_lines import businesses, identity
 from tests.sim.fake_platform import FakePlatform
 from tests.sim.fakes import NOON

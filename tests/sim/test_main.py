@@ -14,7 +14,7 @@ import msgspec
 import pytest
 from rich.console import Console
 
-from api.drive import DriveReport
+from api.operations.drive import DriveReport
 from sim.counts import Counts
 from sim.drive_report import report_of
 from sim.main import DIFFERENT, IMPOSSIBLE, OK, SimOptions, run_sim

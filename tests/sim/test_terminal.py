@@ -7,9 +7,9 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from itertools import pairwise
 
-from gateway.jt808.frames import Frame
-from gateway.jt808.location import fix_of
-from gateway.jt808.messages import LocationBatch
+from gateway.jt808.codec.frames import Frame
+from gateway.jt808.codec.location import fix_of
+from gateway.jt808.codec.messages import LocationBatch
 from sim.counts import Counts
 from sim.faults import FaultRates, Faults
 from sim.fleet import Fleet

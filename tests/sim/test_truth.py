@@ -6,11 +6,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from domain.alerts import Alert
-from domain.fix import Fix
-from domain.profile import DEFAULT_PROFILE
-from domain.quality import Quality
-from domain.vehicle import Vehicle, accept, alerts_of, driving_today
+from domain.vehicle.alerts import Alert
+from domain.vehicle.fix import Fix
+from domain.vehicle.profile import DEFAULT_PROFILE
+from domain.vehicle.quality import Quality
+from domain.vehicle.vehicle import Vehicle, accept, alerts_of, driving_today
 from sim.ledger import Ledger, Told
 from sim.truth import ACC_ON, CHINA_S, DAY_S, POSITIONED, Episode, LastFix, Truth, silenced, truth
 from tests.sim.fakes import LAT_E6, LON_E6, NOON, told

@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 import msgspec
 from playwright.sync_api import Page, expect
 
-from domain.fix import STATUS_ACC_ON, STATUS_POSITIONED
+from domain.vehicle.fix import STATUS_ACC_ON, STATUS_POSITIONED
 from sim.world import Route, World, load
 from tests.api.conftest import row
 from tests.e2e.callers import call

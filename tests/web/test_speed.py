@@ -12,7 +12,7 @@ import msgspec
 import pytest
 from playwright.sync_api import Locator, Page, Response, expect
 
-from domain.fix import FLAG_BACKFILLED
+from domain.vehicle.fix import FLAG_BACKFILLED
 from tests.api.conftest import row, vehicle_line
 from tests.e2e.callers import call
 from tests.e2e.processes import until

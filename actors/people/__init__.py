@@ -1,0 +1,1 @@
+"""Persons, businesses and share links: their actors, documents and deadlines."""

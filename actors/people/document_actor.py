@@ -1,0 +1,223 @@
+"""An actor holds one frozen value of the store: committed before it is answered, read again when in doubt.
+
+A command is one commit, over however many documents, each with the version that was read. When another command came
+first, the store refuses; the actor reads again and decides anew. An actor whose document was changed by the commit of
+another reads it before it answers anything more.
+"""
+
+from __future__ import annotations
+
+import logging
+from abc import abstractmethod
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from types import CoroutineType
+from typing import Any, ClassVar, Final, Generic, Protocol, TypeVar
+
+from actors.people.noted_times import NotedTimes
+from actors.system.clock import Clock
+from actors.system.runtime import Actor, Dispatcher, MailboxFull
+from actors.system.supervisor import Supervisor
+from domain.errors import Busy
+from persistence.records import encode
+from persistence.store import Document, IndexEntry, Put, Store, StoreConflict, StoreError
+
+log = logging.getLogger(__name__)
+
+S = TypeVar("S")
+
+RETRY_S: Final = 5.0
+"""How long an actor waits, on the system's clock, before it tries again to finish what a failure interrupted."""
+NEVER: Final = float("inf")
+MAX_TRIES: Final = 10
+"""Decisions of one command before it is refused as busy. Each conflict means that another command got through: another opening
+or end of the same link, or another share of the same vehicle, of which three can live (R18)."""
+
+OwnerOf = Callable[[str], Awaitable[str | None]]
+"""Vehicle id → the credit code of the business that owns it; None for an unknown vehicle."""
+
+
+class Wake:
+    """An actor's own timer has come."""
+
+
+WAKE: Final = Wake()
+
+
+class Deadlines(Protocol):
+    """Who wakes those that sleep when their time is up (``actors.people.deadlines``)."""
+
+    def note(self, at: float) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class House:
+    """What every actor of people and links works with."""
+
+    dispatcher: Dispatcher
+    clock: Clock
+    store: Store
+    supervisor: Supervisor
+    watch_log: NotedTimes
+    deadlines: Deadlines
+    owner_of: OwnerOf
+
+
+class DocumentActor(Actor, Generic[S]):
+    """Holds one frozen value, swapped whole after the store has it: a failed command leaves nothing half changed."""
+
+    __slots__ = ("_armed_for", "_certain", "house", "key", "used", "value", "version")
+
+    kind: ClassVar[str]
+    """The actor's kind, and that of its document."""
+
+    def __init__(self, house: House, key: str, document: Document | None) -> None:
+        super().__init__(house.dispatcher)
+        self.house = house
+        self.key = key
+        self.used = True
+        """Whether anything came since the last look for idle ones."""
+        self._certain = True
+        self._armed_for = NEVER
+        self.version = 0 if document is None else document.version
+        self.value: S = self.value_of(document)
+        self.arm()
+
+    @property
+    def actor_urn(self) -> str:  # type: ignore[override]  # computed, as in every actor with a key
+        return f"{self.kind}:{self.key}"
+
+    @abstractmethod
+    def value_of(self, document: Document | None) -> S:
+        """What the document says; without one, the value to begin with. Raises ``StoreFormatError``."""
+
+    @abstractmethod
+    def entries(self, value: S) -> tuple[IndexEntry, ...]:
+        """How its document is found."""
+
+    @abstractmethod
+    def is_look(self, message: Any) -> bool:
+        """Whether the value alone answers ``message``, in the asker's own turn."""
+
+    @abstractmethod
+    def handle(self, message: Any) -> Any:
+        """Answers one message, from a value that is certain; may be ``async``."""
+
+    def arm(self) -> None:
+        """Hook: it has come to life; asks for the wakes that it needs."""
+
+    def on_receive(self, message: Any) -> Any:
+        self.used = True
+        if self._certain and self.is_look(message):
+            return self.handle(message)
+        return self._decide(message)
+
+    async def _decide(self, message: Any) -> Any:
+        """Decides anew after each conflict. Raises ``Busy`` when others always come first."""
+        try:
+            for _ in range(MAX_TRIES):
+                try:
+                    await self._read_again()
+                    answer = self.handle(message)
+                    return await answer if type(answer) is CoroutineType else answer
+                except StoreConflict as conflict:
+                    log.info("%s looks again: %s", self.actor_urn, conflict)
+            raise Busy
+        except (StoreError, Busy) as error:
+            if not isinstance(message, Wake):
+                raise
+            log.warning("%s does later what is due: %r", self.actor_urn, error)
+            self.come_back()
+
+    # -- being woken -------------------------------------------------------------------------------------------------
+
+    def wake_at(self, at: float) -> None:
+        """Asks for a ``Wake`` at ``at`` (Unix seconds), unless one comes before: whoever handles that asks anew."""
+        if at < self._armed_for:
+            self._armed_for = at
+            self.house.clock.wake(self, at)
+
+    def come_back(self) -> None:
+        """Something was left unfinished."""
+        self.wake_at(self.house.clock.now() + RETRY_S)
+
+    def on_wake(self, now: float) -> None:
+        """Into the mailbox: what has become due is decided there."""
+        if self.is_stopped or now < self._armed_for:
+            return  # An earlier wish, outdated since.
+        self._armed_for = NEVER
+        try:
+            self.tell(WAKE)
+        except MailboxFull:
+            self.come_back()
+
+    def on_set_back(self, now: float) -> None:
+        self._armed_for = NEVER
+        if not self.is_stopped:
+            self.wake_at(now)
+
+    # -- the store ---------------------------------------------------------------------------------------------------
+
+    async def commit(self, value: S, *beside: Put) -> None:
+        """Durable with all that belongs to it, or not at all. Raises ``StoreError``; what holds is read again then."""
+        put = Put(self.kind, self.key, encode(value), self.entries(value), expected_version=self.version)
+        await self._write(put, *beside)
+        self.value, self.version = value, self.version + 1
+
+    async def _write(self, *writes: Put) -> None:
+        try:
+            await self.house.store.commit(writes)
+        except StoreError:
+            self._certain = False  # A time-out may have committed after all.
+            raise
+        finally:  # However it went: in the turn in which the commit's outcome is known, before anybody is answered.
+            for write in writes[1:]:
+                self.house.supervisor.outdate(write.kind, write.key)
+
+    def outdate(self) -> None:
+        self._certain = False
+
+    def hand_over(self, successor: Actor) -> None:
+        super().hand_over(successor)
+        if not self._certain:
+            successor.outdate()  # It may have been read before the commit that outdated this one.
+
+    async def _read_again(self) -> None:
+        while not self._certain:
+            self._certain = True  # Before it reads: what is outdated meanwhile is read once more.
+            try:
+                document = (await self.house.store.get(self.kind, (self.key,))).get(self.key)
+                self.value = self.value_of(document)
+            except StoreError:
+                self._certain = False
+                raise
+            self.version = 0 if document is None else document.version
+
+
+class DocumentKind:
+    """Brings actors of one kind to life for the supervisor: every key has one, with or without a document."""
+
+    def __init__(self, house: House, actor_class: type[DocumentActor[Any]]) -> None:
+        self._house = house
+        self._class = actor_class
+
+    async def load(self, keys: Sequence[str]) -> Mapping[str, Actor]:
+        documents = await self._house.store.get(self._class.kind, keys)
+        return {key: self._class(self._house, key, documents.get(key)) for key in keys}
+
+    async def reload(self, key: str) -> Actor:
+        return (await self.load((key,)))[key]
+
+
+def passivate_idle(supervisor: Supervisor, kinds: Sequence[str]) -> int:
+    """Lets go of actors to whom nothing came since the last call; returns how many."""
+    gone = 0
+    for kind in kinds:
+        for key, actor in list(supervisor.actors(kind).items()):
+            if not isinstance(actor, DocumentActor):
+                continue
+            if actor.used or not actor.is_quiet:
+                actor.used = False
+            else:
+                gone += supervisor.passivate(kind, key, actor)
+    return gone

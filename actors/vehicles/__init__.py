@@ -1,0 +1,1 @@
+"""Vehicles: their actors, telemetry in, checkpoints, recovery, the directory of terminals, and the fleet as a whole."""

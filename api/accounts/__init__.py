@@ -1,0 +1,1 @@
+"""Who calls: identity, sign-in, sessions, registration, and the account's own pages."""

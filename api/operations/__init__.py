@@ -1,0 +1,1 @@
+"""What operators see: health, metrics, readiness and the control room."""

@@ -1,0 +1,1 @@
+"""What the answers show: views of vehicles, shares, alerts and bindings."""

@@ -1,0 +1,1 @@
+"""The rules of drivers, shares, delegations, certificates and the audit."""

@@ -1,0 +1,1 @@
+"""The Redis store: its layout, scripts and checks, its lease, and moving in and out."""

@@ -1,0 +1,70 @@
+"""What a process knows of its store, so that a Redis that forgot something is not taken for one that never had it.
+
+Each store has an identity, and counts the groups written to it. A process that was told that group N is done asks no
+Redis that knows fewer, or another identity: it was emptied, exchanged, or got an older copy of its data back.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Final
+
+from persistence.redis.layout import Keys
+from persistence.store import StoreUnavailable
+from persistence.troubles import Trouble, TroubleState
+
+EMPTIED: Final = Trouble(
+    "store_emptied",
+    "the Redis holds nothing of this store any more: it was emptied (FLUSHALL, FLUSHDB), or started without its files. "
+    "Give it its data back (its append-only file, a copy), and the service goes on by itself; or end the service and "
+    "begin with an empty store by `run.py serve --new`",
+)
+EXCHANGED: Final = Trouble(
+    "store_exchanged",
+    "another store lies where this one was: another Redis answers, or its data were exchanged. Bring the former back, and "
+    "the service goes on by itself; or end the service and start it on the one that is there",
+)
+BEHIND: Final = Trouble(
+    "store_behind",
+    "the Redis knows less than it acknowledged: it came back with an older copy of its data, or without its last second. "
+    "Give it the newer data back, and the service goes on by itself; or end the service and start it on what is there: "
+    "what was acknowledged since is lost then",
+)
+
+
+class Memory:
+    """The identity of the store, and the number of the last group that is known to be done."""
+
+    def __init__(self, keys: Keys, name: str) -> None:
+        self.command: Final = ("HMGET", keys.meta, "identity", "written")
+        self.identity = b""
+        """Empty until the store is opened: then any will do."""
+        self.number = 0
+        self._name = name
+        self._state = TroubleState(name)
+
+    @property
+    def trouble(self) -> Trouble | None:
+        """As of the last answer."""
+        return self._state.now
+
+    def acknowledged(self, number: int) -> None:
+        """From now on a Redis that knows fewer groups has lost some."""
+        self.number = max(self.number, number)
+        self._state.becomes(None)
+
+    def compare(self, found: Sequence[Any], known: int) -> None:
+        """Raises ``StoreUnavailable`` unless an answer to ``command`` shows this store with ``known`` groups at least."""
+        trouble = self._trouble(found, known)
+        self._state.becomes(trouble)
+        if trouble is not None:
+            raise StoreUnavailable(f"store {self._name}: {trouble.sentence}")
+
+    def _trouble(self, found: Sequence[Any], known: int) -> Trouble | None:
+        if not self.identity:
+            return None
+        if not isinstance(found, list) or (found[0] and found[0] != self.identity):
+            return EXCHANGED
+        if not found[0]:
+            return EMPTIED
+        return BEHIND if int(found[1] or 0) < known else None

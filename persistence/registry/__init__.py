@@ -1,0 +1,1 @@
+"""The transport registry: its documents, look-ups and import."""
