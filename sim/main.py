@@ -182,7 +182,7 @@ async def _clock(service: Service, speedup: float) -> ServiceClock:
             f"the service's clock runs at {reading.speed:g} times real time, the drive was asked for at {speedup:g}: "
             f"start the service with --clock-speed {speedup:g}, or drive with --speedup {reading.speed:g}"
         )
-    return ServiceClock(reading.now, reading.speed)
+    return ServiceClock(reading.now, reading.speed, asyncio.get_running_loop().time)
 
 
 async def _look_before(service: Service, options: SimOptions, console: Console) -> dict[str, verdict.Before]:

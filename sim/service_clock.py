@@ -1,8 +1,9 @@
-"""What time is it by the service's clock?"""
+"""The service's time, carried on from one reading."""
 
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 
@@ -14,11 +15,16 @@ class ServiceClock:
     """Unix seconds by the service, when it was asked."""
     speed: float = 1.0
     """Its seconds per real second."""
-    read_at: float = field(default_factory=time.monotonic)
+    monotonic: Callable[[], float] = time.monotonic
+    """The event loop's, where the loop is to wait until ``monotonic_at``."""
+    read_at: float = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "read_at", self.monotonic())
 
     def now(self) -> float:
         """Unix seconds by the service."""
-        return self.read_now + (time.monotonic() - self.read_at) * self.speed
+        return self.read_now + (self.monotonic() - self.read_at) * self.speed
 
     def monotonic_at(self, service_time: float) -> float:
         """Our monotonic clock's reading when the service's clock shows this."""

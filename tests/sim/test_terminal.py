@@ -51,7 +51,7 @@ class Drive:
             seed=1,
             vehicles=1,
             interval_s=10,
-            clock=ServiceClock(NOON, FAST),
+            clock=ServiceClock(NOON, FAST, asyncio.get_running_loop().time),
             address=("127.0.0.1", platform.port),
         )
         self.truck = ScriptedTruck(china(0.0), seed=1, index=index, mix=DriverMix(), period_s=10)
@@ -61,7 +61,7 @@ class Drive:
             identity(1, index),
             Faults(rates, seed=1, index=index),
             wheel=self.wheel,
-            clock=ServiceClock(NOON, FAST),
+            clock=ServiceClock(NOON, FAST, asyncio.get_running_loop().time),
             counts=self.counts,
             ledger=Ledger(100_000),
             connect=self.fleet.dial,
@@ -297,7 +297,7 @@ async def test_in_the_dirtiest_fleet_the_ledgers_order_is_the_order_of_arrival()
         seed=2,
         vehicles=20,
         interval_s=10,
-        clock=ServiceClock(NOON, FAST),
+        clock=ServiceClock(NOON, FAST, asyncio.get_running_loop().time),
         address=("127.0.0.1", platform.port),
         first_wait_s=0.3,
     )
