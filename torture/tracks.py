@@ -31,7 +31,7 @@ class Track:
     ahead: list[tuple[Fix, float]] = field(default_factory=list)
     """Reports from the future, and when they came: they wait until the terminal's clock is known."""
     was_ahead: bool = False
-    """It was dated ahead of now, so the times of its emergencies are not known to the second."""
+    """It was dated ahead of now once, so the times of its emergencies are not known to the second."""
     emergencies: list[tuple[int, int | None]] = field(default_factory=list)
     """(from, until) of each."""
     seen: set[tuple[str, int]] = field(default_factory=set)
@@ -58,6 +58,7 @@ class Track:
                 del self.ahead[plain[0] if plain else 0]
             self.ahead.append((fix, received_at))
             return
+        self.was_ahead = self.was_ahead or fixed_at - received_at > 300
         for each, came_at in self.ahead:
             if 0 <= fix.fixed_at - each.fixed_at <= 3600:
                 self._hear(each, each.fixed_at - self.offset_s, came_at)
@@ -68,7 +69,6 @@ class Track:
 
     def _give_way(self, fixed_at: int) -> None:
         """What lies ahead of now was dated by a wrong clock, and so were its emergencies."""
-        self.was_ahead = True
         self.reported_at = fixed_at - 1
         if self.fixed_at >= fixed_at:
             self.fixed_at, self.newest = fixed_at - 1, None
