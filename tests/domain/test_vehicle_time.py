@@ -1,4 +1,4 @@
-"""Reports whose time does not agree with ours, whoever's clock is wrong, are neither thrown away nor left in the way (R50)."""
+"""Reports whose time does not agree with ours, whichever clock is wrong, are neither thrown away nor left in the way (R50)."""
 
 from __future__ import annotations
 
