@@ -203,7 +203,7 @@ async def _streams(drama: Drama) -> None:
             demand(not stream.is_open, "R33: a stream goes on after the share's end")
             reasons = [event.data["reason"] for event in stream.events if event.name == "ended"]
             demand(len(reasons) <= 1, "a stream ends twice")
-            # A command without an answer may cut a stream, be killed, and be finished after the share's own end.
+            # While the store is down, a share's time may come before its link reads that a command without an answer ended it.
             is_exact = drama.household.ever_floated.isdisjoint((op.of, share.binding))
             known = {share.over or "expired"} if is_exact else {*reasons}
             demand(set(reasons) <= known, f"a stream says {reasons}, but the share is {share.over}")

@@ -112,7 +112,6 @@ class Drama:
 
     def disturb(self) -> None:
         self._is_disturbed = True
-        self.possible.is_settled = False
 
     def must_answer(self, answer: Answer) -> None:
         if answer.tells_nothing and self.is_calm:
@@ -321,7 +320,7 @@ class Drama:
         await self.pass_time(3)
 
     async def rest(self) -> None:
-        """All disasters end; whatever was interrupted must be finished or undone, and nothing be forgotten."""
+        """All disasters end, and nothing may be forgotten."""
         self.machine.weather.clear_up()
         self.machine.put_right()
         self.machine.kill_after(None)
@@ -339,7 +338,6 @@ class Drama:
         await self.household.settle()
         await checks.at_rest(self)
         self._is_disturbed = False
-        self.possible.is_settled = True
         self.commits.check()
         if self.bugs:
             raise Violation(f"a bug of the service: {self.bugs[0]}")

@@ -17,9 +17,6 @@ from torture.watch import Violation
 
 MAX_WORLDS: Final = 60
 MAX_FLOATING: Final = 3
-SPURIOUS: Final = frozenset({"too_many_shares"})
-"""Refusals that a share which is being undone, or whose release waits for the store, may cause for a while."""
-
 ENDS_SHARES: Final = frozenset({"cancel_all", "unbind", "owner_unbind"})
 JUST_BEFORE_S: Final = 0.001
 
@@ -50,8 +47,6 @@ class Possibilities:
     def __init__(self, registry: Registry) -> None:
         self.registry = registry
         self.worlds = [Possible(World())]
-        self.is_settled = True
-        """Nothing was disturbed since the last rest."""
 
     @property
     def likeliest(self) -> World:
@@ -80,16 +75,11 @@ class Possibilities:
 
     def unanswered(self, op: Op, now: float) -> None:
         """It floats from now on."""
-        self.is_settled = False
         for each in self.worlds:
             each.floating = (*each.floating, Floating(op, now, self.registry))
 
     def hear(self, heard: Sequence[Heard], now: float) -> None:
         """Commands that were under way together were answered so. Raises ``Violation``."""
-        if not self.is_settled:  # Such a refusal proves nothing then.
-            heard = [each for each in heard if each[1].code not in SPURIOUS]
-        if not heard:
-            return
         explained = [each for possible in self.worlds for each in self._explain(possible, tuple(heard), now)]
         if not explained:
             raise Violation(self._complaint(heard, now))

@@ -17,7 +17,7 @@ FOUND = {
         10006,
         "68:delegate:31285:53266:12611,79:edge:3476:58968:50533,81:repeat:28771:16649:59836",
     ),
-    "a command that was undone and is sent again may be interrupted once more": (
+    "a command that got no answer and is sent again may be interrupted once more": (
         2004,
         "1:bind:1:1:1,2:bind:2:2:1,13:storm:48510:63409:39243,18:race:3253:34228:17312,20:rebind:41261:33515:8941,"
         "25:share:38095:23529:60977,26:bind:61224:47836:40361,29:crash:30141:50130:14063,30:open:53509:21699:37565,"
@@ -62,7 +62,7 @@ FOUND = {
         "16:share:8804:19015:2287,17:open:26266:958:18641,18:stale:31559:17748:57016,19:sign_out:23951:40860:46640,"
         "20:storm:52244:10223:14034,21:cancel_all:35474:36320:22544,22:race:40036:38680:32193",
     ),
-    "a refusal for the sake of a share that is undone proves nothing": (
+    "a share that got no answer may be one of the three": (
         70640,
         "0:bind:0:0:1,1:bind:1:1:1,2:bind:2:2:1,5:share:9467:9411:38249,8:share:23906:11535:11701,"
         "9:overload:1310:1660:57940,12:look_at_truck:50288:42418:35069,14:crash:20081:12176:1732,"
