@@ -35,11 +35,10 @@ class Scenario:
     name: str
     prepare: Step
     command: Step
-    commits: int
-    """How many it makes when nothing goes wrong."""
-    refused: tuple[type[Exception], ...] = ()
     again: tuple[type[Exception], ...] = ()
     """How it is refused when it is given again after it was done."""
+    refused: tuple[type[Exception], ...] = ()
+    commits: int = 1
 
     def __str__(self) -> str:
         return self.name
@@ -112,56 +111,51 @@ async def a_second_passes(house: PeopleHouse) -> None:
     await house.clock.advance(1)
 
 
-SCENARIOS = [
-    Scenario("bind", nothing, lambda house: house.bind("dan", "v1", "b1"), 1),
-    Scenario("rebind", unbound, lambda house: house.bind("dan", "v1", "b2", again=True), 1),
+COMMANDS = [
+    Scenario("bind", nothing, lambda house: house.bind("dan", "v1", "b1")),
+    Scenario("rebind", unbound, lambda house: house.bind("dan", "v1", "b2", again=True)),
     *(
         Scenario(
-            f"unbind with {count} live shares",
-            shared(count),
-            lambda house: house.unbind("dan", "b1"),
-            1,
-            again=(NotFound,),
+            f"unbind with {count} live shares", shared(count), lambda house: house.unbind("dan", "b1"), (NotFound,)
         )
         for count in range(4)
     ),
-    Scenario("unbind as owner", shared(2), lambda house: house.unbind_as_owner("uscc-1", "b1"), 1, again=(NotFound,)),
-    Scenario("share", bound, lambda house: house.share("dan", "b1", "new", Duration.ONE_YEAR), 1),
-    Scenario("share the third time", shared(2), lambda house: house.share("dan", "b1", "new"), 1),
+    Scenario("unbind as owner", shared(2), lambda house: house.unbind_as_owner("uscc-1", "b1"), (NotFound,)),
+    Scenario("share", bound, lambda house: house.share("dan", "b1", "new", Duration.ONE_YEAR)),
+    Scenario("share the third time", shared(2), lambda house: house.share("dan", "b1", "new")),
+    Scenario("cancel one of three", shared(3), lambda house: house.cancel("dan", share_id="s1")),
+    Scenario("cancel all of three", shared(3), lambda house: house.cancel("dan", binding_id="b1")),
+    Scenario("open", shared(2), lambda house: house.open("s1", "ben")),
+    Scenario("delegate", nothing, lambda house: house.delegate("dan", "v1", "d1")),
+    Scenario("delegate after one lapsed", delegation_lapsed, lambda house: house.delegate("dan", "v1", "d2")),
+    Scenario("open a delegation", delegated, lambda house: house.open_delegation("dan", "d1", "anna")),
+    Scenario(
+        "bind by delegation", delegation_opened, lambda house: house.bind_delegated("dan", "d1", "anna", "v1", "b1")
+    ),
+    Scenario("withdraw", delegation_opened, lambda house: house.withdraw("dan", "d1"), (DelegationEnded,)),
+]
+REFUSED = [
     Scenario(
         "share refused by R18",
         shared_by_others,
         lambda house: house.share("dan", "b1", "new"),
-        0,
         refused=(TooManyShares,),
+        commits=0,
     ),
     Scenario(
         "share refused by R19",
         sharing_another,
         lambda house: house.share("dan", "b2", "new"),
-        0,
         refused=(SharingOtherVehicle,),
+        commits=0,
     ),
-    Scenario("cancel one of three", shared(3), lambda house: house.cancel("dan", share_id="s1"), 1),
-    Scenario("cancel all of three", shared(3), lambda house: house.cancel("dan", binding_id="b1"), 1),
-    Scenario("open", shared(2), lambda house: house.open("s1", "ben"), 1),
-    Scenario("delegate", nothing, lambda house: house.delegate("dan", "v1", "d1"), 1),
-    Scenario("delegate after one lapsed", delegation_lapsed, lambda house: house.delegate("dan", "v1", "d2"), 1),
-    Scenario("open a delegation", delegated, lambda house: house.open_delegation("dan", "d1", "anna"), 1),
-    Scenario(
-        "bind by delegation",
-        delegation_opened,
-        lambda house: house.bind_delegated("dan", "d1", "anna", "v1", "b1"),
-        1,
-    ),
-    Scenario("withdraw", delegation_opened, lambda house: house.withdraw("dan", "d1"), 1, again=(DelegationEnded,)),
 ]
 EXPIRIES = [
-    Scenario("expiry of a share", at_expiry(1), a_second_passes, 1),
-    Scenario("expiry of three shares", at_expiry(3), a_second_passes, 3),
+    Scenario("expiry of a share", at_expiry(1), a_second_passes),
+    Scenario("expiry of three shares", at_expiry(3), a_second_passes, commits=3),
 ]
 
-every_scenario = pytest.mark.parametrize("scenario", SCENARIOS, ids=str)
+every_command = pytest.mark.parametrize("scenario", COMMANDS, ids=str)
 
 
 class Places:
@@ -201,7 +195,7 @@ async def places(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterat
 
 
 async def undone_and_done(places: Places, scenario: Scenario) -> tuple[Facts, Facts]:
-    """The two states between which there is none."""
+    """The two states between which there is none; one and the same where the command is refused."""
     house = await places.house(scenario)
     undone, before = await facts_of(house.store), house.store.commits
     if scenario.refused:
@@ -247,74 +241,73 @@ def _timeless(facts: Facts) -> Any:
     )
 
 
-@every_scenario
+def is_as(facts: Facts, expected: Facts, scenario: Scenario) -> bool:
+    """What had lapsed before is announced by the next start or timer, command or not."""
+    return same_but_for_time(facts, expected) or scenario.prepare is delegation_lapsed
+
+
+@pytest.mark.parametrize("scenario", REFUSED, ids=str)
+async def test_a_command_that_is_refused_commits_nothing(scenario: Scenario, places: Places) -> None:
+    undone, facts = await undone_and_done(places, scenario)
+    assert facts == undone
+
+
+@every_command
 @pytest.mark.parametrize("fault", KILLS)
-async def test_a_crash_at_any_commit_leaves_a_command_wholly_done_or_wholly_undone(
+async def test_a_crash_before_or_after_the_commit_leaves_a_command_wholly_done_or_wholly_undone(
     scenario: Scenario, fault: Fault, places: Places
 ) -> None:
     undone, done = await undone_and_done(places, scenario)
-    for commit in range(1, scenario.commits + 1):
-        house = await places.house(scenario)
-        house.store.plan(fault, commit)
-        with pytest.raises(Killed):
-            await house.survive(scenario.command(house))
-        after = await house.successor()
-        facts = await check(after.store, after.clock.now())
-        # What had lapsed before the command is announced by the next start, command or not.
-        assert facts == done or same_but_for_time(facts, undone) or scenario.prepare is delegation_lapsed
-        assert facts == done or fault is Fault.KILL_BEFORE or commit < scenario.commits
-        await command_again(after, scenario, was_done=facts == done)
-        assert await check(after.store, after.clock.now()) == done
-        await command_again(after, scenario, was_done=True)
-        assert await check(after.store, after.clock.now()) == done
+    house, was_done = await places.house(scenario), fault is Fault.KILL_AFTER
+    house.store.plan(fault, 1)
+    with pytest.raises(Killed):
+        await house.survive(scenario.command(house))
+    after = await house.successor()
+    facts = await check(after.store, after.clock.now())
+    assert facts == done if was_done else is_as(facts, undone, scenario)
+    await command_again(after, scenario, was_done=was_done)
+    assert await check(after.store, after.clock.now()) == done
+    await command_again(after, scenario, was_done=True)
+    assert await check(after.store, after.clock.now()) == done
 
 
-@every_scenario
-@pytest.mark.parametrize(
-    "fault", [Fault.FAIL_BEFORE, Fault.FAIL_AFTER, Fault.CONFLICT, Fault.BREAK_BEFORE, Fault.BREAK_AFTER]
-)
+@every_command
+@pytest.mark.parametrize("fault", [Fault.FAIL_BEFORE, Fault.FAIL_AFTER, Fault.BREAK_BEFORE, Fault.BREAK_AFTER])
 async def test_a_commit_that_fails_or_whose_answer_is_lost_is_made_good_by_a_retry(
     scenario: Scenario, fault: Fault, places: Places
 ) -> None:
-    _, done = await undone_and_done(places, scenario)
-    for commit in range(1, scenario.commits + 1):
-        house = await places.house(scenario)
-        house.store.plan(fault, commit)
-        refusal = await refusal_of(house, scenario)
-        assert refusal is None or isinstance(refusal, (StoreError, Busy, ActorFailed, *scenario.refused))
-        assert house.store.struck
-        await house.rest()
-        was_done = same_but_for_time(await facts_of(house.store), done) and not scenario.refused
-        await command_again(house, scenario, was_done=was_done or bool(scenario.again and await ended(house)))
-        await house.clock.advance(5)
-        assert same_but_for_time(await check(house.store, house.clock.now()), done)
-
-
-async def ended(house: PeopleHouse) -> bool:
-    """Whether the first attempt decided an end, and the retry can only find it."""
-    facts = await facts_of(house.store)
-    return any(each.unbound_at is not None for each in facts.bindings.values()) or any(
-        each.withdrawn_at is not None for each in facts.delegations.values()
-    )
-
-
-@every_scenario
-async def test_a_store_that_goes_down_in_the_middle_is_waited_for(scenario: Scenario, places: Places) -> None:
     undone, done = await undone_and_done(places, scenario)
-    for commit in range(1, scenario.commits + 1):
-        house = await places.house(scenario)
-        house.store.plan(Fault.GO_DOWN, commit)
-        refusal = await refusal_of(house, scenario)
-        assert refusal is None or isinstance(refusal, (StoreError, Busy, *scenario.refused))
-        await house.clock.advance(60)
-        house.store.repair()
-        await house.clock.advance(5)
-        facts = await check(house.store, house.clock.now())
-        assert (
-            same_but_for_time(facts, done)
-            or (refusal is not None and same_but_for_time(facts, undone))
-            or scenario.prepare is delegation_lapsed
-        )
+    house, was_done = await places.house(scenario), fault in (Fault.FAIL_AFTER, Fault.BREAK_AFTER)
+    house.store.plan(fault, 1)
+    assert isinstance(await refusal_of(house, scenario), StoreError | ActorFailed | Busy)
+    await house.rest()
+    assert is_as(await facts_of(house.store), done if was_done else undone, scenario)
+    await command_again(house, scenario, was_done=was_done)
+    assert same_but_for_time(await check(house.store, house.clock.now()), done)
+
+
+@every_command
+async def test_a_command_that_another_overtakes_is_decided_anew(scenario: Scenario, places: Places) -> None:
+    _, done = await undone_and_done(places, scenario)
+    house = await places.house(scenario)
+    house.store.plan(Fault.CONFLICT, 1)
+    await scenario.command(house)
+    assert house.store.struck
+    assert await check(house.store, house.clock.now()) == done
+
+
+@every_command
+async def test_a_store_that_goes_down_in_the_middle_is_waited_for(scenario: Scenario, places: Places) -> None:
+    undone, _ = await undone_and_done(places, scenario)
+    house = await places.house(scenario)
+    house.store.plan(Fault.GO_DOWN, 1)
+    assert isinstance(await refusal_of(house, scenario), StoreError)
+    await house.clock.advance(60)
+    house.store.repair()
+    await house.clock.advance(5)
+    assert is_as(await check(house.store, house.clock.now()), undone, scenario)
+    await command_again(house, scenario, was_done=False)
+    await check(house.store, house.clock.now())
 
 
 @pytest.mark.parametrize("scenario", EXPIRIES, ids=str)
