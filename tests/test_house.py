@@ -1,4 +1,4 @@
-"""Does the house stand as it should, and would we notice if it did not?"""
+"""Tests that the house stands as it should, and that a planted violation of each check is found."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def planted(root: Path, files: dict[str, str]) -> Path:
     for name, text in {"requirements.in": "aiohttp\n", **files}.items():
         path = root / name
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text if not name.endswith(".py") else f'"""Which?"""\n{text}', encoding="utf-8")
+        path.write_text(text if not name.endswith(".py") else f'"""A module."""\n{text}', encoding="utf-8")
     return root
 
 
@@ -89,6 +89,11 @@ VIOLATIONS: list[tuple[Check, str, str]] = [
     (house.dynamic_imports, "actors/a.py", "import importlib\nimportlib.import_module('gateway.feed')"),
     (house.dynamic_imports, "actors/a.py", "from importlib import import_module\nimport_module('gateway.feed')"),
     (house.dynamic_imports, "actors/a.py", "__import__('gateway.feed')"),
+    (house.stumbling_docstrings, "cellar/a.py", 'class A:\n    """One of them."""'),
+    (house.stumbling_docstrings, "cellar/a.py", 'def f() -> None:\n    """Whether it\n    is so."""'),
+    (house.stumbling_docstrings, "cellar/a.py", 'class A:\n    async def f(self) -> None:\n        """What f does."""'),
+    (house.stumbling_docstrings, "cellar/a.py", 'class A:\n    x: int\n    """In seconds."""'),
+    (house.stumbling_docstrings, "cellar/a.py", 'X = 1\n"""Of the standard."""'),
     (house.vague_names, "api/utils.py", ""),
     (house.vague_names, "api/helper.py", ""),
     (house.vague_names, "common/fix.py", ""),
@@ -141,6 +146,22 @@ def test_a_module_without_a_docstring_is_found(tmp_path: Path) -> None:
     root = planted(tmp_path, {"api/a.py": ""})
     (root / "api/b.py").write_text("X = 1\n", encoding="utf-8")
     assert house.missing_docstrings(root) == ["api/b.py: no docstring"]
+
+
+@pytest.mark.parametrize("name", ["cellar/a.py", "tests_of_cellar/a.py"])
+@pytest.mark.parametrize("text", ["Which way?", "Holds a way. Which?", "Which\nway? This one.", "Of a way."])
+def test_a_module_that_asks_or_has_no_subject_is_found(name: str, text: str, tmp_path: Path) -> None:
+    root = planted(tmp_path, {})
+    path = root / name
+    path.parent.mkdir()
+    path.write_text(f'"""{text}"""\n', encoding="utf-8")
+    assert [finding for finding in house.stumbling_docstrings(root) if name in finding]
+
+
+def test_a_question_within_code_is_no_question(tmp_path: Path) -> None:
+    root = planted(tmp_path, {})
+    (root / "cellar.py").write_text('"""Answers ``GET /fixes?\nafter=7``.\n\nWhy? Because."""\n', encoding="utf-8")
+    assert house.stumbling_docstrings(root) == []
 
 
 def test_a_handler_that_is_allowed_but_gone_is_found(tmp_path: Path) -> None:
