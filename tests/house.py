@@ -134,6 +134,10 @@ UNFINISHED: Final = re.compile(r"\b(" + "|".join(("TO" + "DO", "FIX" + "ME", "X"
 MACHINE_PATH: Final = re.compile(r"(?<![\w./-])/(work|root|tmp|home|Users)(/|\b)")
 ADDRESS: Final = re.compile(r"https?://|--(extra-)?index-url|--find-links|--trusted-host")
 
+NAMED_PATH: Final = re.compile(r"`([\w./-]+)(?::[\w.]+)?`")
+LINK: Final = re.compile(r"\]\(([^)\s]+)\)")
+HEADING: Final = re.compile(r"^#+ (.+?)\s*$", re.MULTILINE)
+
 REGISTRY: Final = re.compile(r'"resolved":|^\s*(\S+:)?registry\s*=')
 """In npm's files. Home pages and funding addresses may stand: nothing is fetched from them."""
 
@@ -486,6 +490,51 @@ def machine_paths(root: Path) -> list[str]:
     return list(_lines_with(root, MACHINE_PATH, but=("tests/",)))
 
 
+def missing_paths(root: Path) -> list[str]:
+    """A page names a file, a folder or a module that is not there."""
+    known = {path.relative_to(root) for path in files(root)}
+    known |= {folder for path in known for folder in path.parents}
+    names = {path.name for path in known}
+    rooms_of_all = {path.parts[0] for path in known if len(path.parts) > 1}
+    return [
+        f"{page.relative_to(root).as_posix()}: there is no {name}"
+        for page in files(root)
+        if page.suffix == ".md"
+        for name in NAMED_PATH.findall(page.read_text(encoding="utf-8"))
+        if SKIPPED_DIRECTORIES.isdisjoint(name.split("/"))
+        and (
+            ("/" in name and name.split("/")[0] in rooms_of_all and not any(form in known for form in _forms(name)))
+            or ("/" not in name and name.endswith(".py") and name not in names)
+        )
+    ]
+
+
+def _forms(name: str) -> Iterator[Path]:
+    """``actors/system/runtime.Actor`` names a file with a class in it; ``domain/vehicle`` a folder; ``tests/test_*.py`` is none of these."""
+    yield from (Path(name), Path(f"{name}.py"), Path(f"{name.rpartition('.')[0]}.py"))
+
+
+def dead_links(root: Path) -> list[str]:
+    """A page links to a file that is not there, or to a heading that its page does not have."""
+    return [
+        f"{page.relative_to(root).as_posix()}: {target} leads nowhere"
+        for page in files(root)
+        if page.suffix == ".md"
+        for target in LINK.findall(page.read_text(encoding="utf-8"))
+        if "://" not in target and not _leads_somewhere(page, target)
+    ]
+
+
+def _leads_somewhere(page: Path, target: str) -> bool:
+    name, _, anchor = target.partition("#")
+    path = page.parent / name if name else page
+    return path.exists() and (not anchor or anchor in map(_anchor, HEADING.findall(path.read_text(encoding="utf-8"))))
+
+
+def _anchor(heading: str) -> str:
+    return re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-")
+
+
 def addresses_in_locks(root: Path) -> list[str]:
     """A lock file names where packages come from: that is each machine's own setting."""
     locks = [path for path in files(root) if path.name in ("package-lock.json", ".npmrc")]
@@ -529,4 +578,6 @@ CHECKS: Final[tuple[Callable[[Path], list[str]], ...]] = (
     unfinished_work,
     machine_paths,
     addresses_in_locks,
+    missing_paths,
+    dead_links,
 )

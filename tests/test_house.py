@@ -48,6 +48,8 @@ def test_a_tidy_tree_passes(check: Check, tmp_path: Path) -> None:
         "sim/truck.py": "from gateway.jt808.codec import frames, messages\nfrom gateway.jt808.codec.frames import escape\n",
         "gateway/jt808/codec/frames.py": "def escape() -> None: ...\n",
         "gateway/jt808/codec/messages.py": "from .frames import escape\n",
+        "a.md": "[here](docs/b.md#what-is-here) `domain/vehicle`, `domain/vehicle/fix`, `api/app.py`, `fix.py`",
+        "docs/b.md": "# What is here?\n[top](#what-is-here) [there](https://example.org) `actors/dice.Random` `api/app.py:app`",
         "requirements.txt": "aiohttp==1 \\\n    --hash=sha256:00\n",
     }
     assert check(planted(tmp_path, tidy)) == []
@@ -124,6 +126,12 @@ VIOLATIONS: list[tuple[Check, str, str]] = [
     (house.machine_paths, "Makefile", "all:\n\tls /root"),
     (house.machine_paths, "api/a.py", "X = '/tmp/x'"),
     (house.machine_paths, ".ci/run", "cd /home/me/clone"),
+    (house.missing_paths, "docs/a.md", "`domain/b/c.py`"),
+    (house.missing_paths, "docs/a.md", "`domain/c.Rule`"),
+    (house.missing_paths, "a.md", "`test_of_nothing.py`"),
+    (house.missing_paths, "docs/rules.md", "`domain/c.py:rule`"),
+    (house.dead_links, "docs/a.md", "[no](b.md)"),
+    (house.dead_links, "docs/a.md", "# Here\n[no](#there)"),
     (house.addresses_in_locks, "requirements.txt", "--index-url https://example.org/simple\n"),
     (house.addresses_in_locks, "web/package-lock.json", '"resolved": "https://example.org/vue.tgz"\n'),
     (house.addresses_in_locks, "web/.npmrc", "registry=https://example.org\n"),
