@@ -245,7 +245,7 @@ MUTANTS: Final[Sequence[Mutant]] = (
     ),
     Mutant("R17: a month has 30 days", _month_of_30_days, found_by=0),
     Mutant("R18: a fourth live share", lambda: [(domain.people.shares_of_vehicle, "MAX_LIVE_SHARES", 4)], found_by=6),
-    Mutant("R18: an ended share counts on", _counts_on, found_by=14),
+    Mutant("R18: an ended share counts on", _counts_on, found_by=6),
     Mutant("R19: two vehicles are shared at a time", _share_without_r19, found_by=1),
     Mutant("R20: a second person opens the link", _anybody_opens, found_by=1),
     Mutant("R23: a delegation lives 8 days", lambda: [(domain.people.delegation, "LIFETIME_DAYS", 8)], found_by=4),
