@@ -1,1 +1,1 @@
-"""What holds whatever machine it runs on: the rules of the product as pure functions over plain values."""
+"""The rules of the product, as pure functions over plain values. They hold on any machine."""

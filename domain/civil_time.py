@@ -13,25 +13,25 @@ _OFFSET_S: Final = 8 * 3600
 
 
 def civil_day(at: float) -> int:
-    """The Asia/Shanghai day of an instant, counted from 1970-01-01."""
+    """Return the Asia/Shanghai day of an instant, counted from 1970-01-01."""
     return int(at + _OFFSET_S) // DAY_S
 
 
 def midnight_of(day: int) -> int:
-    """The first second of a day (Unix seconds)."""
+    """Return the first second of a day (Unix seconds)."""
     return day * DAY_S - _OFFSET_S
 
 
 def days_later(at: float, days: int) -> float:
-    """The same time of day, ``days`` later (Unix seconds)."""
+    """Return the same time of day, ``days`` later (Unix seconds)."""
     return at + timedelta(days=days).total_seconds()
 
 
 def months_later(at: float, months: int) -> float:
-    """The same day and time of day ``months`` later, clamped to that month's last day (Unix seconds)."""
+    """Return the same day and time of day ``months`` later, clamped to that month's last day (Unix seconds)."""
     start = datetime.fromtimestamp(at, CHINA_TIME)
     year, month = divmod(start.year * 12 + start.month - 1 + months, 12)
     day = min(start.day, monthrange(year, month + 1)[1])
-    # Not through `timestamp()` of the whole: a float's fraction must come back as it went in.
+    # The fraction is added apart: `timestamp()` of the whole would not give a float's fraction back as it went in.
     moved = start.replace(year=year, month=month + 1, day=day)
     return at + (moved - start).total_seconds()

@@ -1,4 +1,4 @@
-"""Where does a point lie on Chinese maps? WGS-84 to GCJ-02, which those maps must use, and back."""
+"""Points on Chinese maps: WGS-84 is converted to GCJ-02, which those maps must use, and back."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ _ROUNDS: Final = 3
 
 
 class Point(NamedTuple):
-    """Degrees, east and north."""
+    """A point in degrees, east and north."""
 
     lon: float
     lat: float
 
 
 def gcj02_from_wgs84(lon: float, lat: float) -> Point:
-    """Outside China's bounding box nothing is shifted."""
+    """Shift a point into GCJ-02; outside China's bounding box nothing is shifted."""
     if not _is_shifted(lon, lat):
         return Point(lon, lat)
     dlon, dlat = _shift(lon, lat)
@@ -28,7 +28,7 @@ def gcj02_from_wgs84(lon: float, lat: float) -> Point:
 
 
 def wgs84_from_gcj02(lon: float, lat: float) -> Point:
-    """The point that ``gcj02_from_wgs84`` turns into this one."""
+    """Return the point that ``gcj02_from_wgs84`` turns into this one."""
     guess = Point(lon, lat)
     for _ in range(_ROUNDS):
         there = gcj02_from_wgs84(*guess)
@@ -41,7 +41,7 @@ def _is_shifted(lon: float, lat: float) -> bool:
 
 
 def _shift(lon: float, lat: float) -> tuple[float, float]:
-    """By how many degrees the point moves."""
+    """Return how far the point moves, in degrees."""
     x, y = lon - 105.0, lat - 35.0
     curvature = 1 - _ECCENTRICITY_SQUARED * sin(radians(lat)) ** 2
     meridian_m = _SEMI_MAJOR_AXIS_M * (1 - _ECCENTRICITY_SQUARED) / (curvature * sqrt(curvature))

@@ -1,18 +1,18 @@
-"""What may be refused, by name? A refusal carries its facts and knows no HTTP; ``api/http/problems.py`` turns it into an answer."""
+"""Refusals by name. A refusal carries its facts and knows no HTTP; ``api/http/problems.py`` turns it into an answer."""
 
 from __future__ import annotations
 
 
 class DomainError(Exception):
-    """A refusal by a rule: an answer to whoever asked, never a failure of the actor that gives it."""
+    """A refusal by a rule: an answer to the caller, never a failure of the actor that gives it."""
 
 
 class NotFound(DomainError):
-    """There is no such thing, or it belongs to somebody else: the two are never told apart."""
+    """The thing does not exist, or belongs to another account: the two are never told apart."""
 
 
 class TermsNotAccepted(DomainError):
-    """The current service statement was not accepted (R1)."""
+    """The account has not accepted the current service statement (R1)."""
 
     def __init__(self, version: str) -> None:
         super().__init__(version)
@@ -20,11 +20,11 @@ class TermsNotAccepted(DomainError):
 
 
 class WrongCredentials(DomainError):
-    """User name or password is wrong; never says which (R61)."""
+    """User name or password is wrong; the refusal never says which (R61)."""
 
 
 class TooManyAttempts(DomainError):
-    """Guessing is expensive (R61)."""
+    """Too many attempts: guessing is expensive (R61)."""
 
     def __init__(self, *, retry_after_s: float) -> None:
         super().__init__(retry_after_s)
@@ -32,15 +32,15 @@ class TooManyAttempts(DomainError):
 
 
 class Unauthenticated(DomainError):
-    """No session, or one that is unknown, revoked or expired."""
+    """The call has no session, or one that is unknown, revoked or expired."""
 
 
 class OwnerOnly(DomainError):
-    """A call for businesses, made by somebody else (R4)."""
+    """A call for businesses, made by another kind of account (R4)."""
 
 
 class DriverOnly(DomainError):
-    """A call for drivers, made by somebody without a valid qualification certificate (R3)."""
+    """A call for drivers, made by an account without a valid qualification certificate (R3)."""
 
 
 class NaturalPersonOnly(DomainError):
@@ -48,7 +48,7 @@ class NaturalPersonOnly(DomainError):
 
 
 class RealNameRequired(DomainError):
-    """A call for registered persons, made by an account that has shown a phone or a WeChat identity only (R5)."""
+    """A call for registered persons, made by an account that has shown only a phone or a WeChat identity (R5)."""
 
 
 class CodeRefused(DomainError):
@@ -56,19 +56,19 @@ class CodeRefused(DomainError):
 
 
 class RealNameMismatch(DomainError):
-    """Name and citizen ID are not those of one person; never says which (R2, R61)."""
+    """Name and citizen ID are not those of one person; the refusal never says which (R2, R61)."""
 
 
 class IdempotencyKeyReused(DomainError):
-    """The same key came with another request: its first answer would be a wrong one."""
+    """The same key came with another request, so the first answer would be a wrong one."""
 
 
 class KeyForgotten(IdempotencyKeyReused):
-    """What this command made was made longer ago than a key is remembered: with the same key comes a new call by now."""
+    """The command with this key was done longer ago than keys are remembered; the same key now means a new call."""
 
 
 class InvalidInput(DomainError):
-    """What was sent can't be read, or breaks a limit; ``errors`` holds (field, Chinese sentence), at least one."""
+    """The input can't be read, or breaks a limit; ``errors`` holds (field, Chinese sentence), at least one."""
 
     def __init__(self, *errors: tuple[str, str]) -> None:
         super().__init__(errors)
@@ -76,7 +76,7 @@ class InvalidInput(DomainError):
 
 
 class FeedKeyInvalid(DomainError):
-    """A feed without the right key; ``configured`` is False while this service has none, so that nobody has it."""
+    """A feed without the right key; ``configured`` is False while this service has none and refuses every feed."""
 
     def __init__(self, *, configured: bool) -> None:
         super().__init__(configured)
@@ -84,7 +84,7 @@ class FeedKeyInvalid(DomainError):
 
 
 class OpsKeyInvalid(DomainError):
-    """An operator's call without the operators' key; ``configured`` is False while there is none, and the call needs one."""
+    """An operator's call without the operators' key; ``configured`` is False while this service has none."""
 
     def __init__(self, *, configured: bool = True) -> None:
         super().__init__(configured)
@@ -92,7 +92,7 @@ class OpsKeyInvalid(DomainError):
 
 
 class Busy(DomainError):
-    """Nothing was done: too much is under way, or what it needs does not answer; the same again later may well succeed."""
+    """The call did nothing: too much is under way, or a dependency does not answer. The same call may succeed later."""
 
     def __init__(self, *, retry_after_s: float = 2.0) -> None:
         super().__init__(retry_after_s)
@@ -100,15 +100,18 @@ class Busy(DomainError):
 
 
 class ProviderUnavailable(Busy):
-    """The identity provider does not answer, is busy, or answers what nobody understands."""
+    """The identity provider does not answer, is busy, or gives an answer that can't be read."""
 
 
 class VehicleMismatch(DomainError):
-    """Plate, colour, certificate number and VIN are not those of one registered vehicle; never says which (R11, R16)."""
+    """Plate, colour, certificate number and VIN are not those of one registered vehicle (R11, R16).
+
+    The refusal never says which.
+    """
 
 
 class TooManyBindings(DomainError):
-    """So many vehicles are bound already (R12)."""
+    """The driver has bound as many vehicles as R12 allows."""
 
     def __init__(self, *, limit: int) -> None:
         super().__init__(limit)
@@ -116,7 +119,10 @@ class TooManyBindings(DomainError):
 
 
 class TooManyIn12Months(DomainError):
-    """So many different vehicles within 12 months (R13); ``frees_at`` (Unix seconds) is infinite while all are bound."""
+    """The driver has bound as many vehicles within 12 months as R13 allows.
+
+    ``frees_at`` (Unix seconds) is infinite while all are bound.
+    """
 
     def __init__(self, *, limit: int, frees_at: float) -> None:
         super().__init__(limit, frees_at)
@@ -125,11 +131,11 @@ class TooManyIn12Months(DomainError):
 
 
 class AlreadyBound(DomainError):
-    """The driver has bound this vehicle (R14)."""
+    """The driver has bound this vehicle already (R14)."""
 
 
 class TooManyShares(DomainError):
-    """So many share links of the vehicle live, over all its drivers (R18)."""
+    """The vehicle has as many live share links as R18 allows, counted over all its drivers."""
 
     def __init__(self, *, limit: int) -> None:
         super().__init__(limit)
@@ -137,7 +143,7 @@ class TooManyShares(DomainError):
 
 
 class SharingOtherVehicle(DomainError):
-    """The driver shares another vehicle now (R19), that of ``binding_id``."""
+    """The driver shares another vehicle now (R19), the one of ``binding_id``."""
 
     def __init__(self, *, binding_id: str) -> None:
         super().__init__(binding_id)
@@ -145,7 +151,7 @@ class SharingOtherVehicle(DomainError):
 
 
 class TooManyDelegations(DomainError):
-    """So many delegation links of the driver can still be used."""
+    """The driver has as many usable delegation links as one driver may have."""
 
     def __init__(self, *, limit: int) -> None:
         super().__init__(limit)
@@ -153,15 +159,15 @@ class TooManyDelegations(DomainError):
 
 
 class LinkTaken(DomainError):
-    """Somebody else opened the link first (R20, R23)."""
+    """Another account opened the link first (R20, R23)."""
 
 
 class OwnLink(DomainError):
-    """The driver's own link, which the driver does not use up (R20)."""
+    """The link is the driver's own: opening it does not use it up (R20)."""
 
 
 class ShareEnded(DomainError):
-    """The share was cancelled, has expired, or its binding ended: nothing of it is shown any more (R33)."""
+    """The share was cancelled, has expired, or its binding ended: nothing of it is shown any longer (R33)."""
 
 
 class DelegationEnded(DomainError):

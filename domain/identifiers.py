@@ -1,7 +1,7 @@
-"""Plates, VINs, citizen IDs, credit codes and phone numbers are parsed and masked here.
+"""Parses and masks plates, VINs, citizen IDs, credit codes and phone numbers.
 
 Every ``parse_`` function takes text that a person typed and returns the one form that is stored and compared. It raises
-``InvalidIdentifier`` with a Chinese sentence that says what is wrong (and never repeats the value: R62).
+``InvalidIdentifier`` with a Chinese sentence that says what is wrong, and never repeats the value (R62).
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ class InvalidIdentifier(ValueError):
 
 
 class PlateColor(StrEnum):
-    """Plate colours of JT/T 415, by the words of the API."""
+    """Plate colours of JT/T 415, named as in the API."""
 
     BLUE = "blue"
     YELLOW = "yellow"
@@ -40,7 +40,10 @@ class PlateColor(StrEnum):
 
     @classmethod
     def of_code(cls, code: int) -> PlateColor:
-        """Raises ``InvalidIdentifier`` for a code that the standard does not know."""
+        """Return the colour of a JT/T 415 code.
+
+        Raises ``InvalidIdentifier`` for a code that the standard does not know.
+        """
         color = _COLORS_BY_CODE.get(code)
         if color is None:
             raise InvalidIdentifier("车牌颜色代码不在 JT/T 415 之列")
@@ -55,21 +58,24 @@ _PRIVATE_USE: Final = re.compile("[\ue000-\uf8ff\U000f0000-\U0010ffff]")
 
 
 class PrivateUseCharacter(InvalidIdentifier):
-    """Old input methods put rare characters of names where Unicode has none, each under a number of its own."""
+    """The text has a private-use character.
+
+    Old input methods put rare characters there, each under a number of its own.
+    """
 
     def __init__(self, place: int) -> None:
-        """``place``: which character it is, from 1."""
+        """Note the ``place`` of the character, counted from 1."""
         super().__init__(f"第 {place} 个字是输入法自造的字(Unicode 私用区),无法与登记核对,请换一种输入法重新输入这个字")
         self.place = place
 
 
 def without_marks(text: str) -> str:
-    """The text without marks that show nothing: zero-width ones, byte order marks, soft hyphens, directions."""
+    """Remove marks that show nothing: zero-width ones, byte order marks, soft hyphens, directions."""
     return "".join(char for char in _FILLERS.sub("", text) if category(char) != "Cf")
 
 
 def half_width(text: str) -> str:
-    """NFKC of the text ``without_marks``."""
+    """Return NFKC of the text ``without_marks``."""
     return normalize("NFKC", without_marks(text))
 
 
@@ -108,7 +114,7 @@ _UNUSED_LETTERS: Final = re.compile(f"{_PROVINCE}.+[IO]")
 
 
 def parse_plate_color(text: str) -> PlateColor:
-    """One of the API's words."""
+    """Parse a colour by the API's words."""
     try:
         return PlateColor(text)
     except ValueError:
@@ -116,7 +122,10 @@ def parse_plate_color(text: str) -> PlateColor:
 
 
 def parse_plate(text: str) -> str:
-    """``粤B12345``, ``粤BD12345``, ``粤B1234挂``, ``黑0112345``: capitals, half width, without separators."""
+    """Parse a plate such as ``粤B12345``, ``粤BD12345``, ``粤B1234挂``, ``黑0112345``.
+
+    The result has capitals, half width, no separators.
+    """
     plate = part_of_plate(text)
     if _PLATE.fullmatch(plate):
         return plate
@@ -126,7 +135,7 @@ def parse_plate(text: str) -> str:
 
 
 def part_of_plate(text: str) -> str:
-    """Any part of a plate in the form in which plates are stored, so that it can be looked for."""
+    """Parse any part of a plate into the form in which plates are stored, to search for it."""
     return _PLATE_SEPARATORS.sub("", _tidy(text))
 
 
@@ -139,7 +148,7 @@ _VIN_CHECK_PLACE: Final = 8
 
 
 def parse_vin(text: str) -> str:
-    """Seventeen characters without I, O and Q; many trucks' VINs carry no check digit (see ``vin_check_digit_holds``)."""
+    """Parse seventeen characters without I, O and Q. Many VINs carry no check digit (see ``vin_check_digit_holds``)."""
     vin = _tidy(text)
     if not _VIN.fullmatch(vin):
         raise InvalidIdentifier("车辆识别代号(VIN)应为 17 位字母和数字,且不含 I、O、Q")
@@ -147,7 +156,7 @@ def parse_vin(text: str) -> str:
 
 
 def vin_check_digit_holds(vin: str) -> bool:
-    """Whether the ninth place of a parsed VIN is the check digit of GB 16735 (ISO 3779)."""
+    """Tell whether the ninth place of a parsed VIN is the check digit of GB 16735 (ISO 3779)."""
     total = sum(weight * _VIN_VALUES[char] for weight, char in zip(_VIN_WEIGHTS, vin, strict=True))
     return vin[_VIN_CHECK_PLACE] == "0123456789X"[total % 11]
 
@@ -162,7 +171,7 @@ _EARLIEST_BIRTH_YEAR: Final = 1880
 
 
 def parse_citizen_id(text: str) -> str:
-    """Eighteen places by GB 11643: region, a date that exists, and the check character."""
+    """Parse eighteen places by GB 11643: region, a date that exists, and the check character."""
     citizen_id = _tidy(text)
     if not _CITIZEN_ID.fullmatch(citizen_id):
         raise InvalidIdentifier("身份证号应为 18 位")
@@ -180,7 +189,7 @@ def parse_citizen_id(text: str) -> str:
 
 
 def citizen_id_check_char(body: str) -> str:
-    """The check character for the first seventeen digits (ISO 7064 MOD 11-2)."""
+    """Return the check character for the first seventeen digits (ISO 7064 MOD 11-2)."""
     return "10X98765432"[sum(int(digit) * pow(2, 17 - place, 11) for place, digit in enumerate(body)) % 11]
 
 
@@ -191,7 +200,7 @@ _USCC: Final = re.compile(f"[{_USCC_ALPHABET}]{{2}}[0-9]{{6}}[{_USCC_ALPHABET}]{
 
 
 def parse_uscc(text: str) -> str:
-    """Eighteen places of the unified social credit code, by GB 32100, with its check character."""
+    """Parse eighteen places of the unified social credit code, by GB 32100, with its check character."""
     uscc = _tidy(text)
     if not _USCC.fullmatch(uscc):
         raise InvalidIdentifier("统一社会信用代码应为 18 位字母和数字")
@@ -201,7 +210,7 @@ def parse_uscc(text: str) -> str:
 
 
 def uscc_check_char(body: str) -> str:
-    """The check character for the first seventeen places."""
+    """Return the check character for the first seventeen places."""
     total = sum(_USCC_VALUES[char] * weight for char, weight in zip(body, _USCC_WEIGHTS, strict=True))
     return _USCC_ALPHABET[-total % 31]
 
@@ -211,7 +220,7 @@ _PHONE_NOISE: Final = re.compile("[-‐‑‒–—―−()]")
 
 
 def parse_mobile_phone(text: str) -> str:
-    """Eleven digits of the mainland; a leading +86 is taken away."""
+    """Parse eleven digits of the mainland; a leading +86 is taken away."""
     phone = _PHONE_NOISE.sub("", _tidy(text))
     phone = phone.removeprefix("+86") if phone.startswith("+") else phone
     if not _MOBILE_PHONE.fullmatch(phone):
@@ -223,7 +232,7 @@ _CERTIFICATE_NUMBER: Final = re.compile(r"[\w()\-/.]{1,40}")
 
 
 def parse_certificate_number(text: str) -> str:
-    """A number as printed on a certificate; each province has a form of its own."""
+    """Parse a number as printed on a certificate; each province has a form of its own."""
     number = _tidy(text)
     if not _CERTIFICATE_NUMBER.fullmatch(number):
         raise InvalidIdentifier("证件号应为 1 到 40 位字母、数字或汉字")
@@ -231,22 +240,22 @@ def parse_certificate_number(text: str) -> str:
 
 
 def plate_masked(plate: str) -> str:
-    """``粤B***45``: enough for who knows the truck."""
+    """Mask as ``粤B***45``: enough for a reader who knows the truck."""
     return _masked(plate, head=2, tail=2)
 
 
 def name_masked(name: str) -> str:
-    """``张**``: the first character stays, and the length."""
+    """Mask as ``张**``: the first character stays, and the length."""
     return name[:1] + "*" * (len(name) - 1)
 
 
 def phone_masked(phone: str) -> str:
-    """``138****5678``."""
+    """Mask as ``138****5678``."""
     return _masked(phone, head=3, tail=4)
 
 
 def certificate_number_masked(number: str) -> str:
-    """The last four places stay, and of short numbers less than half."""
+    """Mask all but the last four places; of short numbers less than half stays."""
     return _masked(number, head=0, tail=min(4, max(0, len(number) - 1) // 2))
 
 
@@ -257,7 +266,7 @@ def _masked(text: str, *, head: int, tail: int) -> str:
 
 
 def _tidy(text: str) -> str:
-    """Half width, capitals, no blanks; a longer text is refused before any pattern sees it."""
+    """Return the text in half width and capitals, without blanks. A long text is refused before any pattern sees it."""
     if len(text) > MAX_INPUT_CHARS:
         raise InvalidIdentifier("内容太长")
     check_no_private_use(text)

@@ -1,4 +1,4 @@
-"""Names of persons and businesses are brought to one form, whichever way an input method typed them."""
+"""Brings names of persons and businesses to one form, however an input method typed them."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from domain.identifiers import InvalidIdentifier, check_no_private_use, half_wid
 
 MAX_NAME_CHARS: Final = 100
 DOT: Final = "·"
-"""U+00B7, the dot that identity cards print between the parts of a name."""
+"""The dot U+00B7, which identity cards print between the parts of a name."""
 
 _ANY_DOT: Final = re.compile(r"\s*[·•‧∙⋅・．.●⸱⸳᛫ㆍ]\s*")
 _IDEOGRAPH: Final = f"\u2e80-\u9fff\uf900-\ufaff\U00020000-\U0003fffd{DOT}"
@@ -21,24 +21,30 @@ _FUTURE_IDEOGRAPHS: Final = range(0x20000, 0x3FFFE)
 
 
 def parse_person_name(text: str) -> str:
-    """``阿不都·艾力``: half width, one kind of dot, and blanks between Latin words only. Raises ``InvalidIdentifier``."""
+    """Parse a name such as ``阿不都·艾力``: half width, one kind of dot, and blanks between Latin words only.
+
+    Raises ``InvalidIdentifier``.
+    """
     check_no_private_use(text)
     return _checked(_tidy(text))
 
 
 def parse_business_name(text: str) -> str:
-    """The name as it stands on the licence, without marks that show nothing. Raises ``InvalidIdentifier``."""
+    """Parse the name as it stands on the licence, without marks that show nothing. Raises ``InvalidIdentifier``."""
     check_no_private_use(text)
     return _checked(without_marks(text).strip())
 
 
 def parse_username(text: str) -> str:
-    """The same name for full-width letters of a Chinese keyboard. Raises ``InvalidIdentifier``."""
+    """Parse a user name; full-width letters of a Chinese keyboard give the same name. Raises ``InvalidIdentifier``."""
     return _checked(half_width(text).strip())
 
 
 def name_key(text: str) -> str:
-    """Equal for all ways to type one person's name; takes any text, so also a name stored by an older version."""
+    """Return a key that is equal for all ways to type one person's name.
+
+    Takes any text, so also a name that an older version stored.
+    """
     return normalize("NFKC", _BLANKS.sub("", _tidy(text)).casefold())
 
 

@@ -1,7 +1,7 @@
 """The transport registry's businesses, vehicles and persons, and how a line of its file is read.
 
-The dataclasses are what we keep. ``parse_line`` reads one line of the registry file; lines of businesses and persons
-carry secrets (a password, a citizen ID) that are kept only as hashes, so those stand beside the value, not in it.
+The dataclasses are what we keep. ``parse_line`` reads one line of the registry file. Lines of businesses and persons
+carry secrets (a password, a citizen ID) that are kept only as hashes, so secrets stand beside the value, not in it.
 """
 
 from __future__ import annotations
@@ -63,7 +63,7 @@ FORMS: Final[Mapping[str, str]] = {
     "phone": "a mobile phone's 11 digits are needed",
     "wechat_openid": "a WeChat openid of 1 to 100 characters is needed, or null",
 }
-"""Field of a registry line → what it must be, as the import says it; ``docs/registry.md`` lists the same."""
+"""Fields of a registry line, each with its form as the import says it; ``docs/registry.md`` lists the same."""
 
 T = TypeVar("T")
 
@@ -78,10 +78,10 @@ class OperatingLicence:
 
 @dataclass(frozen=True, slots=True)
 class Qualification:
-    """从业资格证: who holds one is a driver (R3)."""
+    """从业资格证: its holder is a driver (R3)."""
 
     number: str
-    """As it may be shown: in life it is the holder's citizen ID, which is not kept."""
+    """The number as it may be shown: in life it is the holder's citizen ID, which is not kept."""
     valid_until: date
 
 
@@ -93,13 +93,13 @@ class Business:
     name: str
     username: str
     password_hash: str
-    """argon2id, in its encoded form."""
+    """The argon2id hash, in its encoded form."""
     operating_licence: OperatingLicence | None
 
 
 @dataclass(frozen=True, slots=True)
 class RegisteredVehicle:
-    """One truck, as the registry knows it."""
+    """A truck, as the registry knows it."""
 
     plate: str
     plate_color: PlateColor
@@ -109,31 +109,34 @@ class RegisteredVehicle:
     annual_review_due: date | None
     owner_uscc: str
     terminal_phone: str
-    """See ``terminal_names``; empty for a truck without a terminal, or whose terminal went to another."""
+    """The terminal's name (``terminal_names``); empty without a terminal, or when it went to another truck."""
     speed_limit_kmh: int = DEFAULT_SPEED_LIMIT_KMH
     needs_auth: bool = True
-    """Whether its terminal must authenticate (``terminal_auth`` is not ``none``)."""
+    """The terminal must authenticate (``terminal_auth`` is not ``none``)."""
 
     @property
     def id(self) -> str:
-        """See ``vehicle_id``."""
+        """The vehicle's id; see ``vehicle_id``."""
         return vehicle_id(self.plate, self.plate_color)
 
 
 @dataclass(frozen=True, slots=True)
 class RegisteredPerson:
-    """One natural person; the citizen ID is not kept, only a keyed hash of it as the key."""
+    """A natural person; the citizen ID is not kept, only a keyed hash of it as the key."""
 
     real_name: str
     phone: str
-    """Empty once the number was registered for somebody else."""
+    """The phone number; empty once it was registered for another person."""
     wechat_openid: str
     qualification: Qualification | None
 
 
 @dataclass(frozen=True, slots=True)
 class BusinessLine:
-    """``plain_password`` is empty when the line gave the hash; otherwise ``business.password_hash`` still is."""
+    """A business and its password: ``plain_password``, or where the line gave the hash, ``business.password_hash``.
+
+    The other is empty.
+    """
 
     business: Business
     plain_password: str
@@ -160,23 +163,26 @@ class RegistryLineError(ValueError):
 
 
 def vehicle_id(plate: str, plate_color: PlateColor) -> str:
-    """Opaque, and the same for ever: 16 hexadecimal digits of plate (as parsed) and colour."""
+    """Return an opaque id that never changes: 16 hexadecimal digits of plate (as parsed) and colour."""
     return blake2s(f"{plate} {plate_color.value}".encode(), digest_size=8).hexdigest()
 
 
 def partition_of(actor_key: str) -> int:
-    """Which of the 256 partitions an actor lives in, now and in every later version."""
+    """Return which of the 256 partitions an actor lives in, the same in every later version."""
     return crc32(actor_key.encode()) % PARTITIONS
 
 
 def pack_of(actor_key: str) -> int:
-    """Which of the 65,536 packs, 256 following numbers a partition: a store may keep together what is in one."""
+    """Return which of the 65,536 packs an actor is in, 256 consecutive ones a partition.
+
+    A store may keep a pack together.
+    """
     spread = crc32(actor_key.encode())
     return spread % PARTITIONS * PACKS_A_PARTITION + spread // PARTITIONS % PACKS_A_PARTITION
 
 
 def parse_line(line: object) -> RegistryLine:
-    """Reads a decoded JSON value; raises ``RegistryLineError``. Fields that we do not know are passed over."""
+    """Read a decoded JSON value. Raises ``RegistryLineError``. Unknown fields are passed over."""
     if not isinstance(line, Mapping):
         raise RegistryLineError("line", FORMS["line"])
     fields = _Fields(line)
@@ -289,7 +295,7 @@ class _Fields:
         return value
 
     def refusal(self, field: str) -> RegistryLineError:
-        """The error for this field, with its place in the line."""
+        """Return the error for this field, with its place in the line."""
         return RegistryLineError(self._within + field, FORMS[field])
 
 

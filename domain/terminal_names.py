@@ -1,4 +1,4 @@
-"""A terminal's name is what the number field of its frames reads as, leading zeros stripped.
+"""Terminals' names: what the number field of a frame reads as, leading zeros stripped.
 
 The field is meant for a phone number in BCD (JT/T 808-2019 5.2). Real terminals write other things there: the last digits of
 an IMEI, letters A to F, or an IMEI's first 14 digits as a 48-bit number. A name is therefore hexadecimal, in lower case.
@@ -15,12 +15,12 @@ from domain.identifiers import InvalidIdentifier, half_width
 _NAME: Final = re.compile("[0-9a-f]{1,20}")
 _IMEI_DIGITS: Final = 15
 _NUMBER_DIGITS: Final = 14
-"""Of an IMEI, those in the 48-bit number: all but the check digit."""
+"""Digits of an IMEI in the 48-bit number: all but the check digit."""
 _NUMBER_HEX_DIGITS: Final = 12
 
 
 def parse_terminal_name(text: str) -> str:
-    """Up to 20 digits or letters A to F, in any case; raises ``InvalidIdentifier``."""
+    """Parse up to 20 digits or letters A to F, in any case. Raises ``InvalidIdentifier``."""
     name = "".join(half_width(text).split()).lower() if len(text) <= 64 else ""
     if not _NAME.fullmatch(name):
         raise InvalidIdentifier("终端标识应为报文头中的号码:1 到 20 位数字或字母 A 至 F;也可填 15 位 IMEI")
@@ -28,18 +28,18 @@ def parse_terminal_name(text: str) -> str:
 
 
 def name_of_field(digits: str) -> str:
-    """The name that these hexadecimal digits of a number field give: ``0`` for all zeros."""
+    """Return the name that these hexadecimal digits of a number field give: ``0`` for all zeros."""
     return digits.lstrip("0") or digits[:1]
 
 
 def spellings(name: str) -> tuple[str, ...]:
-    """All names under which the terminal may report that is registered as ``name``, this one first."""
+    """Return the names under which the terminal registered as ``name`` may report, ``name`` first."""
     number = _imei_number(name)
     return (name,) if number is None else (name, f"{number:x}")
 
 
 def namesakes(name: str) -> tuple[str, ...]:
-    """Other names that could be registered and be spelled in frames as this one may be."""
+    """Return other names that could be registered and that frames could spell like this one."""
     others = [spelling for spelling in spellings(name) if spelling != name]
     if len(name) <= _NUMBER_HEX_DIGITS:
         imei = _imei_of(int(name, 16))
@@ -49,7 +49,10 @@ def namesakes(name: str) -> tuple[str, ...]:
 
 
 def _imei_number(name: str) -> int | None:
-    """The first 14 digits of the IMEI as a number, None for what is no IMEI; a leading zero may have been stripped."""
+    """Return the first 14 digits of the IMEI as a number, None for other text.
+
+    A leading zero may have been stripped.
+    """
     if not name.isdigit() or not _IMEI_DIGITS - 1 <= len(name) <= _IMEI_DIGITS:
         return None
     digits = name.zfill(_IMEI_DIGITS)
@@ -62,6 +65,6 @@ def _imei_of(number: int) -> str:
 
 
 def luhn_digit(digits: str) -> str:
-    """The check digit that ISO/IEC 7812-1 puts behind these."""
+    """Return the check digit that ISO/IEC 7812-1 puts behind these digits."""
     doubled = sum(sum(divmod(2 * int(digit), 10)) for digit in digits[::-2])
     return str(-(doubled + sum(map(int, digits[-2::-2]))) % 10)

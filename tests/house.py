@@ -151,7 +151,6 @@ ENGLISH_NOT_YET: Final[tuple[str, ...]] = (
     "actors/",
     "api/",
     "bench/",
-    "domain/",
     "fuzz/",
     "gateway/",
     "geography/",

@@ -1,4 +1,4 @@
-"""Who did what, when, and from where (R64)?"""
+"""The record of changes: the account that made each, what it did, when, and from which address (R64)."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ DoerKind = Literal["natural", "legal", "system"]
 
 @dataclass(frozen=True, slots=True)
 class Doer:
-    """Whoever acts: an account, from an address; or the platform itself."""
+    """The author of a change: an account, from an address; or the platform itself."""
 
     account_id: str
     kind: DoerKind
@@ -21,16 +21,16 @@ class Doer:
 
 
 PLATFORM: Final = Doer("", "system", "平台")
-"""Acts when a time has come."""
+"""The platform, which acts when a time has come."""
 
 
 @dataclass(frozen=True, slots=True)
 class AuditRecord:
-    """One change; ``account_ids`` are those whose own lists show it, newest first."""
+    """A change; ``account_ids`` are the accounts whose own lists show it, newest first."""
 
     id: str
     at: float
-    """Unix seconds, our clock."""
+    """The time of the change: Unix seconds, our clock."""
     account_ids: tuple[str, ...]
     actor_kind: DoerKind
     actor_name: str
@@ -51,9 +51,9 @@ def audit_record(
     accounts: tuple[str, ...] = (),
     detail: str = "",
 ) -> AuditRecord:
-    """What ``doer`` did to ``subject`` (kind, id); shown to the doer and to ``accounts``.
+    """Record that ``doer`` did ``action`` to ``subject`` (kind, id); ``doer`` and ``accounts`` see it.
 
-    The id follows from the facts: the same change recorded again is the same record.
+    The id follows from the facts: recording the same change again gives the same record.
     """
     shown_to = tuple(dict.fromkeys(account for account in (doer.account_id, *accounts) if account))
     facts = f"{action}/{doer.account_id}/{at!r}/{subject[0]}/{subject[1]}"
@@ -72,7 +72,7 @@ def audit_record(
 
 
 def address_masked(address: str) -> str:
-    """``203.0.113.*``; of an IPv6 address the first three groups, that is, whose network it is."""
+    """Mask as ``203.0.113.*``; of an IPv6 address the first three groups stay, which name the network."""
     try:
         parsed = ip_address(address)
     except ValueError:

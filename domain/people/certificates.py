@@ -1,4 +1,4 @@
-"""Is a certificate still valid, and whom must we remind (R53)?"""
+"""The validity of certificates, and the reminders before they run out (R53)."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from typing import Final
 
 EXPIRING_DAYS: Final = 30
 CHINA_TIME: Final = timezone(timedelta(hours=8), "Asia/Shanghai")
-"""Without summer time since 1991, so no zone database is needed."""
+"""China's time zone. It has no summer time since 1991, so no zone database is needed."""
 
 
 class CertificateKind(StrEnum):
-    """What can run out, by the words of the API."""
+    """Certificates that run out, named as in the API."""
 
     QUALIFICATION = "qualification"
     """从业资格证."""
@@ -27,7 +27,7 @@ class CertificateKind(StrEnum):
 
 
 class CertificateState(StrEnum):
-    """By the words of the API."""
+    """States of a certificate, named as in the API."""
 
     VALID = "valid"
     EXPIRING = "expiring"
@@ -36,7 +36,7 @@ class CertificateState(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Validity:
-    """How a certificate stands on some day."""
+    """A certificate's state on a given day."""
 
     kind: CertificateKind
     state: CertificateState
@@ -47,7 +47,10 @@ class Validity:
 
 
 def validity(kind: CertificateKind, *, valid_until: date, today: date) -> Validity:
-    """``today`` is the date in China; expiring from 30 days before the last valid day, expired from the day after it."""
+    """Judge a date as of ``today`` in China.
+
+    A certificate is expiring from 30 days before its last valid day, and expired from the day after it.
+    """
     days_left = (valid_until - today).days
     if days_left < 0:
         state = CertificateState.EXPIRED
@@ -59,12 +62,12 @@ def validity(kind: CertificateKind, *, valid_until: date, today: date) -> Validi
 
 
 def reminders(last_days: Iterable[tuple[CertificateKind, date | None]], *, today: date) -> tuple[Validity, ...]:
-    """What is expiring or expired, the most urgent first; a certificate without a date reminds nobody."""
+    """List what is expiring or expired, the most urgent first; a certificate without a date gives no reminder."""
     standing = {validity(kind, valid_until=day, today=today) for kind, day in last_days if day is not None}
     urgent = [certificate for certificate in standing if certificate.state is not CertificateState.VALID]
     return tuple(sorted(urgent, key=lambda certificate: (certificate.days_left, certificate.kind)))
 
 
 def china_date(at: float) -> date:
-    """The calendar date in China at ``at`` (Unix seconds)."""
+    """Return the calendar date in China at ``at`` (Unix seconds)."""
     return datetime.fromtimestamp(at, CHINA_TIME).date()

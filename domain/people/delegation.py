@@ -35,12 +35,12 @@ class Delegation:
 
 
 def lapses_at(created_at: float) -> float:
-    """R23."""
+    """Return when the link expires (R23)."""
     return days_later(created_at, LIFETIME_DAYS)
 
 
 def status(delegation: Delegation, now: float) -> Status:
-    """By the words of the API; the clock decides, not a timer."""
+    """Return the status by the API's words; the clock decides, not a timer."""
     if delegation.binding_id is not None:
         return "bound"
     if delegation.withdrawn_at is not None:
@@ -51,12 +51,15 @@ def status(delegation: Delegation, now: float) -> Status:
 
 
 def is_live(delegation: Delegation, now: float) -> bool:
-    """Whether somebody may still bind through it."""
+    """Tell whether a family member may still bind through the link."""
     return status(delegation, now) in ("unopened", "open")
 
 
 def link_state(delegation: Delegation, viewers: Collection[str], now: float) -> LinkState:
-    """What a preview tells whoever holds the link; ``viewers`` are the ids of the one who asks, if signed in."""
+    """Return the state that a preview shows to a holder of the link.
+
+    ``viewers`` are that account's ids, if signed in.
+    """
     if not is_live(delegation, now):
         return "ended"
     if delegation.holder is None:
@@ -65,7 +68,7 @@ def link_state(delegation: Delegation, viewers: Collection[str], now: float) -> 
 
 
 def open_link(delegation: Delegation, holder: Viewer, *, ids: Collection[str]) -> Delegation:
-    """R23: the first to open it holds it and may come back; ``ids`` are all that the holder ever had.
+    """Open the link (R23): its first opener holds it and may come back. ``ids`` are all that this account ever had.
 
     Raises ``DelegationEnded``, ``OwnLink`` or ``LinkTaken``.
     """
@@ -81,7 +84,7 @@ def open_link(delegation: Delegation, holder: Viewer, *, ids: Collection[str]) -
 
 
 def bind_through(delegation: Delegation, binding_id: str, *, ids: Collection[str], now: float) -> Delegation:
-    """It has served. Raises ``NotFound`` for anybody but its holder, ``DelegationEnded``."""
+    """Mark the link as used. Raises ``NotFound`` for any account but its holder, and ``DelegationEnded``."""
     if delegation.holder is None or delegation.holder.account_id not in ids:
         raise NotFound
     if not is_live(delegation, now):
@@ -90,7 +93,7 @@ def bind_through(delegation: Delegation, binding_id: str, *, ids: Collection[str
 
 
 def withdraw(delegation: Delegation, *, now: float) -> Delegation:
-    """R23; raises ``DelegationEnded`` when it has served, or is over anyway."""
+    """Withdraw the link (R23). Raises ``DelegationEnded`` when it has served, or is over anyway."""
     if not is_live(delegation, now):
         raise DelegationEnded
     return replace(delegation, withdrawn_at=now)

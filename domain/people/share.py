@@ -18,7 +18,7 @@ LinkState = Literal["unopened", "taken", "ended", "yours"]
 
 
 class Duration(StrEnum):
-    """For how long a driver may share: these four and nothing else (R17)."""
+    """The durations for which a driver may share: these four and no other (R17)."""
 
     THREE_DAYS = "3d"
     SEVEN_DAYS = "7d"
@@ -45,7 +45,7 @@ class Viewer:
 
 @dataclass(frozen=True, slots=True)
 class End:
-    """How a share ended before its time was up."""
+    """The reasons for which a share ends before its time is up."""
 
     at: float
     reason: EndReason
@@ -53,7 +53,7 @@ class End:
 
 @dataclass(frozen=True, slots=True)
 class Share:
-    """One share link. Instants are Unix seconds, our clock; of the token only a hash is known (R62)."""
+    """A share link. Instants are Unix seconds, our clock; of the token only a hash is known (R62)."""
 
     id: str
     vehicle_id: str
@@ -69,28 +69,28 @@ class Share:
     viewer: Viewer | None = None
     ended: End | None = None
     call_me: bool = False
-    """Whether the driver lets the viewer see the phone number, to call it (R62)."""
+    """The driver lets the viewer see the phone number, to call it (R62)."""
 
 
 def audit_detail(share: Share) -> str:
-    """R64: the vehicle, and whether the phone number goes with it."""
+    """Return the audit's detail (R64): the vehicle, and whether the phone number goes with it."""
     return f"{share.plate}，家人可以看到手机号" if share.call_me else share.plate
 
 
 def expires_at(created_at: float, duration: Duration) -> float:
-    """R17: time runs from creation; a month and a year are calendar ones."""
+    """Return when the time is up (R17): it runs from creation; a month and a year are calendar ones."""
     return _LATER[duration](created_at)
 
 
 def end_reason(share: Share, now: float) -> EndReason | None:
-    """Why the share shows nothing any more; None while it lives. The clock decides, not a timer."""
+    """Return why the share shows nothing any longer, None while it lives. The clock decides, not a timer."""
     if share.ended is not None:
         return share.ended.reason
     return "expired" if now >= share.expires_at else None
 
 
 def status(share: Share, now: float) -> Status:
-    """By the words of the API."""
+    """Return the status by the API's words."""
     match end_reason(share, now):
         case None:
             return "unopened" if share.viewer is None else "open"
@@ -101,7 +101,10 @@ def status(share: Share, now: float) -> Status:
 
 
 def link_state(share: Share, viewers: Collection[str], now: float) -> LinkState:
-    """What a preview tells whoever holds the link; ``viewers`` are the ids of the one who asks, if signed in."""
+    """Return the state that a preview shows to a holder of the link.
+
+    ``viewers`` are that account's ids, if signed in.
+    """
     if end_reason(share, now) is not None:
         return "ended"
     if share.viewer is None:
@@ -110,9 +113,9 @@ def link_state(share: Share, viewers: Collection[str], now: float) -> LinkState:
 
 
 def open_link(share: Share, viewer: Viewer, *, ids: Collection[str]) -> Share:
-    """R20: the first to open it owns it and may come back; ``ids`` are all that the viewer ever had.
+    """Open the link (R20): its first opener owns it and may come back. ``ids`` are all that the viewer ever had.
 
-    Raises ``ShareEnded`` (for everybody, even if taken), ``OwnLink`` or ``LinkTaken``.
+    Raises ``ShareEnded`` (for every account, even if taken), ``OwnLink`` or ``LinkTaken``.
     """
     if end_reason(share, viewer.opened_at) is not None:
         raise ShareEnded
@@ -126,7 +129,10 @@ def open_link(share: Share, viewer: Viewer, *, ids: Collection[str]) -> Share:
 
 
 def end(share: Share, reason: EndReason, *, at: float) -> Share:
-    """An ended share stays as it ended; one whose time was up before has expired, whatever else is asked."""
+    """End the share.
+
+    An ended share stays as it ended; one whose time was up before has expired, whatever ``end`` says.
+    """
     if share.ended is not None:
         return share
     if at >= share.expires_at:

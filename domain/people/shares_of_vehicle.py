@@ -1,4 +1,4 @@
-"""The share links of a vehicle that live at a time (R18)."""
+"""The live share links of a vehicle and their limit (R18)."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Final
 from domain.errors import TooManyShares
 
 MAX_LIVE_SHARES: Final = 3
-"""Over all of the vehicle's drivers together, opened or not."""
+"""Live links of a vehicle, over all of its drivers together, opened or not."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,7 +20,7 @@ class LiveShare:
 
 
 def grant(live: tuple[LiveShare, ...], share: LiveShare, *, now: float) -> tuple[LiveShare, ...]:
-    """The shares that count with this one among them; granting the same one again changes nothing.
+    """Return the counting shares with this one among them; granting the same one again changes nothing.
 
     Raises ``TooManyShares``.
     """
@@ -30,11 +30,11 @@ def grant(live: tuple[LiveShare, ...], share: LiveShare, *, now: float) -> tuple
 
 
 def check_room(live: tuple[LiveShare, ...], *, now: float) -> None:
-    """R18 for one more share. Raises ``TooManyShares``."""
+    """Check R18 for one more share. Raises ``TooManyShares``."""
     if sum(each.expires_at > now for each in live) >= MAX_LIVE_SHARES:
         raise TooManyShares(limit=MAX_LIVE_SHARES)
 
 
 def release(live: tuple[LiveShare, ...], share_id: str, *, now: float) -> tuple[LiveShare, ...]:
-    """The shares that count without this one."""
+    """Return the counting shares without this one."""
     return tuple(each for each in live if each.expires_at > now and each.share_id != share_id)

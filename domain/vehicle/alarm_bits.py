@@ -1,4 +1,4 @@
-"""Which bit of ``Fix.alarms`` means what?
+"""The bits of ``Fix.alarms``, by name.
 
 Bits 0-31 are the JT/T 808 alarm word of message 0x0200. Above it stand the conditions that only additional items carry:
 item 0x18 (JT/T 1078 abnormal driving) and the active-safety items 0x64-0x67 (T/JSATL 12). An active-safety item has a
@@ -28,7 +28,7 @@ ITEM_FATIGUE: Final = 1 << 32
 ITEM_PHONE: Final = 1 << 33
 ITEM_SMOKING: Final = 1 << 34
 
-# Items 0x64 (ADAS), 0x65 (driver), 0x66 (tyres), 0x67 (blind spot): events, or started and ended.
+# Items 0x64 (ADAS), 0x65 (driver), 0x66 (tyres), 0x67 (blind spot): single events, or starts and ends.
 CAMERA_FORWARD_COLLISION: Final = 1 << 35
 CAMERA_LANE_DEPARTURE: Final = 1 << 36
 CAMERA_TOO_CLOSE: Final = 1 << 37
@@ -46,4 +46,4 @@ BLIND_SPOT: Final = 1 << 47
 CAMERA: Final = ((1 << 48) - 1) ^ ((1 << 35) - 1)
 """Every bit that comes from items 0x64-0x67."""
 LATCH_SHIFT: Final = 13
-"""From a CAMERA bit to its latch."""
+"""The shift from a CAMERA bit to its latch."""

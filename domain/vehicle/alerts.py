@@ -1,4 +1,4 @@
-"""Which alerts does a vehicle have? Alarm bits and rules in, episodes with start, peak and end out (R34, R50, R52)."""
+"""A vehicle's alerts: alarm bits and rules go in, episodes with start, peak and end come out (R34, R50, R52)."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ Source = Literal["terminal", "platform"]
 
 @dataclass(frozen=True, slots=True)
 class Alert:
-    """One continuous alarm, however many reports repeated it. Where: the position when it began, None if unknown."""
+    """A continuous alarm, however many reports repeated it. Its place is where it began, None if unknown."""
 
     id: str
     kind: str
@@ -83,17 +83,17 @@ _FIRST_CAMERA_BIT: Final = 1 << 35
 
 
 def is_plausible(alarms: int) -> bool:
-    """Whether an alarm word can be true: half of all alarms at once is a broken terminal (``ffffffff``)."""
+    """Tell whether an alarm word can be true: half of all alarms at once is a broken terminal (``ffffffff``)."""
     return (alarms & bits.WORD).bit_count() < _IMPLAUSIBLE_BITS
 
 
 def alert_id(vehicle_key: str, kind: str, source: Source, started_at: int) -> str:
-    """The same episode has the same id however often it is computed again from the log."""
+    """Return an episode's id, the same however often it is computed again from the log."""
     return blake2s(f"{vehicle_key}/{kind}/{source}/{started_at}".encode(), digest_size=10).hexdigest()
 
 
 def conditions(alarms: int, speed_dkmh: int, latched: int) -> tuple[int, int]:
-    """The bits that hold in this report, and the camera's latches after it; ``alarms`` must be plausible.
+    """Return the bits that hold in this report, and the camera's latches after it; ``alarms`` must be plausible.
 
     Speeding at standstill can't be true and does not hold (R50). A camera that said "start" holds until it says "end".
     """

@@ -10,7 +10,7 @@ from domain.vehicle.profile import Profile
 
 
 def stint_after(driving_s: int, rest_s: int, *, interval_s: int, moving: bool, profile: Profile) -> tuple[int, int]:
-    """Driving and rest seconds of the running stint after an interval of driving or standing.
+    """Return driving and rest seconds of the running stint after an interval of driving or standing.
 
     A stop that has reached ``rest_s`` ends the stint: driving starts again from 0.
     """
@@ -21,7 +21,7 @@ def stint_after(driving_s: int, rest_s: int, *, interval_s: int, moving: bool, p
 
 
 def fatigue_kind(driving_s: int, profile: Profile) -> str | None:
-    """What the platform suspects after so much driving without a stop: fatigue, a warning of it, or nothing."""
+    """Return the alert that this much driving without a stop raises: fatigue, a warning of it, or None."""
     if driving_s <= profile.fatigue_warning_s:
         return None
     return "fatigue" if driving_s > profile.fatigue_s else "fatigue_warning"

@@ -1,4 +1,4 @@
-"""One position report, and distances on earth."""
+"""The position report, and distances on earth."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from typing import Final, NamedTuple
 FLAG_BACKFILLED: Final = 1
 """``Fix.flags`` bit 0: stored in a dead zone and sent later (JT/T 808 0x0704 type 1)."""
 FLAG_DOUBTED: Final = 2
-"""Bit 1, set by us and never by a sender: our own clock was in doubt when this came, so the terminal's time stands (R50).
+"""``Fix.flags`` bit 1: our own clock was in doubt when the report came, so the terminal's time stands (R50).
 
-It is kept with the fix in the log, so that reading the log again decides the same.
+We set it, never a sender. It is kept with the fix in the log, so that reading the log again decides the same.
 """
 
 STATUS_ACC_ON: Final = 1 << 0
@@ -22,7 +22,7 @@ _RADIANS_PER_MICRODEGREE: Final = pi / 180 / 1_000_000
 
 
 class Fix(NamedTuple):
-    """One report as the terminal sent it: what the feed's row and the telemetry log hold, in this order.
+    """A report as the terminal sent it; the fields stand in the order of the feed's row and of the telemetry log.
 
     Coordinates are WGS-84, signed, in millionths of a degree. ``alarms`` holds the JT/T 808 alarm word in bits 0-31 and
     what the additional items say above it (see ``domain.vehicle.alarm_bits``); ``status`` is the JT/T 808 status word.
@@ -44,7 +44,7 @@ class Fix(NamedTuple):
 
 
 def distance_m(lon_a_e6: int, lat_a_e6: int, lon_b_e6: int, lat_b_e6: int) -> float:
-    """Metres between two points; flat-earth, so good to 0.1 % below 100 km and never far off beyond."""
+    """Return metres between two points; flat-earth, so good to 0.1 % below 100 km and never far off beyond."""
     dlon = lon_b_e6 - lon_a_e6
     if dlon > 180_000_000:
         dlon -= 360_000_000
@@ -59,7 +59,7 @@ class Batch(NamedTuple):
     """Fixes that became durable together, as one entry of the telemetry log."""
 
     number: int
-    """The entry's number in the log; a vehicle's state says which it has folded."""
+    """The entry's number in the log; a vehicle's state names the last number that it has folded."""
     received_at: float
     """Unix seconds by our clock, one for all."""
     fixes: Sequence[Fix]

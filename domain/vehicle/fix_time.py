@@ -1,7 +1,7 @@
-"""Whose clock is wrong: the time of a live report that does not agree with ours, and a state that lies ahead of now (R50).
+"""Decides whose clock is wrong when a live report's time does not agree with ours, or a state lies ahead of now (R50).
 
-Our own clock may be the wrong one. So nothing that is acknowledged is thrown away for its time alone: what runs ahead waits
-with its terminal's clock, and a state that was dated by a wrong clock gives way to the next right report.
+Our own clock may be the wrong one. So no acknowledged report is thrown away for its time alone: a report that runs ahead
+waits with its terminal's clock, and a state dated by a wrong clock gives way to the next right report.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ WAITS_S: Final = 3600
 def corrected(
     vehicle: Vehicle, fix: Fix, received_at: float, profile: Profile, quality: Quality
 ) -> tuple[int, Sequence[tuple[Fix, float]]]:
-    """The time of a live report with what was learned of its clock, and the quarantined reports to be folded before it.
+    """Correct a live report's time by its learned clock; return it with the quarantined reports to fold before it.
 
     A report that came while our own clock was in doubt teaches nothing.
     """
@@ -51,21 +51,24 @@ def corrected(
 
 
 def quarantine(vehicle: Vehicle, fix: Fix, received_at: float, *, ahead_s: float) -> Outcome:
-    """The report runs ahead of our clock: it moves nothing, and waits until it is known whose clock is wrong."""
+    """Quarantine a report that runs ahead of our clock.
+
+    It moves nothing, and waits until it is known whose clock is wrong.
+    """
     _believe(vehicle, keep_ahead(vehicle.terminal_clock or RIGHT, fix, received_at))
     return ahead_of_now(ahead_s)
 
 
 def ahead_of_now(ahead_s: float) -> Outcome:
-    """The name of a fault: 8 hours are a time zone."""
+    """Name the fault: 8 hours are a time zone."""
     is_zone = abs(ahead_s - TIME_ZONE_S) <= TIME_ZONE_TOLERANCE_S
     return Outcome.TIME_ZONE_FAULT if is_zone else Outcome.FUTURE
 
 
 def give_way(vehicle: Vehicle, fixed_at: int, received_at: float, profile: Profile) -> None:
-    """Dates a state that lies ahead of now back to before a right report of ``fixed_at``, which then is the newest.
+    """Date a state that lies ahead of now back to before a right report of ``fixed_at``, which is then the newest.
 
-    It was dated by a clock that was wrong by about as much, so its alerts move with it; none is lost.
+    The state was dated by a clock that was wrong by about as much, so its alerts move with it; none is lost.
     """
     waited_s = int(received_at - vehicle.received_at)
     elapsed_s = waited_s if 0 < waited_s <= profile.data_gap_s else profile.data_gap_s + 1

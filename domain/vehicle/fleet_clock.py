@@ -1,7 +1,8 @@
-"""What the fleet's live reports say of our own clock (R50): one terminal may be wrong, a tenth of the fleet at once is not.
+"""Judges our own clock by the fleet's live reports (R50): one terminal may be wrong, a tenth of the fleet at once is
+not.
 
-Reports that came while our clock was in doubt are marked before they are logged (``FLAG_DOUBTED``). So what was decided live
-is decided again when the log is read.
+Reports that came while our clock was in doubt are marked before they are logged (``FLAG_DOUBTED``). So reading the log
+again decides as the live fold did.
 """
 
 from __future__ import annotations
@@ -14,11 +15,11 @@ from domain.vehicle.fix import FLAG_BACKFILLED, FLAG_DOUBTED, Fix
 from domain.vehicle.terminal_clock import is_right
 
 GRAIN_S: Final = 300
-"""Offsets are told apart to five minutes; whole hours lie in the middle of a grain."""
+"""The size of a grain: offsets are told apart to five minutes, and whole hours lie in the middle of a grain."""
 SHARE: Final = 10
-"""An offset is ours when one vehicle in so many shows it."""
+"""The part of the fleet, one in this many, that must show an offset for it to be ours."""
 FEWEST: Final = 2
-"""One vehicle alone says nothing of us, however small the fleet."""
+"""The fewest vehicles that say anything of us: one alone does not, however small the fleet."""
 SHOWN_FOR_S: Final = 600.0
 MAX_SHOWING: Final = 100_000
 QUORUM: Final = 3
@@ -26,20 +27,21 @@ QUORUM: Final = 3
 
 
 class FleetClock:
-    """Marks reports, and counts what they say; one for all vehicles of a process."""
+    """Marks reports, and counts what they say; a process has one for all its vehicles."""
 
     def __init__(self) -> None:
         self._showing: dict[str, tuple[int, float]] = {}
-        """By terminal, the offset that it showed last and when that came; the latest last."""
+        """Maps a terminal to the offset that it showed last and when that came; the latest last."""
         self._count: Counter[int] = Counter()
-        """How many terminals show each offset."""
+        """Counts the terminals that show each offset."""
         self._for_machine: dict[str, bool] = {}
-        """Since the last step, by terminal: whether it agrees with the machine's clock, or with ours."""
+        """Maps each terminal heard since the last step to whether it agrees with the machine's clock, or with ours."""
 
     def mark(self, fixes: Sequence[Fix], received_at: float, *, machine_ahead_s: float, online: int) -> Sequence[Fix]:
-        """The fixes, those marked whose time can't be judged; ``machine_ahead_s`` is 0 while our clock is settled.
+        """Return the fixes, marked where their time can't be judged. ``machine_ahead_s`` is 0 while our clock is
+        settled.
 
-        ``online`` is how many vehicles are.
+        ``online`` is the number of vehicles online.
         """
         if not self._showing and not machine_ahead_s:
             times = [fix[1] for fix in fixes]
@@ -59,23 +61,23 @@ class FleetClock:
         ]
 
     def ahead_s(self, online: int) -> int | None:
-        """By how much terminals are ahead of our clock, to five minutes, where that many show it that it is ours."""
+        """Return how far terminals are ahead of our clock, to five minutes; None unless enough of them agree."""
         return next((offset_s for offset_s, _ in self._count.most_common(1) if self._is_ours(offset_s, online)), None)
 
     @property
     def says(self) -> Literal["machine", "ours", None]:
-        """Which clock is right after a step, by those that were heard since; None while too few were."""
+        """Tell which clock is right after a step, by the terminals heard since; None while too few were."""
         for_machine = sum(self._for_machine.values())
         if for_machine >= QUORUM and for_machine * 2 > len(self._for_machine):
             return "machine"
         return "ours" if self._for_machine and for_machine * 2 <= len(self._for_machine) else None
 
     def begin_vote(self) -> None:
-        """The machine's clock has just been moved."""
+        """Begin a vote: the machine's clock has just been moved."""
         self._for_machine.clear()
 
     def begin_anew(self) -> None:
-        """Our clock follows the machine's now: what was shown before says nothing."""
+        """Forget what was shown before: our clock follows the machine's now."""
         self._for_machine.clear()
         self._showing.clear()
         self._count.clear()
@@ -86,13 +88,16 @@ class FleetClock:
         return bool(machine_ahead_s) or self._is_ours(_grain(fix, received_at), online)
 
     def _vote(self, fix: Fix, received_at: float, machine_ahead_s: float) -> None:
-        """The nearer clock is meant, if either can be: after a small step both may agree, as far as a line's delay lets us see."""
+        """Vote for the nearer clock, if either can be meant.
+
+        After a small step both may agree, within a line's delay.
+        """
         by_machine = received_at + machine_ahead_s
         if is_right(fix.fixed_at, received_at) or is_right(fix.fixed_at, by_machine):
             self._for_machine[fix.terminal] = abs(fix.fixed_at - by_machine) < abs(fix.fixed_at - received_at)
 
     def _note(self, fix: Fix, received_at: float) -> None:
-        """The offset that a terminal shows, if any."""
+        """Note the offset that a terminal shows, if any."""
         if fix.terminal in self._showing:
             self._drop(fix.terminal)
         if is_right(fix.fixed_at, received_at):

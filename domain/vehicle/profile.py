@@ -10,29 +10,29 @@ class Profile:
     """The thresholds of R32, R50 and R52; the defaults are the rules'."""
 
     offline_after_s: int = 600
-    """R32, R52: without a current fix for so long, a vehicle is offline, and what the platform inferred has ended."""
+    """Silence after which a vehicle is offline and what the platform inferred has ended (R32, R52)."""
 
     speed_limit_kmh: int = 100
-    """R52: the limit of a vehicle of which the registry says nothing."""
+    """The limit of a vehicle for which the registry gives none (R52)."""
     fatigue_s: int = 4 * 3600
-    """R52: more driving than this without a real stop is fatigue driving."""
+    """Driving without a real stop beyond which a driver is fatigued (R52)."""
     fatigue_warning_s: int = 4 * 3600 - 30 * 60
     rest_s: int = 20 * 60
-    """R52: a stop at least this long begins a new stint."""
+    """The shortest stop that begins a new stint (R52)."""
     data_gap_s: int = 300
-    """Two fixes further apart than this tell nothing of the time between: neither driving nor rest (R52)."""
+    """The longest interval between two fixes that tells driving or rest (R52); a longer one tells neither."""
     moving_dkmh: int = 50
-    """From this speed (0.1 km/h) a truck drives; below it stands, and GPS noise talks."""
+    """The speed (0.1 km/h) from which a truck drives; below it the truck stands, and GPS noise talks."""
     parked_within_m: float = 200.0
-    """R52: a truck that stands before and after a silence, no further apart than this, was parked all the while."""
+    """The distance within which a truck that stands before and after a silence was parked all the while (R52)."""
 
     future_s: int = 300
-    """R50: a fix further ahead of our clock is quarantined."""
+    """The furthest that a fix may be ahead of our clock; beyond it the fix is quarantined (R50)."""
     jump_m: float = 500.0
     jump_mps: float = 50.0
-    """R50: no truck gets further than ``jump_m + jump_mps * elapsed``."""
+    """The speed bound of a jump: no truck gets further than ``jump_m + jump_mps * elapsed`` (R50)."""
     jump_agreement: int = 5
-    """So many 'impossible' fixes in a row that agree with each other mean that the one before them was the wrong one."""
+    """The number of 'impossible' fixes in a row, agreeing with each other, that proves the fix before them wrong."""
 
 
 DEFAULT_PROFILE = Profile()

@@ -1,4 +1,4 @@
-"""How good is the fleet's data? The figures that provincial supervision asks of platforms, from the same fold as the rules."""
+"""The quality figures that provincial supervision asks of platforms, from the same fold as the rules."""
 
 from __future__ import annotations
 
@@ -7,23 +7,23 @@ from enum import IntEnum
 
 
 class Outcome(IntEnum):
-    """What became of one report (R50); the words of the feed's answer are in ``gateway.feed``."""
+    """The outcome of a report (R50); the feed's words for it are in ``gateway.feed``."""
 
     NEWEST = 0
-    """It is the vehicle's newest fix now."""
+    """The report is the vehicle's newest fix now."""
     BACKFILLED = 1
     STALE = 2
-    """A duplicate, or older than the newest."""
+    """The report is a duplicate, or older than the newest."""
     FUTURE = 3
     TIME_ZONE_FAULT = 4
     NOT_POSITIONED = 5
     IMPLAUSIBLE = 6
     BAD_TIME = 7
-    """No time that a clock could show."""
+    """The report has a time that no clock could show."""
     QUEUED = 8
-    """Durable, but the vehicle is busy: it waits in its mailbox."""
+    """The report is durable, but the vehicle is busy: the fix waits in its mailbox."""
     UNKNOWN = 9
-    """No vehicle has this terminal any more."""
+    """The report is of a terminal that no vehicle has any longer."""
 
 
 @dataclass(slots=True)
@@ -34,7 +34,7 @@ class Quality:
     distance_m: float = 0.0
     """Driven by all vehicles, gaps included."""
     gap_distance_m: float = 0.0
-    """The part of it that no fixes cover."""
+    """Metres of ``distance_m`` that no fixes cover."""
     drifting_vehicles: set[str] = field(default_factory=set)
     """Vehicles that reported an impossible jump, today."""
     drift_day: int = 0
@@ -51,7 +51,7 @@ class Quality:
 
     @property
     def valid_fix_rate(self) -> float | None:
-        """Reports with a usable position and time, of all reports that are no duplicates; None before the first."""
+        """Return the share of reports with a usable position and time, duplicates left out; None before the first."""
         counts = self.outcomes
         good = counts[Outcome.NEWEST] + counts[Outcome.BACKFILLED] + counts[Outcome.QUEUED]
         bad = sum(
@@ -68,10 +68,10 @@ class Quality:
 
     @property
     def track_completeness(self) -> float | None:
-        """Distance covered by fixes close enough to follow, of all distance; None before anybody moved."""
+        """Return the share of distance covered by fixes close enough to follow; None before any vehicle moved."""
         return 1 - self.gap_distance_m / self.distance_m if self.distance_m else None
 
     def drift_rate(self, vehicles_online: int) -> float | None:
-        """Vehicles with an impossible jump today, of those online (or of those drifting, if they are more)."""
+        """Return the share of online vehicles with an impossible jump today (of drifting ones, if they are more)."""
         drifting = len(self.drifting_vehicles)
         return drifting / max(vehicles_online, drifting) if vehicles_online or drifting else None

@@ -1,7 +1,7 @@
 """A vehicle's live state, and what one more report changes in it (R32, R34, R50, R52).
 
 ``accept`` is the hot path of the whole system. A vehicle is therefore one mutable object, against the habit of this
-house, and ``accept`` first computes everything that could throw and then assigns, so that a failure leaves it whole.
+house. ``accept`` first computes everything that could throw and then assigns, so a failure leaves the vehicle whole.
 """
 
 from __future__ import annotations
@@ -32,25 +32,25 @@ Number = TypeVar("Number", int, float)
 
 @lru_cache(maxsize=4_096, typed=True)
 def shared(number: Number) -> Number:
-    """The same object for the same number, where many vehicles hold it long (a day, a limit): it would weigh on each."""
+    """Return one shared object for a number that many vehicles hold long (a day, a limit), to save memory."""
     return number
 
 
 @dataclass(slots=True)
 class Vehicle:
-    """One vehicle's live state, folded from its reports in order; times are Unix seconds by its corrected clock."""
+    """A vehicle's live state, folded from its reports in order; times are Unix seconds by its corrected clock."""
 
     key: str
     limit_dkmh: int = 1000
     newest: Fix | None = None
     """The newest accepted live fix, as sent."""
     fixed_at: int = 0
-    """Its time, the terminal's clock corrected."""
+    """The newest fix's time, the terminal's clock corrected."""
     received_at: float = 0.0
     reported_at: int = 0
     """Time of the newest live report whose alarms we know, positioned or not."""
     terminal_clock: TerminalClock | None = None
-    """None: right, as almost all are."""
+    """The terminal's clock; None: right, as almost all are."""
     computes_speeding: bool = False
     """The terminal has shown that it tells speeding itself, so the platform's rule stays silent (R52)."""
     latched: int = 0
@@ -65,7 +65,7 @@ class Vehicle:
     day_alerts: int = 0
     ongoing: tuple[Alert, ...] = ()
     recent: tuple[Alert, ...] = ()
-    """Ended, newest first."""
+    """Ended alerts, newest first."""
     suspect: Suspect | None = None
     backfilled: dict[int, None] | None = None
     applied: int = 0
@@ -75,7 +75,7 @@ class Vehicle:
 
 
 class Suspect(NamedTuple):
-    """A fix that no truck could have driven to, and how many since agree with it."""
+    """A fix that no truck could have driven to, and how many fixes since agree with it."""
 
     fix: Fix
     fixed_at: int
@@ -83,7 +83,7 @@ class Suspect(NamedTuple):
 
 
 class Seen(Protocol):
-    """When a vehicle's newest fix was made, by its corrected clock, and when it came."""
+    """The times of a vehicle's newest fix: when it was made, by its corrected clock, and when it came."""
 
     @property
     def fixed_at(self) -> int: ...
@@ -102,25 +102,25 @@ class DrivingToday(NamedTuple):
 
 
 def is_online(vehicle: Vehicle, now: float, profile: Profile) -> bool:
-    """R32: from the time of the newest accepted live fix, computed at the moment of the question."""
+    """Tell whether the vehicle is online (R32), by the newest accepted live fix, computed when asked."""
     return vehicle.newest is not None and now - heard_at(vehicle, profile) < profile.offline_after_s
 
 
 def heard_at(seen: Seen, profile: Profile) -> float:
-    """The time from which R32's ten minutes run: the newest fix's, or of one that ran ahead of our clock, its receipt."""
+    """Return the start of R32's ten minutes: the newest fix's time, or its receipt if it ran ahead of our clock."""
     ran_ahead = seen.fixed_at - seen.received_at > profile.future_s
     return seen.received_at if ran_ahead else seen.fixed_at
 
 
 def driving_today(vehicle: Vehicle, now: float) -> DrivingToday:
-    """The distance, driving and alerts since midnight in Shanghai, up to the newest fix."""
+    """Return the distance, driving and alerts since midnight in Shanghai, up to the newest fix."""
     if vehicle.day != civil_day(now):
         return DrivingToday(0.0, 0, 0, 0)
     return DrivingToday(vehicle.day_distance_m, vehicle.day_driving_s, vehicle.day_longest_s, vehicle.day_alerts)
 
 
 def alerts_of(vehicle: Vehicle, *, online: bool) -> tuple[Alert, ...]:
-    """Ongoing and recently ended alerts, and all that the store does not have yet, newest first.
+    """Return ongoing and recently ended alerts, and all that the store does not have yet, newest first.
 
     R52: what the platform inferred has ended at the newest fix once the vehicle is offline. The state itself keeps such an
     alert open, so that it does not depend on timers: a late report that shows it still belongs to the same episode.
@@ -133,7 +133,7 @@ def alerts_of(vehicle: Vehicle, *, online: bool) -> tuple[Alert, ...]:
 
 
 def is_alerting(vehicle: Vehicle, *, online: bool) -> bool:
-    """Whether any alert goes on."""
+    """Tell whether any alert goes on."""
     ongoing = vehicle.ongoing
     return bool(ongoing) and (online or any(alert.source == "terminal" for alert in ongoing))
 
@@ -143,9 +143,9 @@ def _as_of_silence(alert: Alert, fixed_at: int) -> Alert:
 
 
 def accept(vehicle: Vehicle, fix: Fix, received_at: float, profile: Profile, quality: Quality) -> Outcome:
-    """Takes in ``fix``, received at ``received_at`` (Unix seconds).
+    """Take in ``fix``, received at ``received_at`` (Unix seconds).
 
-    An older fix than the newest we hold moves nothing and raises nothing (R50); what a fix adds to driving and alerts
+    An older fix than the newest we hold moves nothing and raises nothing (R50). What a fix adds to driving and alerts
     is judged by earlier fixes only, so replaying the log in order gives the same vehicle.
     """
     if fix.flags & FLAG_BACKFILLED:
@@ -198,7 +198,7 @@ def accept(vehicle: Vehicle, fix: Fix, received_at: float, profile: Profile, qua
             drove_s, driven_m = _part_of_day(since_midnight_s, elapsed_s, drove_s, driven_m)
         vehicle.day_distance_m += driven_m
         day_driving_s = vehicle.day_driving_s = vehicle.day_driving_s + drove_s
-        # Of a stint that began before midnight, all of today's driving is part.
+        # A stint that began before midnight: all of today's driving is part of it.
         longest_s = driving_s if driving_s < day_driving_s else day_driving_s
         if longest_s > vehicle.day_longest_s:
             vehicle.day_longest_s = longest_s
@@ -214,7 +214,7 @@ def accept(vehicle: Vehicle, fix: Fix, received_at: float, profile: Profile, qua
 
 
 def position_problem(fix: Fix) -> Outcome | None:
-    """Why this fix shows no place (R50), if so: not positioned, (0,0), or off the globe."""
+    """Return why this fix shows no place (R50), None if it shows one: not positioned, (0,0), or off the globe."""
     lon_e6, lat_e6 = fix.lon_e6, fix.lat_e6
     if not fix.status & STATUS_POSITIONED or not (lon_e6 or lat_e6):
         return Outcome.NOT_POSITIONED
@@ -227,7 +227,7 @@ def position_problem(fix: Fix) -> Outcome | None:
 
 
 def _give_way(vehicle: Vehicle, fixed_at: int, received_at: float, profile: Profile) -> None:
-    """R50: a state that lies ahead of now was dated by a wrong clock; a right report puts it in its place."""
+    """Put a state dated by a wrong clock, ahead of now, in its place by a right report (R50)."""
     if vehicle.reported_at - received_at > profile.future_s and is_right(fixed_at, received_at):
         give_way(vehicle, fixed_at, received_at, profile)
         day = civil_day(fixed_at)
@@ -236,7 +236,7 @@ def _give_way(vehicle: Vehicle, fixed_at: int, received_at: float, profile: Prof
 
 
 def _keep_backfill(vehicle: Vehicle, fix: Fix, received_at: float, profile: Profile) -> Outcome:
-    """A stored report sent late: it stands in the log, and moves nothing."""
+    """Keep a stored report that was sent late: it stands in the log, and moves nothing."""
     clock = vehicle.terminal_clock
     fixed_at = fix.fixed_at - (clock.offset_s if clock is not None else 0)
     if fixed_at <= 0:
@@ -257,7 +257,10 @@ def _keep_backfill(vehicle: Vehicle, fix: Fix, received_at: float, profile: Prof
 
 
 def _late(vehicle: Vehicle, fix: Fix, fixed_at: int, profile: Profile, quality: Quality) -> Outcome:
-    """Not newer than the newest. A second report of the same second may still bring an alarm, and is no duplicate then."""
+    """Take in a report not newer than the newest.
+
+    A second report of the same second may still bring an alarm, and is then no duplicate.
+    """
     newest = vehicle.newest
     if newest is None or fixed_at != vehicle.fixed_at or not fix.alarms & ~(newest.alarms | vehicle.held):
         return Outcome.STALE
@@ -273,7 +276,7 @@ def _late(vehicle: Vehicle, fix: Fix, fixed_at: int, profile: Profile, quality: 
 def _without_position(
     vehicle: Vehicle, fix: Fix, fixed_at: int, problem: Outcome, profile: Profile, quality: Quality
 ) -> Outcome:
-    """The place is no good; the alarms of the newest report are (an alert then carries the last known place)."""
+    """Take in a report without a usable place; its alarms count, and an alert then carries the last known place."""
     if fixed_at > vehicle.reported_at:
         if fix.alarms or vehicle.held:
             _judge(vehicle, fix, fixed_at, vehicle.driving_s, profile, quality, platform_rules=False)
@@ -282,7 +285,7 @@ def _without_position(
 
 
 def _reanchors(vehicle: Vehicle, fix: Fix, fixed_at: int, profile: Profile, quality: Quality) -> bool:
-    """Whether so many impossible fixes agree among themselves by now that the fix before them was the wrong one."""
+    """Tell whether enough impossible fixes agree by now to show that the fix before them was the wrong one."""
     suspect, agreeing = vehicle.suspect, 1
     if suspect is not None and fixed_at > suspect.fixed_at:
         moved_m = distance_m(suspect.fix.lon_e6, suspect.fix.lat_e6, fix.lon_e6, fix.lat_e6)
@@ -301,7 +304,7 @@ def _reanchors(vehicle: Vehicle, fix: Fix, fixed_at: int, profile: Profile, qual
 def _drive(
     vehicle: Vehicle, newest: Fix, fix: Fix, elapsed_s: int, moved_m: float, profile: Profile, quality: Quality
 ) -> tuple[int, int, int, float]:
-    """The stint's driving and rest seconds after this fix; of the time since the newest, the driving seconds and metres."""
+    """Return driving and rest seconds of the stint after this fix, and driving seconds and metres since the newest."""
     moving = newest.speed_dkmh >= profile.moving_dkmh
     if elapsed_s > profile.data_gap_s and not _was_parked(newest, fix, profile):
         quality.distance_m += moved_m
@@ -317,9 +320,10 @@ def _drive(
 
 
 def _was_parked(newest: Fix, fix: Fix, profile: Profile) -> bool:
-    """R52: it stood when it fell silent, and stands at the same place when it speaks again, whatever the engine bits say.
+    """Tell whether the truck stood when it fell silent and stands at the same place now, whatever the engine bits say
+    (R52).
 
-    What lies between such fixes is drift, also where a jump was believed in the end: so the distance is measured here.
+    The way between such fixes is drift, also where a jump was believed in the end: so the distance is measured here.
     """
     if newest.speed_dkmh >= profile.moving_dkmh or fix.speed_dkmh >= profile.moving_dkmh:
         return False
@@ -327,9 +331,10 @@ def _was_parked(newest: Fix, fix: Fix, profile: Profile) -> bool:
 
 
 def _part_of_day(since_midnight_s: int, elapsed_s: int, drove_s: int, driven_m: float) -> tuple[int, float]:
-    """Seconds and metres of an interval that lie after the midnight which it crosses.
+    """Return the seconds and metres of an interval that lie after the midnight which it crosses.
 
-    None do where a report without a position, later than this fix, has begun the next day: midnight is still to come then.
+    The result is 0 where a report without a position, later than this fix, has begun the next day: midnight is still to
+    come then.
     """
     part_s = max(0, since_midnight_s)
     return min(drove_s, part_s), driven_m * part_s / elapsed_s
@@ -356,7 +361,7 @@ def _judge(
     drove_s: int = 0,
     platform_rules: bool = True,
 ) -> None:
-    """Opens, continues and ends alerts after one report; called before the report becomes the newest."""
+    """Open, continue and end alerts after one report; called before the report becomes the newest."""
     episodes = _Episodes(vehicle, fix, fixed_at)
     if fixed_at > vehicle.reported_at or not platform_rules:
         _judge_terminal(vehicle, fix, episodes, quality)
@@ -388,7 +393,7 @@ def _judge_terminal(vehicle: Vehicle, fix: Fix, episodes: _Episodes, quality: Qu
 
 
 def _judge_speed(vehicle: Vehicle, fix: Fix, fixed_at: int, profile: Profile, episodes: _Episodes) -> None:
-    """R52: above the limit on two fixes in a row, for a terminal that does not tell by itself."""
+    """Judge speed (R52): above the limit on two fixes in a row, for a terminal that does not tell by itself."""
     newest, limit_dkmh = vehicle.newest, vehicle.limit_dkmh
     if fix.speed_dkmh <= limit_dkmh or vehicle.computes_speeding:
         episodes.ends("speeding", "platform")
@@ -401,7 +406,10 @@ def _judge_speed(vehicle: Vehicle, fix: Fix, fixed_at: int, profile: Profile, ep
 
 
 def _judge_fatigue(driving_s: int, profile: Profile, episodes: _Episodes, *, at_wheel: bool) -> None:
-    """R52. Fatigue goes on while the stop is too short for a rest, and begins only for a driver ``at_wheel``."""
+    """Judge fatigue (R52).
+
+    It goes on while the stop is too short for a rest, and begins only for a driver ``at_wheel``.
+    """
     suspected = fatigue_kind(driving_s, profile)
     for kind in ("fatigue_warning", "fatigue"):
         if kind != suspected:
@@ -424,7 +432,7 @@ class _Episodes:
         return (kind, source) in self._open
 
     def holds(self, kind: str, source: Source, *, since: Fix | None = None, since_at: int = 0) -> None:
-        """The condition holds in this report: a new alert begins (``since`` an earlier fix), or the one goes on."""
+        """Note that the condition holds in this report: an alert begins (``since`` an earlier fix), or goes on."""
         alert = self._open.get((kind, source))
         if alert is None:
             alert = self._begin(kind, source, since or self._fix, since_at if since else self._fixed_at)
@@ -441,7 +449,7 @@ class _Episodes:
             self._changed.append(replace(alert, ended_at=self._fixed_at))
 
     def lapse(self) -> None:
-        """R52: ends what the platform inferred at the fix that showed it last, which is the newest."""
+        """End what the platform inferred (R52), at the fix that showed it last, which is the newest."""
         inferred = [key for key in self._open if key[1] == "platform"]
         self._changed += [replace(self._open.pop(key), ended_at=self._vehicle.fixed_at) for key in inferred]
 
@@ -462,7 +470,7 @@ class _Episodes:
         )
 
     def settle(self) -> int:
-        """How many alerts have begun."""
+        """Write the alerts back; return how many have begun."""
         if not self._changed:
             return 0
         vehicle = self._vehicle
