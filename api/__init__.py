@@ -1,1 +1,1 @@
-"""What people and programs speak to us over HTTP: the contract's paths, problems and pages."""
+"""The HTTP side, which people and programs call: the contract's paths, problems and pages."""

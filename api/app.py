@@ -37,13 +37,13 @@ from persistence.store import StoreError
 log = logging.getLogger(__name__)
 
 Caller = tuple[Account | None, str]
-"""Who calls, and with which token."""
+"""The calling account, and the token it showed."""
 Admit = Callable[[web.Request], Awaitable[Caller]]
 NOBODY: Final[Caller] = (None, "")
 
 
 def make_app(services: Services) -> web.Application:
-    """The whole HTTP side; its small background tasks start and end with the application."""
+    """Build the whole HTTP side. Its small background tasks start and end with the application."""
     figures = CallFigures()
     vitals = Vitals(services.ingest_stats, services.store_stats)
     store, clock, registry, revision = services.store, services.clock, services.registry, services.registry_revision
@@ -82,7 +82,7 @@ def make_app(services: Services) -> web.Application:
 
 
 async def _keep_noting(sessions: Sessions, _: web.Application) -> AsyncIterator[None]:
-    """While the application runs, write behind when sessions were last used."""
+    """Write behind the times of sessions' last use while the application runs."""
     noting = create_task(sessions.uses.run())
     yield
     noting.cancel()
@@ -94,12 +94,12 @@ async def _keep_noting(sessions: Sessions, _: web.Application) -> AsyncIterator[
 
 
 def make_runner(app: web.Application, *, drain_s: float) -> web.AppRunner:
-    """Serves with our own access log; ``cleanup`` waits up to ``drain_s`` for calls that are under way."""
+    """Serve with our own access log; ``cleanup`` waits up to ``drain_s`` for calls in progress."""
     return GuardedRunner(app, access_log=None, shutdown_timeout=drain_s, handle_signals=False)
 
 
 class Guard:
-    """Checks what a call must show, before anything of it is read."""
+    """Checks a call's credentials before anything else of it is read."""
 
     def __init__(self, services: Services, sessions: Sessions, gates: Gates) -> None:
         self._feed_key = services.feed_key
@@ -108,7 +108,7 @@ class Guard:
         self._gates = gates
 
     def admits(self, auth: Auth) -> Admit:
-        """What lets the calls of one route in: tells who calls, and with which token, or raises the refusal."""
+        """Return the check for this kind of route: it returns caller and token, or raises the refusal."""
         match auth:
             case Auth.NOTHING:
                 return _anybody
@@ -122,7 +122,7 @@ class Guard:
                 return partial(self._session, _MAY.get(auth))
 
     async def _feed(self, request: web.Request) -> Caller:
-        """A missing key is refused, and is no guess (R61)."""
+        """Check the feed's key. A missing key is refused but not counted as a guess (R61)."""
         given = request.headers.get("X-Feed-Key", "")
         if not self._feed_key or not given:
             raise FeedKeyInvalid(configured=bool(self._feed_key))
@@ -132,7 +132,7 @@ class Guard:
         return NOBODY
 
     async def _ops(self, request: web.Request) -> Caller:
-        """Open where no key is set; a missing key is refused, and is no guess (R61)."""
+        """Check the operators' key, where one is set. A missing key is refused but not counted as a guess (R61)."""
         if not self._ops_key:
             return NOBODY
         given = _shown_ops_key(request)
@@ -164,11 +164,11 @@ _MAY: Final[Mapping[Auth, Callable[[Account], object]]] = {
     Auth.DRIVER: driver_of,
     Auth.OWNER: owner_of,
 }
-"""What a session's account must be besides signed in: raises the refusal."""
+"""Extra checks of the signed-in account, by ``Auth``; each raises its refusal."""
 
 
 def _shown_ops_key(request: web.Request) -> str:
-    """What stands in X-Ops-Key, or else the Bearer token, which is all that some scrapers can send."""
+    """Return X-Ops-Key, or else the Bearer token, the only form that some scrapers can send."""
     given = request.headers.get("X-Ops-Key", "")
     if given or "Authorization" not in request.headers:
         return given
@@ -183,7 +183,7 @@ def _same(given: str, right: str) -> bool:
 
 
 class Door:
-    """The way of every call: admitted, read, handled, answered; and once only, where it says so."""
+    """The path of every call: admit, read, handle, answer; once only, for idempotent routes."""
 
     def __init__(self, guard: Guard, idempotency: Idempotency, limits: ConnectionLimits) -> None:
         self._guard = guard
@@ -191,7 +191,7 @@ class Door:
         self._body_s = limits.body_s
 
     def to(self, route: Route) -> Next:
-        """What serves this route."""
+        """Return the aiohttp handler that serves this route."""
 
         admit, has_body = self._guard.admits(route.auth), route.body is not None
 

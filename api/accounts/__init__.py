@@ -1,1 +1,1 @@
-"""Who calls: identity, sign-in, sessions, registration, and the account's own pages."""
+"""Callers' identity: sign-in, sessions, registration, and an account's own pages."""

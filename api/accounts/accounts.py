@@ -1,4 +1,4 @@
-"""Who is signed in, and what may they do?"""
+"""The accounts that can be signed in, and the checks of what each kind may do."""
 
 from __future__ import annotations
 
@@ -28,17 +28,17 @@ class LegalAccount:
 
     @property
     def key(self) -> str:
-        """What its sessions name it by; never leaves the service."""
+        """The name that its sessions are stored under; it never leaves the service."""
         return self.business.uscc
 
     @property
     def id(self) -> str:
-        """Opaque, and the same for ever."""
+        """Opaque, and never changes."""
         return account_id(self.kind, self.key)
 
     @property
     def ids(self) -> tuple[str, ...]:
-        """Every id that means this account."""
+        """Return every id that means this account."""
         return (self.id,)
 
     @property
@@ -53,30 +53,30 @@ class NaturalAccount:
     kind: ClassVar[AccountKind] = "natural"
 
     id: str
-    """Opaque, and the same for ever, through registration too."""
+    """Opaque, and never changes, not even at registration."""
     roles: tuple[Role, ...]
     display_name: str
-    """The real name; of an unregistered account the masked phone, or nothing but that it is somebody of WeChat."""
+    """The real name. An unregistered account shows the masked phone, or that it is a WeChat user."""
     person_key: str | None = None
-    """What stands for the citizen ID (``Registry.person_key``); None until registered."""
+    """The keyed stand-in for the citizen ID (``Registry.person_key``); None until registered."""
     qualification: Qualification | None = field(default=None, repr=False)
-    """As the registry has it, expired or not."""
+    """The qualification as the registry has it, expired or not."""
     former_ids: tuple[str, ...] = ()
-    """The ids of accounts that turned out to be the same person's: what they hold is this account's."""
+    """Ids of accounts that proved to be the same person's. Whatever they hold belongs to this account."""
 
     @property
     def key(self) -> str:
-        """What its sessions name it by."""
+        """The name that its sessions are stored under."""
         return self.id
 
     @property
     def ids(self) -> tuple[str, ...]:
-        """Every id that means this account."""
+        """Return every id that means this account."""
         return (self.id, *self.former_ids)
 
     @property
     def registered(self) -> bool:
-        """Whether a person stands behind it (R2)."""
+        """Tell whether the account is linked to a registered person (R2)."""
         return self.person_key is not None
 
 
@@ -84,7 +84,7 @@ Account = LegalAccount | NaturalAccount
 
 
 class AccountView(msgspec.Struct, frozen=True):
-    """Who is signed in."""
+    """The account that is signed in."""
 
     id: str
     kind: AccountKind
@@ -94,22 +94,22 @@ class AccountView(msgspec.Struct, frozen=True):
 
 
 def account_id(kind: AccountKind, key: str) -> str:
-    """Sixteen hexadecimal digits."""
+    """Return the account's id: sixteen hexadecimal digits."""
     return blake2s(f"{kind}/{key}".encode(), digest_size=8).hexdigest()
 
 
 def account_view(account: Account) -> AccountView:
-    """As the account's own holder sees it."""
+    """Describe the account as its own holder sees it."""
     return AccountView(account.id, account.kind, list(account.roles), account.registered, account.display_name)
 
 
 def doer_of(account: Account, address: str) -> Doer:
-    """Whom an audit record names (R64)."""
+    """Return the actor that an audit record names (R64)."""
     return Doer(account.id, account.kind, account.display_name, address_masked(address))
 
 
 def owner_of(account: Account | None) -> Business:
-    """The business that is signed in. Raises ``Unauthenticated``, or ``OwnerOnly`` for anybody else."""
+    """Return the business that is signed in. Raises ``Unauthenticated``, or ``OwnerOnly`` for any other account."""
     match account:
         case None:
             raise Unauthenticated
@@ -120,7 +120,10 @@ def owner_of(account: Account | None) -> Business:
 
 
 def natural_of(account: Account | None) -> NaturalAccount:
-    """The natural person who is signed in. Raises ``Unauthenticated``, or ``NaturalPersonOnly`` for a business."""
+    """Return the natural person who is signed in.
+
+    Raises ``Unauthenticated``, or ``NaturalPersonOnly`` for a business.
+    """
     match account:
         case None:
             raise Unauthenticated
@@ -131,7 +134,7 @@ def natural_of(account: Account | None) -> NaturalAccount:
 
 
 def registered_of(account: Account | None) -> NaturalAccount:
-    """R5. Raises as ``natural_of``, or ``RealNameRequired`` before registration."""
+    """Return the registered person who is signed in (R5). Raises as ``natural_of``, or ``RealNameRequired``."""
     person = natural_of(account)
     if not person.registered:
         raise RealNameRequired
@@ -139,7 +142,7 @@ def registered_of(account: Account | None) -> NaturalAccount:
 
 
 def driver_of(account: Account | None) -> NaturalAccount:
-    """The driver who is signed in (R3). Raises ``Unauthenticated``, or ``DriverOnly`` for anybody else."""
+    """Return the driver who is signed in (R3). Raises ``Unauthenticated``, or ``DriverOnly`` for any other account."""
     if account is None:
         raise Unauthenticated
     if not isinstance(account, NaturalAccount) or "driver" not in account.roles:

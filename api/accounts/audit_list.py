@@ -1,4 +1,4 @@
-"""Which audit records does an account see (R64)? One list, newest first, though an account may have had several ids."""
+"""The list of audit records that an account sees (R64): newest first, merged over all the ids that the account has had."""
 
 from __future__ import annotations
 
@@ -16,21 +16,21 @@ from persistence.store import Page, Store
 
 
 class ActorView(msgspec.Struct, frozen=True):
-    """Who did it."""
+    """The actor of a change."""
 
     kind: DoerKind
     display_name: str
 
 
 class SubjectView(msgspec.Struct, frozen=True):
-    """To what it was done."""
+    """The object of a change."""
 
     kind: str
     id: str
 
 
 class AuditView(msgspec.Struct, frozen=True):
-    """One change."""
+    """One audited change."""
 
     id: str
     at: str
@@ -42,14 +42,14 @@ class AuditView(msgspec.Struct, frozen=True):
 
 
 class AuditPage(msgspec.Struct, frozen=True):
-    """Some records, newest first."""
+    """A page of records, newest first."""
 
     items: list[AuditView]
     next: str | None
 
 
 Cursors = Mapping[str, str | None]
-"""By account id, where its part of the list goes on: None at its beginning; an id whose part is done is missing."""
+"""Maps an account id to the cursor of its part: None at the beginning. An id whose part is finished is missing."""
 
 
 @dataclass(slots=True)
@@ -66,13 +66,13 @@ class _Part:
 
 
 class AuditList:
-    """Reads the parts side by side."""
+    """Reads the parts side by side and merges them."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
 
     async def page(self, ids: Sequence[str], *, limit: int, cursor: str | None) -> AuditPage:
-        """Raises ``ValueError`` for a cursor that is not of this list, or ``StoreUnavailable``."""
+        """Return one page. Raises ``ValueError`` for a cursor of another list, or ``StoreUnavailable``."""
         cursors = dict.fromkeys(ids) if cursor is None else _read_cursor(cursor, ids)
         parts = {account_id: await self._part(account_id, after, limit) for account_id, after in cursors.items()}
         items = _merged(list(parts.values()), limit)
@@ -85,7 +85,7 @@ class AuditList:
         return _Part(page, [decode(found.record, AuditRecord) for found in page.documents])
 
     async def _rest(self, account_id: str, part: _Part, cursors: Cursors) -> tuple[bool, str | None]:
-        """Whether anything follows what was taken, and from where."""
+        """Tell whether records follow those taken, and return the cursor to continue from."""
         if part.taken == len(part.records):
             return part.page.next is not None, part.page.next
         if part.taken == 0:
@@ -97,7 +97,7 @@ class AuditList:
 
 
 def _merged(parts: Sequence[_Part], limit: int) -> list[AuditRecord]:
-    """The newest of all; one that stands in several parts is told once."""
+    """Merge the parts' records, newest first. A record that stands in several parts appears once."""
     items: dict[str, AuditRecord] = {}
     while heads := [(head.at, -place) for place, part in enumerate(parts) if (head := part.head) is not None]:
         part = parts[-max(heads)[1]]
@@ -126,7 +126,7 @@ def _write_cursor(cursors: Cursors) -> str:
 
 
 def _read_cursor(cursor: str, ids: Sequence[str]) -> Cursors:
-    """Only of this account's own ids; what it says of each, the store checks. Raises ``ValueError``."""
+    """Decode a cursor. Raises ``ValueError`` unless every id in it is this account's; the store checks its own cursors."""
     if not cursor.isascii():
         raise ValueError("not a cursor of ours")
     try:

@@ -1,4 +1,6 @@
-"""Remembers from where a user name signed in lately, so that strangers elsewhere cannot lock it out there (R61)."""
+"""Remembers the networks that each user name signed in from, so that strangers elsewhere cannot lock it out there
+(R61).
+"""
 
 from __future__ import annotations
 
@@ -27,13 +29,13 @@ class FamiliarPlaces:
         self._keyed = keyed
 
     async def has(self, username: str, network: str) -> bool:
-        """Whether this name signed in from there. Raises ``StoreUnavailable``."""
+        """Tell whether this name signed in from this network. Raises ``StoreUnavailable``."""
         key = await self._key(username, network)
         document = (await self._store.get(KIND, (key,))).get(key)
         return document is not None and self._is_recent(decode(document.record, float))
 
     async def note(self, username: str, network: str) -> None:
-        """Remember that this name signed in from there; what the store does not take is forgotten."""
+        """Remember that this name signed in from this network. A failed write is dropped."""
         now = self._now()
         entry = IndexEntry(BY_EXPIRY, "", f"{now + FAMILIAR_S:017.6f}")
         try:

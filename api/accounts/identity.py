@@ -16,23 +16,26 @@ SANDBOX_PREFIX: Final = "sandbox:"
 
 @dataclass(frozen=True, slots=True)
 class WechatUser:
-    """Who a WeChat code stands for."""
+    """The user behind a WeChat code."""
 
     openid: str
     phone: str = ""
-    """Only the sandbox knows it already at this point."""
+    """The phone number; only the sandbox knows it at this point."""
 
 
 class RealNames(Protocol):
-    """Says whether a citizen ID is somebody's of this name; here, and in a deployment with a provider of its own."""
+    """Tells whether a citizen ID belongs to a person of this name. A deployment may bring a provider of its own."""
 
     async def agree(self, *, real_name: str, citizen_id: str, phone: str) -> bool:
-        """``citizen_id`` and ``phone`` as parsed. Raises ``ProviderUnavailable`` or ``StoreUnavailable``."""
+        """Tell whether name and ID match; ``citizen_id`` and ``phone`` as parsed.
+
+        Raises ``ProviderUnavailable`` or ``StoreUnavailable``.
+        """
         ...
 
 
 class IdentityProvider(Protocol):
-    """Redeems the codes that clients get of WeChat. Raises ``CodeRefused`` or ``ProviderUnavailable``."""
+    """Redeems the codes that clients get from WeChat. Raises ``CodeRefused`` or ``ProviderUnavailable``."""
 
     @property
     def name(self) -> str:
@@ -41,20 +44,20 @@ class IdentityProvider(Protocol):
 
     @property
     def notice(self) -> str:
-        """What operators and pages are told of it."""
+        """The notice that operators and pages show about this provider."""
         ...
 
     async def wechat_user(self, code: str) -> WechatUser: ...
 
     async def phone(self, code: str) -> str:
-        """A mobile phone of the mainland, as parsed."""
+        """Return the mainland mobile number behind the code, as parsed."""
         ...
 
     async def close(self) -> None: ...
 
 
 class Sandbox:
-    """``sandbox:<phone>`` is anybody's code: for demonstrations and tests, never for people."""
+    """Accepts ``sandbox:<phone>`` from any caller: for demonstrations and tests, never for real users."""
 
     name: Final = "sandbox"
     notice: Final = "沙箱身份：未接入微信，实名信息以导入的登记数据为准，仅供演示和测试。"
@@ -72,7 +75,7 @@ class Sandbox:
             raise CodeRefused from None
 
     async def close(self) -> None:
-        """Holds nothing."""
+        """Release nothing: the sandbox holds no resources."""
 
 
 class PersonLookUp(Protocol):
@@ -84,13 +87,16 @@ class PersonLookUp(Protocol):
 
 
 class RegistryRealNames:
-    """Checks real names against the imported transport registry, which is the authority as long as no other is wired."""
+    """Checks real names against the imported transport registry, the authority where no other provider is wired."""
 
     def __init__(self, registry: PersonLookUp) -> None:
         self._registry = registry
 
     async def agree(self, *, real_name: str, citizen_id: str, phone: str) -> bool:
-        """This name, however it was typed here and in the registry; the phone may have changed since the import."""
+        """Compare the names regardless of how they were typed.
+
+        The phone is ignored: it may have changed since the import.
+        """
         person = await self._registry.person_by_key(self._registry.person_key(citizen_id))
         if person is None:
             return False

@@ -1,4 +1,4 @@
-"""An account's view of itself."""
+"""The handlers and types of an account's view of itself."""
 
 from __future__ import annotations
 
@@ -24,19 +24,19 @@ from domain.people.driver import Driver, check_room
 from domain.registry import OperatingLicence, Qualification
 
 BINDINGS = ("binding", "current")
-"""Kind and index of the bindings that stand now, by the driver's account."""
+"""Kind and index of the current bindings, by the driver's account."""
 WATCHED = ("share", "viewer")
 """Kind and index of the shares that an account has opened."""
 MAX_LIMIT = 200
 
 
 class Counts(msgspec.Struct, frozen=True):
-    """For a home page."""
+    """The counts that a home page shows."""
 
     vehicles: int
-    """A business's own; of a natural person, those bound now."""
+    """A business's own vehicles; for a natural person, the vehicles bound now."""
     shares_watched: int
-    """Shares opened by this account, those too that have ended."""
+    """Shares opened by this account, ended ones included."""
 
 
 class Me(msgspec.Struct, frozen=True):
@@ -52,18 +52,18 @@ class Me(msgspec.Struct, frozen=True):
     certificates: list[CertificateView]
     counts: Counts
     bind_refusal: Problem | None
-    """Of a driver: what would refuse one more vehicle now (R12, R13)."""
+    """For a driver: the refusal that one more binding would meet now (R12, R13)."""
 
 
 class Certificates(msgspec.Struct, frozen=True):
-    """All of the account's own, on one page."""
+    """All certificates of the account, on one page."""
 
     items: list[CertificateView]
     next: None = None
 
 
 class AuditQuery(msgspec.Struct, frozen=True):
-    """Which page of the account's audit records."""
+    """The query for a page of the account's audit records."""
 
     limit: Annotated[int, Meta(ge=1, le=MAX_LIMIT)] = 50
     cursor: Annotated[str, Meta(max_length=8_000, pattern=CURSOR_PATTERN)] | None = None
@@ -78,7 +78,7 @@ class MeDesk:
         self._audit = AuditList(services.store)
 
     async def me(self, call: Call[None, None]) -> Me:
-        """The home page's."""
+        """Return the account's home page."""
         account = call.signed_in
         view = account_view(account)
         return Me(
@@ -94,11 +94,11 @@ class MeDesk:
         )
 
     async def certificates(self, call: Call[None, None]) -> Certificates:
-        """Those of the account itself, not of its vehicles."""
+        """List the certificates of the account itself, not those of its vehicles."""
         return Certificates(self._papers(call.signed_in))
 
     async def audit(self, call: Call[None, AuditQuery]) -> AuditPage:
-        """R64: what the account did, and what others did to what is its own; newest first."""
+        """List what the account did, and what others did to its vehicles and shares; newest first (R64)."""
         try:
             return await self._audit.page(call.signed_in.ids, limit=call.query.limit, cursor=call.query.cursor)
         except ValueError:

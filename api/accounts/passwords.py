@@ -1,4 +1,4 @@
-"""Is this the password? argon2id, off the event loop, few at a time, and equally slow when there is no such user."""
+"""Verifies passwords with argon2id: off the event loop, few at a time, and equally slowly when the user does not exist."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from domain.errors import Busy
 log = logging.getLogger(__name__)
 
 AT_ONCE: Final = 2
-"""A verification takes a tenth of a second of one core and 64 MB."""
+"""Each verification takes a tenth of a second of one core and 64 MB."""
 MAX_WAITING: Final = 32
 
 
@@ -23,14 +23,17 @@ class Passwords:
     """Verifies passwords against encoded argon2id hashes."""
 
     def __init__(self, hasher: PasswordHasher) -> None:
-        """Makes one hash, which takes a tenth of a second."""
+        """Make one hash to compare unknown users with; this takes a tenth of a second."""
         self._hasher = hasher
         self._nobody = hasher.hash(token_hex(16))
         self._turn = asyncio.Semaphore(AT_ONCE)
         self._waiting = 0
 
     async def match(self, password_hash: str | None, password: str) -> bool:
-        """False for None too, after the same time, so that timing does not tell whether a user exists. Raises ``Busy``."""
+        """Compare a password with a hash; False for None too, after the same time.
+
+        Timing therefore does not tell whether a user exists. Raises ``Busy``.
+        """
         if self._waiting >= MAX_WAITING:
             raise Busy
         self._waiting += 1

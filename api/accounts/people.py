@@ -1,12 +1,13 @@
 """The accounts of natural persons: kept in the store, found by phone, openid or person, never two for one person.
 
-An account is a document; the phone, the openid and the person that lead to it are claims: documents of their own under
+An account is a document. The phone, the openid and the person that lead to it are claims: documents of their own under
 keyed hashes, which hold the account's id. All that changes together is one commit that expects every document as it was
-read, so that two who come in the same millisecond make one account: the slower one looks again.
+read. Two calls in the same millisecond therefore make one account: the slower call reads again.
 
-Who registers as a person that has an account already becomes that account: the other one is kept as a pointer to it, so
-that its sessions go on, and its id stands among the ``former_ids``, so that what it held is not lost. Accounts are only
-ever united into one that a person stands behind, and such a one is never united into another: pointers have one step.
+A registration as a person who already has an account joins that account. The other account is kept as a pointer to it,
+so that its sessions go on. Its id is added to ``former_ids``, so that what it held is not lost. An account is only ever
+united into one with a registered person, and such an account is never united into another. A pointer therefore takes
+one step.
 """
 
 from __future__ import annotations
@@ -35,7 +36,7 @@ KIND: Final = "account"
 CLAIMS: Final = ("account.person", "account.openid", "account.phone")
 PERSON, OPENID, PHONE = CLAIMS
 MAX_FORMER_IDS: Final = 20
-"""Of more, the oldest are forgotten, and what they held with them."""
+"""The limit of former ids. Beyond it the oldest are forgotten, with what they held."""
 TRIES: Final = 10
 NOBODY: Final = "微信用户"
 DAY_S: Final = 86_400
@@ -44,38 +45,38 @@ CHINA_OFFSET_S: Final = 8 * 3600
 
 @dataclass(frozen=True, slots=True)
 class StoredAccount:
-    """What the store keeps of an account: no openid or citizen ID, and a whole phone only of drivers (``call_me``)."""
+    """An account as stored: without openid or citizen ID, and with the whole phone of drivers only (``call_me``)."""
 
     id: str
     made_at: float
     phone_masked: str = ""
     person_key: str = ""
-    """Empty until somebody has registered."""
+    """Empty until registration."""
     real_name: str = ""
     former_ids: tuple[str, ...] = ()
     united_with: str = ""
-    """The account that this one has become, empty while it is one of its own."""
+    """The account that this one was united into; empty for an account of its own."""
     phone: str = ""
     """The phone that a driver proved last; empty once another person has proved it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Shown:
-    """What somebody has shown of themselves; empty where nothing was."""
+    """The identifiers that a caller has proved; empty where none was."""
 
     openid: str = ""
     phone: str = ""
     person_key: str = ""
     real_name: str = ""
-    """Of the person, as registered or as confirmed."""
+    """The person's name, as registered or confirmed."""
     account_id: str = ""
-    """Signed in as."""
+    """The account that the caller is signed in as."""
     is_driver: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class _Claim:
-    """A claim as read: whose it is (nobody's: empty), and its document's version."""
+    """A claim as read: its account's id, empty where unclaimed, and its document's version."""
 
     key: str
     holder: str = ""
@@ -84,44 +85,44 @@ class _Claim:
 
 @dataclass(frozen=True, slots=True)
 class _Found:
-    """All that a decision is made of, as read."""
+    """Everything that a decision is based on, as read."""
 
     claims: Mapping[str, _Claim]
-    """By kind, of what was shown."""
+    """The claims shown, by kind."""
     accounts: Mapping[str, StoredAccount]
     versions: Mapping[str, int]
 
     def account(self, account_id: str) -> StoredAccount | None:
-        """The account that this id means now."""
+        """Return the account that this id means now."""
         account = self.accounts.get(account_id)
         return self.accounts.get(account.united_with) if account is not None and account.united_with else account
 
     def holder(self, kind: str) -> StoredAccount | None:
-        """Whose this claim is."""
+        """Return the account that holds this claim."""
         claim = self.claims.get(kind)
         return self.account(claim.holder) if claim is not None else None
 
     def candidates(self, shown: Shown) -> list[StoredAccount]:
-        """The accounts that what was shown leads to, each once, the likelier first."""
+        """Return the accounts that the shown claims lead to, each once, the likelier first."""
         found = (self.holder(PERSON), self.account(shown.account_id), self.holder(OPENID), self.holder(PHONE))
         return list({account.id: account for account in found if account is not None}.values())
 
 
 @dataclass(frozen=True, slots=True)
 class _Decision:
-    """Whose account it is from now on, and what to write for it."""
+    """The account that results, and what to write for it."""
 
     account: StoredAccount
     puts: tuple[Put, ...]
     alters: bool
-    """Whether an account that was there before is another one afterwards."""
+    """Tells whether an existing account differs afterwards."""
 
 
 class People:
     """Finds and makes the accounts of natural persons. Every method may raise ``StoreUnavailable``."""
 
     def __init__(self, store: Store, clock: Clock, registry: Registry, revision: Callable[[], str]) -> None:
-        """``revision`` changes whenever the registry may have."""
+        """``revision`` changes whenever the registry may have changed."""
         self._store = store
         self._clock = clock
         self._registry = registry
@@ -131,7 +132,10 @@ class People:
         self._alterations = 0
 
     async def find(self, account_id: str) -> NaturalAccount | None:
-        """The account that this id means now; no read of the store while neither it, the registry nor the day changed."""
+        """Return the account that this id means now.
+
+        Reads the store only if it, the registry or the day has changed.
+        """
         now = self._clock.now()
         mark = self._mark(now)
         known = self._remembered.get(account_id, mark)
@@ -147,11 +151,11 @@ class People:
 
     @property
     def alterations(self) -> int:
-        """How many changes of known accounts this process has made."""
+        """Count the changes of known accounts that this process has made."""
         return self._alterations
 
     async def phone_of(self, account_id: str) -> str:
-        """The phone of the person behind the account, whole (R62): the one proved last, or the registry's; or empty."""
+        """Return the whole phone of the person behind the account (R62): proved last, or the registry's; or empty."""
         stored = await self._stored(account_id)
         if stored is None or not stored.person_key:
             return ""
@@ -161,29 +165,32 @@ class People:
         return "" if person is None else person.phone
 
     def at_hand(self, account_id: str) -> NaturalAccount | None:
-        """As ``find``, of what is remembered; None says nothing."""
+        """Return the remembered account as ``find`` would; None when it is not remembered."""
         return self._remembered.get(account_id, self._mark(self._clock.now()))
 
     def _mark(self, now: float) -> tuple[object, ...]:
-        """Of the world in which accounts are what they are."""
+        """Return the mark of the conditions under which a remembered account is valid."""
         return (self._revision(), (now + CHINA_OFFSET_S) // DAY_S, self._alterations)
 
     async def of_wechat(self, user: WechatUser, *, address: str) -> NaturalAccount:
-        """R1: the registry's person of this openid, or phone where one is known; otherwise the openid's own account."""
+        """Return the registry's person with this openid, or phone where known; otherwise the openid's own account (R1)."""
         key = await self._registry.person_key_by_openid(user.openid)
         if key is None and user.phone:
             key = await self._registry.person_key_by_phone(user.phone)
         return await self._enter(await self._shown(user.openid, user.phone, key), address)
 
     async def of_phone(self, phone: str, *, address: str) -> NaturalAccount:
-        """R5: the person whose phone it is, by the registry or by registration; otherwise the phone's own account."""
+        """Return the person who has this phone, by registry or registration; otherwise the phone's own account (R5)."""
         key = await self._registry.person_key_by_phone(phone)
         return await self._enter(await self._shown("", phone, key), address)
 
     async def register(
         self, account: NaturalAccount, *, person_key: str, real_name: str, phone: str, address: str
     ) -> NaturalAccount:
-        """R2: the account is this person's from now on. Raises ``RealNameMismatch`` when it is another's already."""
+        """Make the account this person's (R2).
+
+        Raises ``RealNameMismatch`` when it already belongs to another person.
+        """
         person = await self._registry.person_by_key(person_key)
         shown = Shown("", phone, person_key, real_name, account.id, is_driver=_holds_qualification(person))
         return await self._enter(shown, address)
@@ -201,10 +208,10 @@ class People:
             decision = self._decide(await self._read(shown), shown, address)
             try:
                 await self._store.commit(decision.puts)
-            except StoreConflict:  # Somebody was faster: look again.
+            except StoreConflict:  # another commit came first: read again
                 continue
             finally:
-                self._alterations += decision.alters  # Also when we can't know: a time-out may have committed.
+                self._alterations += decision.alters  # also when the outcome is unknown: a time-out may have committed
             account = await self.find(decision.account.id)
             assert account is not None  # accounts are never deleted
             return account
@@ -225,21 +232,21 @@ class People:
         return _Claim(key) if document is None else _Claim(key, decode(document.record, str), document.version)
 
     async def _stored(self, account_id: str) -> StoredAccount | None:
-        """The account that this id means now."""
+        """Return the account that this id means now."""
         stored = (await self._accounts([account_id]))[0].get(account_id)
         if stored is not None and stored.united_with:
             stored = (await self._accounts([stored.united_with]))[0].get(stored.united_with)
         return stored
 
     async def _accounts(self, ids: list[str]) -> tuple[Mapping[str, StoredAccount], Mapping[str, int]]:
-        """Those that are there, and their versions."""
+        """Return the accounts that exist, and their documents' versions."""
         wanted = [account_id for account_id in ids if account_id]
         documents = await self._store.get(KIND, wanted) if wanted else {}
         accounts = {key: decode(document.record, StoredAccount) for key, document in documents.items()}
         return accounts, {key: document.version for key, document in documents.items()}
 
     def _decide(self, found: _Found, shown: Shown, address: str) -> _Decision:
-        """Reads and waits for nothing."""
+        """Decide on the account without reading or waiting."""
         now, candidates = self._clock.now(), found.candidates(shown)
         chosen = _chosen(candidates, shown)
         united = [each for each in candidates if each is not chosen and not each.person_key] if shown.person_key else []
@@ -262,7 +269,10 @@ def _holds_qualification(person: RegisteredPerson | None) -> bool:
 
 
 def _chosen(candidates: list[StoredAccount], shown: Shown) -> StoredAccount | None:
-    """The person's own account before one that can still become it; without a person, one that is somebody's before others."""
+    """Choose the person's own account before one that can still become it.
+
+    Without a person, an account that has one comes before others.
+    """
     if not shown.person_key:
         return min(candidates, key=lambda account: not account.person_key, default=None)
     if any(each.id == shown.account_id and each.person_key not in ("", shown.person_key) for each in candidates):
@@ -273,7 +283,7 @@ def _chosen(candidates: list[StoredAccount], shown: Shown) -> StoredAccount | No
 
 
 def _with(account: StoredAccount, shown: Shown, united: list[StoredAccount]) -> StoredAccount:
-    """The account with what was shown."""
+    """Return the account with the shown claims added."""
     former = dict.fromkeys((*account.former_ids, *(each.id for each in united)))
     return replace(
         account,
@@ -286,7 +296,7 @@ def _with(account: StoredAccount, shown: Shown, united: list[StoredAccount]) -> 
 
 
 def _without_phone(found: _Found, account: StoredAccount, shown: Shown) -> list[StoredAccount]:
-    """The account of another person who had this phone before."""
+    """Return the account of another person that had this phone before, with the phone removed."""
     holder = found.holder(PHONE) if shown.person_key else None
     if holder is None or holder.id == account.id or holder.phone != shown.phone or not holder.phone:
         return []
@@ -294,7 +304,10 @@ def _without_phone(found: _Found, account: StoredAccount, shown: Shown) -> list[
 
 
 def _claims(found: _Found, account: StoredAccount, shown: Shown) -> list[Put]:
-    """What leads to this account from now on. What led elsewhere goes over to a person only: a phone changes hands."""
+    """Return the writes that make the shown claims lead to this account.
+
+    A claim that led elsewhere moves to a person only: a phone changes hands.
+    """
     puts = []
     for kind, claim in found.claims.items():
         holder = found.account(claim.holder)
@@ -309,7 +322,7 @@ def _put(account: StoredAccount, version: int) -> Put:
 
 
 def _as_of(stored: StoredAccount, person: RegisteredPerson | None, now: float) -> NaturalAccount:
-    """R3: a driver as long as the registry's qualification is valid, and family always."""
+    """Build the account: a driver while the registry's qualification is valid (R3), and family always."""
     qualification = person.qualification if person is not None else None
     is_driver = qualification is not None and qualification.valid_until >= china_date(now)
     if not stored.person_key:

@@ -20,7 +20,7 @@ from domain.names import MAX_NAME_CHARS, parse_person_name
 
 
 class Registration(msgspec.Struct, frozen=True):
-    """Who somebody is, and a code of WeChat's ``getPhoneNumber``."""
+    """A person's real name and citizen ID, and a code of WeChat's ``getPhoneNumber``."""
 
     real_name: Annotated[str, Meta(min_length=1, max_length=MAX_NAME_CHARS)]
     citizen_id: Annotated[str, Meta(min_length=1, max_length=MAX_INPUT_CHARS)]
@@ -36,7 +36,10 @@ class RegistrationDesk:
         self._gates = gates
 
     async def register(self, call: Call[Registration, None]) -> AccountView:
-        """R2, R3, R61: what can be seen to be wrong is refused before the phone's code, which serves once, is redeemed."""
+        """Register the person (R2, R3, R61).
+
+        Check everything else before redeeming the phone's code, which works once.
+        """
         account, asked = natural_of(call.account), call.body
         citizen_id = _parsed("citizen_id", parse_citizen_id, asked.citizen_id)
         real_name = _parsed("real_name", parse_person_name, asked.real_name)

@@ -1,4 +1,4 @@
-"""Shows an account its sessions, and ends those that it does not know or need."""
+"""Shows an account its sessions, and ends those that its holder chooses."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from domain.errors import NotFound
 
 
 class SessionView(msgspec.Struct, frozen=True):
-    """A session: how, when and from where somebody signed in."""
+    """A session: how, when and from where it was started."""
 
     id: str
     kind: Way
@@ -25,26 +25,26 @@ class SessionView(msgspec.Struct, frozen=True):
 
 
 class SessionItems(msgspec.Struct, frozen=True):
-    """One page of sessions, the newest first."""
+    """A page of sessions, newest first."""
 
     items: list[SessionView]
     next: str | None
 
 
 class SessionsEnded(msgspec.Struct, frozen=True):
-    """How many sessions were ended."""
+    """The number of sessions ended."""
 
     ended: int
 
 
 class SessionDesk:
-    """The handlers of ``/sessions``, but for signing in."""
+    """The handlers of ``/sessions``, except for signing in."""
 
     def __init__(self, sessions: Sessions) -> None:
         self._sessions = sessions
 
     async def list(self, call: Call[None, ListQuery]) -> SessionItems:
-        """With which sessions this account can be used now; when each was last used, to five minutes."""
+        """List the sessions that can use this account now. The time of last use is exact to five minutes."""
         page = await self._sessions.page(call.signed_in, call.query)
         used = await self._sessions.uses.last([key for key, _ in page.sessions])
         current = session_key(call.token)
@@ -55,11 +55,11 @@ class SessionDesk:
         return SessionItems(items, page.next)
 
     async def sign_out(self, call: Call[None, None]) -> None:
-        """The token is worth nothing afterwards, and what is watched with it ends."""
+        """End the caller's session. Its token becomes invalid, and its live streams end."""
         await self._sessions.end([session_key(call.token)], call.signed_in, address=call.address)
 
     async def end(self, call: Call[None, None]) -> None:
-        """One of this account's own sessions; its live streams end in the same moment."""
+        """End one of this account's own sessions. Its live streams end at the same moment."""
         wanted, account = checked_id(call.http.match_info["id"]), call.signed_in
         keys = [key for key, _ in await self._sessions.all_of(account) if session_id(key) == wanted]
         if not keys:
@@ -67,7 +67,7 @@ class SessionDesk:
         await self._sessions.end(keys, account, address=call.address)
 
     async def end_others(self, call: Call[None, None]) -> SessionsEnded:
-        """All of this account's sessions but the one that asks; their live streams end in the same moment."""
+        """End all of this account's sessions except the caller's. Their live streams end at the same moment."""
         account, current = call.signed_in, session_key(call.token)
         keys = [key for key, _ in await self._sessions.all_of(account) if key != current]
         await self._sessions.end(keys, account, address=call.address)

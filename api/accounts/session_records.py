@@ -1,4 +1,4 @@
-"""What the store keeps of sessions, and what ends them there: the service, an import, or an operator beside it."""
+"""The stored form of sessions, and the writes that end them: by the service, an import, or an operator beside it."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ from persistence.store import Delete, Document, Put, Store
 
 KIND: Final = "session"
 USED: Final = "session.used"
-"""When each was last used, under the same key."""
+"""Kind of the documents that hold each session's last use, under the session's key."""
 BY_ACCOUNT: Final = "account"
 BY_EXPIRY: Final = "expiry"
 PAGE: Final = 200
 
 Way = Literal["natural", "one_click", "legal"]
-"""How somebody signed in."""
+"""The kind of sign-in that started a session."""
 
 
 @dataclass(frozen=True, slots=True)
 class Session:
-    """What the store keeps under the hash of a token."""
+    """A session as stored under the hash of its token."""
 
     account_kind: AccountKind
     account_key: str
@@ -35,37 +35,37 @@ class Session:
     expires_at: float
     """Unix seconds, our clock."""
     terms_version: str = ""
-    """Of the service statement that was accepted for it."""
+    """The version of the service statement accepted for it."""
     way: Way | Literal[""] = ""
-    """Empty in sessions of older programs, as what follows."""
+    """Empty in sessions of older programs, like the fields below."""
     address_masked: str = ""
     password_mark: str = ""
-    """Of a business: which password it was started with."""
+    """For a business: the mark of the password that started the session."""
 
 
 def session_key(token: str) -> str:
-    """What the store knows a token by (R62)."""
+    """Return the key that the store knows a token by (R62)."""
     return sha256(token.encode()).hexdigest()
 
 
 def session_id(key: str) -> str:
-    """What a session is called where others may see it: in lists and audit records."""
+    """Return the session's public name, used in lists and audit records."""
     return key[:16]
 
 
 def password_mark(password_hash: str) -> str:
-    """Another one for another password; tells nothing of either."""
+    """Return a mark that differs between passwords and reveals neither."""
     return sha256(password_hash.encode()).hexdigest()[:16]
 
 
 def removed(key: str) -> Iterator[Delete]:
-    """All that is kept of a session."""
+    """Yield the deletions of everything stored for a session."""
     yield Delete(KIND, key)
     yield Delete(USED, key)
 
 
 def ended_by_platform(key: str, account_id: str, *, at: float, detail: str) -> Iterator[Put | Delete]:
-    """The end of a session by nobody's own doing, with its audit record (R64)."""
+    """Yield the writes that end a session on the platform's behalf, with its audit record (R64)."""
     yield from removed(key)
     record = audit_record(
         "signed_out", PLATFORM, at=at, subject=("session", session_id(key)), accounts=(account_id,), detail=detail
@@ -74,7 +74,7 @@ def ended_by_platform(key: str, account_id: str, *, at: float, detail: str) -> I
 
 
 async def sessions_of(store: Store, account_id: str) -> AsyncIterator[tuple[Document, Session]]:
-    """Every session of an account that the store still has, the oldest first. Raises ``StoreUnavailable``."""
+    """Yield every stored session of an account, oldest first. Raises ``StoreUnavailable``."""
     after: str | None = None
     while True:
         page = await store.find(KIND, BY_ACCOUNT, account_id, after=after, limit=PAGE)
@@ -86,12 +86,15 @@ async def sessions_of(store: Store, account_id: str) -> AsyncIterator[tuple[Docu
 
 
 async def ends_by_password(store: Store, business: Business, *, at: float) -> list[Put | Delete]:
-    """What ends the sessions of a business whose password is another one now. Raises ``StoreUnavailable``."""
+    """Return the writes that end a business's sessions after its password changed. Raises ``StoreUnavailable``."""
     return (await ends_of_all(store, business, at=at, detail="密码已更改"))[1]
 
 
 async def ends_of_all(store: Store, business: Business, *, at: float, detail: str) -> tuple[int, list[Put | Delete]]:
-    """How many sessions a business has, and what ends them all at ``at`` (Unix seconds). Raises ``StoreUnavailable``."""
+    """Return the number of a business's sessions, and the writes that end them at ``at`` (Unix seconds).
+
+    Raises ``StoreUnavailable``.
+    """
     account_id = LegalAccount(business).id
     keys = [document.key async for document, _ in sessions_of(store, account_id)]
     return len(keys), [write for key in keys for write in ended_by_platform(key, account_id, at=at, detail=detail)]

@@ -1,4 +1,6 @@
-"""Starts, finds and ends sessions: opaque tokens, stored as hashes only, ending after 30 days (R62) or with the statement (R1)."""
+"""Starts, finds and ends sessions: opaque tokens, stored as hashes, ending after 30 days (R62) or with the statement
+(R1).
+"""
 
 from __future__ import annotations
 
@@ -37,20 +39,20 @@ from persistence.store import Delete, IndexEntry, Put, Store
 
 LIFETIME_S: Final = 30 * 86_400.0
 MAX_OF_ACCOUNT: Final = 1_000
-"""Live sessions of one account; the next one ends the oldest."""
+"""Live sessions of one account; the next sign-in ends the oldest."""
 TOKEN_BYTES: Final = 32
 TOKEN_CHARS: Final = 43
 CACHED: Final = 10_000
 BEARER: Final = "Bearer "
 PURGED_AT_ONCE: Final = 20
-"""Expired sessions, and those beyond an account's limit, that each sign-in clears away: more than it adds."""
+"""Expired and surplus sessions that each sign-in removes: more than it adds."""
 USED_EVERY_S: Final = 300.0
-"""How exactly it is known when a session was last used."""
+"""Precision, in seconds, of the time of last use."""
 
 
 @dataclass(frozen=True, slots=True)
 class Started:
-    """A new session with its token, which nobody can be told again."""
+    """A new session with its token, which cannot be read again later."""
 
     token: str
     session: Session
@@ -58,7 +60,7 @@ class Started:
 
 @dataclass(frozen=True, slots=True)
 class SessionPage:
-    """Some of an account's sessions by key, and the cursor of what follows."""
+    """A page of an account's sessions by key, and the cursor of the next page."""
 
     sessions: Sequence[tuple[str, Session]]
     next: str | None
@@ -66,14 +68,14 @@ class SessionPage:
 
 @dataclass(frozen=True, slots=True)
 class _Known:
-    """A session as read, and under which revision of the registry; another process ends sessions with a new one only."""
+    """A session as read, and the registry's revision then. Another process ends sessions only with a new revision."""
 
     session: Session
     revision: str
 
 
 class Sessions:
-    """Starts, finds and ends sessions; every start and end leaves an audit record in the same commit (R64)."""
+    """Starts, finds and ends sessions. Every start and end commits an audit record with it (R64)."""
 
     def __init__(
         self,
@@ -94,14 +96,17 @@ class Sessions:
         self._terms_version = terms_version
         self._businesses: Remembered[LegalAccount] = Remembered()
         self._cache: dict[str, _Known] = {}
-        """By token hash, the oldest first. One process starts sessions; imports and operators may end those of businesses."""
+        """Sessions by token hash, oldest first.
+
+        This process alone starts sessions; imports and operators may end businesses'.
+        """
         self._ends = 0
         self.uses = NotedTimes(store, USED, every_s=USED_EVERY_S)
         self.on_end: Callable[[Sequence[str], str], None] = lambda account_ids, key: None
-        """Is told all ids of the account, and the key (``session_key``), of each session that is ended before its time."""
+        """Called with all ids of the account and the key (``session_key``) of each session that is ended early."""
 
     async def start(self, account: Account, *, way: Way, address: str) -> Started:
-        """Raises ``StoreUnavailable``."""
+        """Start a session. Raises ``StoreUnavailable``."""
         now, revision = self._clock.now(), self._revision()
         token = token_urlsafe(TOKEN_BYTES)
         key = session_key(token)
@@ -127,13 +132,16 @@ class Sessions:
         return Started(token, session)
 
     async def find(self, token: str) -> Account:
-        """The account behind a token. Raises ``Unauthenticated``, also once the statement has changed, or ``StoreUnavailable``."""
+        """Return the account behind a token.
+
+        Raises ``Unauthenticated``, also after the statement has changed, or ``StoreUnavailable``.
+        """
         if len(token) != TOKEN_CHARS or not token.isascii():
             raise Unauthenticated
         return await self.find_by_key(session_key(token))
 
     async def find_by_key(self, key: str) -> Account:
-        """As ``find``, for whoever keeps no token."""
+        """Return the account behind a session's key. Raises as ``find``."""
         session = await self._session(key)
         natural = session.account_kind == "natural"
         account = await (self._people.find(session.account_key) if natural else self._business(session.account_key))
@@ -143,7 +151,7 @@ class Sessions:
         return account
 
     async def expiry(self, key: str) -> float:
-        """When this session ends by itself (Unix seconds). Raises as ``find``."""
+        """Return the session's expiry (Unix seconds). Raises as ``find``."""
         return (await self._session(key)).expires_at
 
     async def _session(self, key: str) -> Session:
@@ -157,7 +165,7 @@ class Sessions:
         return session
 
     def at_hand(self, token: str) -> NaturalAccount | None:
-        """As ``find``, of a natural person, and of what is remembered; None says nothing."""
+        """Return the remembered natural person behind a token; None when the answer is not in memory."""
         if len(token) != TOKEN_CHARS or not token.isascii():
             return None
         key = session_key(token)
@@ -171,7 +179,7 @@ class Sessions:
         return session.expires_at > self._clock.now() and session.terms_version == self._terms_version
 
     async def all_of(self, account: Account) -> list[tuple[str, Session]]:
-        """Every session with which this account can be used now, by key. Raises ``StoreUnavailable``."""
+        """Return every session that can use this account now, by key. Raises ``StoreUnavailable``."""
         return [
             (document.key, session)
             for account_id in account.ids
@@ -180,14 +188,20 @@ class Sessions:
         ]
 
     async def page(self, account: Account, query: ListQuery) -> SessionPage:
-        """Some of them, the newest first. Raises ``InvalidInput`` for a cursor of another list, or ``StoreUnavailable``."""
+        """Return a page of sessions, newest first.
+
+        Raises ``InvalidInput`` for another list's cursor, or ``StoreUnavailable``.
+        """
         page = await newest_first(self._store, KIND, BY_ACCOUNT, account.ids, query)
         read = [(document.key, decode(document.record, Session)) for document in page.documents]
         usable = [(key, session) for key, session in read if self._holds(session) and _fits(session, account)]
         return SessionPage(usable, page.next)
 
     async def end(self, keys: Sequence[str], account: Account, *, address: str) -> None:
-        """From now on the tokens are unknown. Raises ``StoreUnavailable``, and what was not ended goes on then."""
+        """End the sessions; their tokens become unknown.
+
+        Raises ``StoreUnavailable``, and sessions not yet ended go on.
+        """
         for start in range(0, len(keys), PAGE):
             some = keys[start : start + PAGE]
             audit = [self._audit(account, "signed_out", key, address) for key in some]
@@ -213,12 +227,12 @@ class Sessions:
             self.uses.forget([key])
             return None
         session = decode(document.record, Session)
-        if ends == self._ends:  # Otherwise this very session may have ended while we read.
+        if ends == self._ends:  # otherwise this session may have ended during the read
             self._remember(key, session, revision)
         return session
 
     async def _surplus(self, account: Account) -> list[str]:
-        """The oldest sessions of an account that has too many, to be ended by the platform."""
+        """Return the oldest sessions beyond an account's limit, for the platform to end."""
         too_many = await self._store.count(KIND, BY_ACCOUNT, account.id) + 1 - MAX_OF_ACCOUNT
         if too_many <= 0:
             return []
@@ -251,14 +265,14 @@ class Sessions:
 
 
 def _fits(session: Session, account: Account) -> bool:
-    """Whether the account still has the password that the session was started with."""
+    """Tell whether the account still has the password that started the session."""
     if not isinstance(account, LegalAccount) or not session.password_mark:
         return True
     return session.password_mark == password_mark(account.business.password_hash)
 
 
 def bearer(headers: Mapping[str, str]) -> str:
-    """The token that a call shows. Raises ``Unauthenticated``."""
+    """Return the call's bearer token. Raises ``Unauthenticated``."""
     header = headers.get("Authorization", "")
     if header[: len(BEARER)].lower() != BEARER.lower():
         raise Unauthenticated

@@ -1,4 +1,4 @@
-"""Sign-in of every kind of account (R1, R4, R5)."""
+"""The sign-in of every kind of account (R1, R4, R5)."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from domain.names import MAX_NAME_CHARS
 from domain.registry import MAX_PASSWORD_CHARS
 
 MAX_CODE_CHARS = 512
-"""WeChat's have 32 to some 64."""
+"""WeChat's codes have 32 to about 64 characters."""
 
 Code = Annotated[str, Meta(min_length=1, max_length=MAX_CODE_CHARS)]
 TermsVersion = Annotated[str, Meta(max_length=100)]
@@ -54,7 +54,7 @@ class NaturalSignIn(msgspec.Struct, frozen=True, tag_field="kind", tag="natural"
 
 
 class OneClickSignIn(msgspec.Struct, frozen=True, tag_field="kind", tag="one_click"):
-    """A natural person signs in with nothing but the phone (R5), by a code of WeChat's ``getPhoneNumber``."""
+    """A natural person signs in with a phone number alone (R5), by a code of WeChat's ``getPhoneNumber``."""
 
     way: ClassVar[Way] = "one_click"
 
@@ -66,7 +66,7 @@ SignIn = LegalSignIn | NaturalSignIn | OneClickSignIn
 
 
 class SignedIn(msgspec.Struct, frozen=True):
-    """A new session; the token is told here only."""
+    """A new session with its token, which is not shown again."""
 
     token: str
     expires_at: str
@@ -83,12 +83,12 @@ class SignInDesk:
         self._gates = gates
 
     async def terms(self, call: Call[None, None]) -> TermsAnswer:
-        """R1."""
+        """Return the current service statement (R1)."""
         terms = self._services.terms
         return TermsAnswer(terms.version, terms.text)
 
     async def sign_in(self, call: Call[SignIn, None]) -> SignedIn:
-        """R1, R4, R5, R61. Refused by wrong terms before any code is redeemed, or anything said of a password."""
+        """Start a session (R1, R4, R5, R61). Check the terms before redeeming a code or testing a password."""
         if call.body.terms_version != self._services.terms.version:
             raise TermsNotAccepted(self._services.terms.version)
         account = await self._authenticated(call.body, call.address)
@@ -121,5 +121,5 @@ class SignInDesk:
                 business = await self._services.registry.business_by_username(username)
             if not await self._services.passwords.match(business.password_hash if business else None, password):
                 raise WrongCredentials
-        assert business is not None  # nobody's hash never matches
+        assert business is not None  # a missing business's hash never matches
         return LegalAccount(business)

@@ -1,4 +1,4 @@
-"""Which service statement does everybody accept before a sign-in (R1)?"""
+"""The service statement that every user accepts before sign-in (R1)."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ _MARK: Final = "版本："
 
 @dataclass(frozen=True, slots=True)
 class Terms:
-    """The statement; whoever accepted another version has to accept again."""
+    """The statement. A user who accepted another version must accept again."""
 
     version: str
     text: str
 
 
 def read_terms(path: Path = FILE) -> Terms:
-    """The file's second line names the version. Raises ``ValueError`` when it does not."""
+    """Read the statement; its second line names the version. Raises ``ValueError`` when it does not."""
     text = path.read_text(encoding="utf-8").strip()
     lines = text.splitlines()
     if len(lines) < 2 or not lines[1].startswith(_MARK):

@@ -1,8 +1,8 @@
-"""How does WeChat's documented HTTP interface tell who a code stands for?
+"""The WeChat identity provider: redeems codes over WeChat's documented HTTP interface.
 
-Three calls: ``sns/jscode2session`` (code → openid), ``cgi-bin/stable_token`` (the access token, kept until shortly before
-it expires) and ``wxa/business/getuserphonenumber`` (code → phone). Everything here waits in real time: it guards sockets.
-Neither codes nor tokens, keys or addresses with them are ever logged (R62): only WeChat's error numbers are.
+Three calls: ``sns/jscode2session`` (code → openid), ``cgi-bin/stable_token`` (the access token, kept until shortly
+before it expires) and ``wxa/business/getuserphonenumber`` (code → phone). All waits use real time, as they guard
+sockets. Only WeChat's error numbers are logged, never codes, tokens, keys or addresses that contain them (R62).
 """
 
 from __future__ import annotations
@@ -27,55 +27,55 @@ T = TypeVar("T")
 
 TIMEOUT_S: Final = 5.0
 MAX_CALLS: Final = 20
-"""Connections at once; whoever waits for one longer than ``TIMEOUT_S`` is told to come again."""
+"""Concurrent connections. A call that waits longer than ``TIMEOUT_S`` for one is refused with a time to retry."""
 MAX_ANSWER_BYTES: Final = 64 * 1024
 RENEW_BEFORE_S: Final = 300.0
-"""WeChat hands out the next token five minutes before the old one ends; in between both are good."""
+"""WeChat issues the next token five minutes before the old one ends; meanwhile both are valid."""
 MAX_OPENID_CHARS: Final = 128
 
 REFUSED_CODES: Final = frozenset({40029, 40163, 40226, 41008})
 """Invalid, used before, blocked as a risk, missing."""
 STALE_TOKEN: Final = frozenset({40001, 40014, 41001, 42001})
-"""The access token is not, or no longer, good."""
+"""The access token is invalid or expired."""
 RETRY_AFTER_S: Final[Mapping[int, float]] = {-1: 2.0, 45011: 60.0, 45009: 3600.0}
-"""Busy; too often in this minute; too often today. Any other number is a fault that people must look at."""
+"""Busy; too often in this minute; too often today. Any other number is a fault for an operator to examine."""
 FAULT_RETRY_AFTER_S: Final = 10.0
 
 
 class Answer(msgspec.Struct):
-    """What every answer of WeChat may carry."""
+    """The fields that every answer of WeChat may carry."""
 
     errcode: int = 0
 
 
 class SessionAnswer(Answer):
-    """The session key in it is not even read."""
+    """The answer with the openid. Its session key is not read."""
 
     openid: str = ""
 
 
 class TokenAnswer(Answer):
-    """``expires_in`` counts seconds."""
+    """The answer with the access token; ``expires_in`` counts seconds."""
 
     access_token: str = ""
     expires_in: float = 0.0
 
 
 class PhoneInfo(msgspec.Struct):
-    """Without the country's code, and that code, which WeChat documents as a text and shows as a number."""
+    """The phone without and with its country code. WeChat documents that code as text and sends a number."""
 
     pure_phone_number: str = msgspec.field(name="purePhoneNumber")
     country_code: str | int = msgspec.field(name="countryCode")
 
 
 class PhoneAnswer(Answer):
-    """``phone_info`` is missing where ``errcode`` is not 0."""
+    """The answer with the phone; ``phone_info`` is missing where ``errcode`` is not 0."""
 
     phone_info: PhoneInfo | UnsetType = UNSET
 
 
 class WeChat:
-    """An ``IdentityProvider`` over WeChat's servers, or over a test's that speak alike."""
+    """An ``IdentityProvider`` over WeChat's servers, or over a test server that behaves alike."""
 
     name: Final = "wechat"
     notice: Final = "微信身份：登录与手机号由微信核验，实名信息以导入的登记数据为准。"
@@ -83,7 +83,7 @@ class WeChat:
     def __init__(
         self, appid: str, secret: str, *, api: str, timeout_s: float = TIMEOUT_S, now: Callable[[], float] = monotonic
     ) -> None:
-        """``api`` is the address of WeChat's servers; ``now`` tells real seconds."""
+        """``api`` is the address of WeChat's servers; ``now`` returns real seconds."""
         self._appid = appid
         self._secret = secret
         self._api = api.rstrip("/")
@@ -95,7 +95,7 @@ class WeChat:
         self._renewing = asyncio.Lock()
 
     async def wechat_user(self, code: str) -> WechatUser:
-        """The openid behind a code of ``wx.login``."""
+        """Return the user with the openid behind a code of ``wx.login``."""
         _refuse_sandbox(code)
         asked = {"appid": self._appid, "secret": self._secret, "js_code": code, "grant_type": "authorization_code"}
         answer = await self._call("GET", "/sns/jscode2session", SessionAnswer, params=asked)
@@ -106,7 +106,10 @@ class WeChat:
         return WechatUser(answer.openid)
 
     async def phone(self, code: str) -> str:
-        """The phone behind a code of ``getPhoneNumber``. Raises ``InvalidInput`` for one of another country."""
+        """Return the phone behind a code of ``getPhoneNumber``.
+
+        Raises ``InvalidInput`` for another country's number.
+        """
         _refuse_sandbox(code)
         token = await self._access_token()
         answer = await self._ask_phone(code, token)
@@ -117,7 +120,7 @@ class WeChat:
         return _mainland(answer.phone_info)
 
     async def close(self) -> None:
-        """Lets go of the connections."""
+        """Close the connections."""
         if self._client is not None:
             await self._client.close()
 
@@ -128,7 +131,7 @@ class WeChat:
         return await self._call("POST", path, PhoneAnswer, params={"access_token": token}, json={"code": code})
 
     async def _access_token(self, *, refused: str = "") -> str:
-        """One that is good, as far as we know; many who need one at once fetch it once."""
+        """Return a token that is valid as far as known. Concurrent callers share one request."""
         async with self._renewing:
             if self._token == refused or self._now() >= self._token_until:
                 await self._renew(refused)
@@ -137,7 +140,7 @@ class WeChat:
     async def _renew(self, refused: str) -> None:
         began = self._now()
         answer = await self._ask_token(force=False)
-        if answer.access_token == refused:  # WeChat takes it for good, and yet refuses it.
+        if answer.access_token == refused:  # WeChat returns this token as valid, yet refuses it
             answer = await self._ask_token(force=True)
         self._token = answer.access_token
         self._token_until = began + max(answer.expires_in - RENEW_BEFORE_S, answer.expires_in / 2)
@@ -161,7 +164,7 @@ class WeChat:
                 while raw and len(raw) < MAX_ANSWER_BYTES and (more := await response.content.read(MAX_ANSWER_BYTES)):
                     raw += more
         except (ClientError, TimeoutError, OSError) as error:
-            raise _fault(f"{path}: {type(error).__name__}") from None  # its own words may hold the address
+            raise _fault(f"{path}: {type(error).__name__}") from None  # the error's own text may contain the address
         if response.status != 200:
             raise _fault(f"{path}: status {response.status}")
         try:

@@ -1,4 +1,4 @@
-"""Describes our calls to programs: OpenAPI 3.1, made of the route table and of the very types that validate."""
+"""Describes our calls to programs as OpenAPI 3.1, from the route table and the types that validate."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ _TAG_BY_PREFIX: Final = {
     "/api/v1/openapi.json": "运维",
     "/api/v1/": "账号",
 }
-"""The first that fits; what fits none is operations."""
+"""Path prefixes and their tags; the first match counts. Other paths belong to operations."""
 
 SECURITY_SCHEMES: Final = {
     "session": {"type": "http", "scheme": "bearer", "description": "登录所得的令牌。The token of a sign-in."},
@@ -102,10 +102,10 @@ _CALL_HEADERS: Final = {
 
 @dataclass(frozen=True, slots=True)
 class Admission:
-    """What a kind of ``Auth`` asks for, and what it refuses."""
+    """The credentials that a kind of ``Auth`` accepts, and its refusals."""
 
     schemes: tuple[str, ...] = ()
-    """Any of them will do; "" is nothing at all."""
+    """Alternative schemes; "" stands for no credentials."""
     refusals: tuple[type[Exception], ...] = ()
 
     @property
@@ -127,7 +127,7 @@ ADMISSIONS: Final[Mapping[Auth, Admission]] = {
 
 
 def document(routes: Sequence[Route], *, version: str) -> Schema:
-    """The whole document, ready to be encoded."""
+    """Return the whole document, ready to be encoded."""
     schemas = Schemas(kind for route in routes for kind in _types(route))
     problems = Problems(schemas.schema(Problem))
     paths: dict[str, dict[str, Schema]] = {}
@@ -153,14 +153,14 @@ def document(routes: Sequence[Route], *, version: str) -> Schema:
 
 
 class Problems:
-    """The answers that refuse, by what they may say, so that none is described twice."""
+    """The error answers, grouped by what they may say, so that each is described once."""
 
     def __init__(self, schema: Schema) -> None:
         self._schema = schema
         self.components: dict[str, Schema] = {}
 
     def response(self, status: int, kinds: Sequence[Kind]) -> Schema:
-        """A reference to the answer that may be any of these."""
+        """Return a reference to the answer that may be any of these."""
         name = "-or-".join(kind.code for kind in kinds)
         if name not in self.components:
             self.components[name] = {
@@ -171,19 +171,19 @@ class Problems:
         return {"$ref": f"#/components/responses/{name}"}
 
     def content(self, kinds: Sequence[Kind]) -> Schema:
-        """For an answer of this status that may also be something else."""
+        """Return the content of an answer whose status may also have another meaning."""
         schema = self._schema | {"properties": {"code": {"enum": [kind.code for kind in kinds]}}}
         examples = {kind.code: {"value": msgspec.to_builtins(problem_of(kind, kind.detail))} for kind in kinds}
         return {CONTENT_TYPE: {"schema": schema, "examples": examples}}
 
 
 def is_stream(route: Route) -> bool:
-    """Whether the answer goes on until somebody ends it."""
+    """Tell whether the answer is a stream without an end of its own."""
     return bool(route.events) or route.answer is web.StreamResponse
 
 
 def _types(route: Route) -> Iterable[object]:
-    """Every type that the description of this route needs a schema of."""
+    """Yield every type that this route's description needs a schema of."""
     yield Problem
     yield from (kind for kind in (_body_type(route), route.query) if kind is not None)
     yield from (kind for kinds in _answers(route).values() for kind in kinds)
@@ -195,7 +195,7 @@ def _body_type(route: Route) -> object:
 
 
 def _answers(route: Route) -> dict[int, list[object]]:
-    """By status, the types of the answer; none for one that is no value of a type."""
+    """Map each status to the answer's types; the list is empty for an answer that is no value of a type."""
     plain = isinstance(route.answer, type) and issubclass(route.answer, web.StreamResponse)
     answers: dict[int, list[object]] = {route.status: [] if plain or route.answer is None else [route.answer]}
     for status, kind in route.others:
@@ -222,7 +222,7 @@ def _operation(route: Route, schemas: Schemas, problems: Problems) -> Schema:
 
 
 def tag_of(path: str) -> str:
-    """Whose side of the API this is."""
+    """Return the API's side that this path belongs to."""
     return next((tag for prefix, tag in _TAG_BY_PREFIX.items() if path.startswith(prefix)), "运维")
 
 
@@ -232,7 +232,7 @@ def _operation_id(route: Route) -> str:
 
 
 def _description(route: Route) -> str:
-    """The handler's own words."""
+    """Return the handler's docstring."""
     lines = (route.handler.__doc__ or "").strip().splitlines()
     return "\n".join(line.strip() for line in lines).replace("``", "`")
 
@@ -269,7 +269,7 @@ def _body(route: Route, schemas: Schemas) -> Schema:
 
 
 def _content(kinds: Sequence[object], schemas: Schemas) -> Schema:
-    """Any of these."""
+    """Return the content that may be any of these types."""
     shapes = [schemas.schema(kind) for kind in kinds]
     examples = {name: example for kind in kinds for name, example in schemas.examples(kind).items()}
     return {"schema": shapes[0] if len(shapes) == 1 else {"anyOf": shapes}, "examples": examples}
@@ -305,7 +305,7 @@ def _answer(route: Route, status: int, kinds: Sequence[object], schemas: Schemas
 
 
 def _events(route: Route, schemas: Schemas) -> Schema:
-    """A stream is text to OpenAPI 3.1; what its events tell stands beside it."""
+    """Describe a stream: text to OpenAPI 3.1, with the types of its events beside it."""
     events = {name: schemas.schema(kind) for name, kind in route.events}
     return {"schema": {"type": "string", "description": "Server-sent events."}, "x-events": events}
 
@@ -320,7 +320,7 @@ def _header_refs(*names: str) -> Schema:
 
 
 def _problems(route: Route) -> dict[int, list[Kind]]:
-    """By status, each kind once."""
+    """Group the route's problems by status, each kind once."""
     refusals: list[type[Exception]] = [*ADMISSIONS[route.auth].refusals, *route.refusals]
     if route.idempotent:
         refusals += [InvalidInput, IdempotencyKeyReused]

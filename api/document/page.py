@@ -1,4 +1,4 @@
-"""How does one read our API, as a person or as a program? The document, and a page to read and try it without internet."""
+"""Serves the OpenAPI document, and a page to read and try the API without internet access."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class DocumentDesk:
         self._etag = ""
 
     async def openapi(self, call: Call[None, None]) -> web.Response:
-        """This document; it changes with the service only."""
+        """Return this document. It changes with the service only."""
         if not self._document:
             routes = call.http.app[ROUTES]
             self._document = msgspec.json.encode(document(routes, version=self._version))
@@ -44,15 +44,15 @@ class DocumentDesk:
         return response
 
     async def page(self, call: Call[None, None]) -> web.Response:
-        """Loads nothing from elsewhere; a token typed into it stays in the memory of the page."""
+        """Serve the page. It loads nothing from elsewhere and keeps a typed token in memory only."""
         return _file("docs.html", "text/html")
 
     async def style(self, call: Call[None, None]) -> web.Response:
-        """Light and dark, wide and narrow."""
+        """Serve the style sheet: light and dark, wide and narrow."""
         return _file("docs.css", "text/css")
 
     async def script(self, call: Call[None, None]) -> web.Response:
-        """Draws the document and makes the calls."""
+        """Serve the script that draws the document and makes the calls."""
         return _file("docs.js", "text/javascript")
 
 

@@ -1,4 +1,4 @@
-"""Describes the types of a call to a program: JSON Schema 2020-12 of msgspec's making, told in Chinese and with examples."""
+"""Describes a call's types to programs: msgspec's JSON Schema 2020-12, explained in Chinese and with examples."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _REF: Final = "#/components/schemas/"
 _INSTANT: Final = re.compile(r"^(time|at|now)$|_at$")
 _DAY: Final = re.compile(r"valid_until$|_due$")
 _DEPTH: Final = 12
-"""How deep an example goes, should a type ever hold itself."""
+"""Depth limit of an example, should a type ever hold itself."""
 _PLAIN: Final[Mapping[str, object]] = {
     "string": "…",
     "integer": 1,
@@ -30,7 +30,7 @@ _UNKNOWN: Final = Field("")
 
 
 class Schemas:
-    """Of all types of one document, so that none is described twice."""
+    """The schemas of one document's types; each type is described once."""
 
     def __init__(self, kinds: Iterable[object]) -> None:
         unique = list(dict.fromkeys(kinds))
@@ -41,20 +41,20 @@ class Schemas:
         self._components = {name: _told(component) for name, component in components.items()}
 
     def components(self) -> dict[str, Schema]:
-        """By name."""
+        """Return the components by name."""
         return self._components
 
     def schema(self, kind: object) -> Schema:
-        """Of one of the types; usually a reference."""
+        """Return the schema of one type, usually a reference."""
         return dict(self._schemas[kind])
 
     def fields(self, kind: object) -> tuple[dict[str, Schema], list[str]]:
-        """The fields of a query's type, and which of them must be there. A field that is null is one that is left out."""
+        """Return the fields of a query's type, and the names of the required ones. A null field counts as left out."""
         component = self._resolved(self._schemas[kind])
         return {name: _present(field) for name, field in component["properties"].items()}, component["required"]
 
     def examples(self, kind: object) -> dict[str, Schema]:
-        """One for each way that the type can look."""
+        """Return one example for each form that the type can take."""
         schema = self._schemas[kind]
         ways = schema.get("anyOf", [schema])
         named = {way.get("$ref", _REF + "example").removeprefix(_REF): way for way in ways}
@@ -86,20 +86,20 @@ class Schemas:
 
 
 def _leaf(kind: str, wanted: object) -> object:
-    """The table's example, unless the same word means something else here."""
+    """Return the table's example, unless the same word means something else here."""
     plain = _PLAIN.get(kind)
     return wanted if type(wanted) is type(plain) else plain
 
 
 def _anything(kind: type) -> Schema:
-    """``object`` is whatever it is."""
+    """Describe ``object``: any value."""
     if kind is object:
         return {"description": "Anything."}
     raise NotImplementedError
 
 
 def _told(component: Schema) -> Schema:
-    """Docstrings are Markdown, and each field is told by its name."""
+    """Add the descriptions: docstrings count as Markdown, and each field is explained by its name."""
     if "description" in component:
         component["description"] = component["description"].replace("``", "`")
     for name, schema in component.get("properties", {}).items():
