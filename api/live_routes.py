@@ -1,4 +1,4 @@
-"""Which calls show what moves? The live streams and the owner's map: their part of the route table, and what keeps them going."""
+"""The live part of the route table: the live streams, the owner's map, and their background tasks."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from domain.errors import Busy, ShareEnded
 
 
 class LiveSide:
-    """All of it, for one application."""
+    """The live desks of one application."""
 
     def __init__(self, services: Services, sessions: Sessions, ops: OpsDesk) -> None:
         grid = FleetGrid(services.supervisor, services.fleet)
@@ -30,12 +30,12 @@ class LiveSide:
         self._summaries = SummaryDesk(services, grid, fleets)
 
     def add_to(self, app: web.Application) -> None:
-        """Streams beat while the application runs, and end when it stops."""
+        """Beat while the application runs, and end the streams when it stops."""
         self._family.add_to(app)
         self._operators.add_to(app)
 
     def open_streams(self) -> int:
-        """How many families watch on a stream just now."""
+        """Count the open family streams."""
         return self._family.open_streams
 
     def routes(self) -> tuple[Route, ...]:

@@ -30,7 +30,7 @@ class SubjectView(msgspec.Struct, frozen=True):
 
 
 class AuditView(msgspec.Struct, frozen=True):
-    """One audited change."""
+    """An audited change."""
 
     id: str
     at: str

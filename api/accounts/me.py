@@ -56,7 +56,7 @@ class Me(msgspec.Struct, frozen=True):
 
 
 class Certificates(msgspec.Struct, frozen=True):
-    """All certificates of the account, on one page."""
+    """The account's certificates, on one page."""
 
     items: list[CertificateView]
     next: None = None

@@ -1,4 +1,4 @@
-"""Reads addresses of the internet, and says which of them are one customer's."""
+"""Reads internet addresses, and tells which of them belong to one customer."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from ipaddress import IPv6Address, ip_address
 from typing import Final
 
 IPV6_SITE_BITS: Final = 64
-"""One customer has at least so large a network: within it an address costs nothing."""
+"""The smallest network that one customer has; addresses within it cost nothing."""
 
 _QUOTED: Final = re.compile(r'"([^"]*)"')
 _BRACKETED: Final = re.compile(r"\[([^\]]*)\](?::\d{1,5})?", re.ASCII)
@@ -15,10 +15,10 @@ _IPV4_WITH_PORT: Final = re.compile(r"([\d.]+):\d{1,5}", re.ASCII)
 
 
 def address_of(text: str) -> str | None:
-    """The address in a word of a proxy, or None where there is none, as in ``unknown``.
+    """Return the address in a word of a proxy; None where there is none, as in ``unknown``.
 
-    Takes ``203.0.113.7``, ``203.0.113.7:4711``, ``2001:db8::1``, ``[2001:db8::1]`` and ``[2001:db8::1]:4711``, each of
-    them in quotes, too. An IPv4 address within IPv6 is told as IPv4.
+    Takes ``203.0.113.7``, ``203.0.113.7:4711``, ``2001:db8::1``, ``[2001:db8::1]`` and ``[2001:db8::1]:4711``, each
+    with or without quotes. An IPv4 address within IPv6 is returned as IPv4.
     """
     word = text.strip()
     if quoted := _QUOTED.fullmatch(word):
@@ -34,7 +34,7 @@ def address_of(text: str) -> str | None:
 
 
 def network_of(address: str) -> str:
-    """What counts as one address: an IPv4 address, or the network that one customer has of IPv6."""
+    """Return the unit that counts as one address: an IPv4 address, or one customer's IPv6 network."""
     known = address_of(address)
     if known is None:
         return address

@@ -1,6 +1,6 @@
 """Counts wrong attempts (R61) in the store, so that a restart forgives none.
 
-Only wrong attempts count, but each takes its place before its outcome is known, so that many at once gain nothing.
+Only wrong attempts count. Each takes its place before its outcome is known, so that many at once gain nothing.
 ``api.http.gates`` says what is counted for whom.
 """
 
@@ -24,18 +24,18 @@ log = logging.getLogger(__name__)
 KIND: Final = "attempts"
 BY_EXPIRY: Final = "expiry"
 MAX_KEYS: Final = 20_000
-"""Counters in memory; of others the store is asked."""
+"""Counters in memory; for any other the store is read."""
 PURGED_AT_ONCE: Final = 20
 WHILE_UNDER_WAY_S: Final = 1.0
-"""When to come again if attempts whose outcome is not known yet take up all that is allowed."""
+"""Time to wait when attempts in progress take up the whole allowance."""
 
 Who = tuple[str, ...]
-"""For whom an attempt is counted, for example a user name and an address."""
+"""The parts that a count is keyed by, for example a user name and an address."""
 
 
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """What the store keeps: the times of wrong attempts (Unix seconds), and when the last of them is forgotten."""
+    """A count as stored: the times of wrong attempts (Unix seconds), and when the last of them is forgotten."""
 
     times: tuple[float, ...]
     expires_at: float
@@ -43,11 +43,11 @@ class Kept:
 
 @dataclass(slots=True)
 class _Counter:
-    """What is known of one key; ``lock`` is held while the store is read or written for it."""
+    """A count in memory; ``lock`` is held while the store is read or written for it."""
 
     times: deque[float]
     under_way: int = 0
-    """Attempts whose outcome is not known."""
+    """Attempts whose outcome is unknown so far."""
     holders: int = 0
     """Calls that still need it."""
     is_read: bool = False
@@ -55,7 +55,7 @@ class _Counter:
 
 
 class Counted(NamedTuple):
-    """One count of an attempt: for whom, and whether it may refuse or only counts."""
+    """A count of an attempt: its key, and whether it may refuse."""
 
     attempts: Attempts
     who: Who
@@ -63,7 +63,7 @@ class Counted(NamedTuple):
 
 
 class Attempts:
-    """Wrong attempts of one kind, for each of whom they are counted, within a sliding window."""
+    """Wrong attempts of one kind, counted by key within a sliding window."""
 
     def __init__(
         self,
@@ -77,9 +77,10 @@ class Attempts:
         outlives_store: bool = False,
         max_keys: int = MAX_KEYS,
     ) -> None:
-        """``name`` keeps apart what different limits count; ``now`` tells Unix seconds of the system's clock.
+        """``name`` separates the counts of different limits; ``now`` tells Unix seconds of the system's clock.
 
-        ``outlives_store``: count in memory alone while the store cannot be read, instead of raising ``StoreUnavailable``.
+        ``outlives_store``: count in memory alone while the store cannot be read, instead of raising
+        ``StoreUnavailable``.
         """
         self._store = store
         self._now = now
@@ -90,10 +91,10 @@ class Attempts:
         self._outlives_store = outlives_store
         self._max_keys = max_keys
         self._counters: dict[Who, _Counter] = {}
-        """The one that was used last at the end."""
+        """Ordered by last use, the latest at the end."""
 
     def of(self, *who: str, refuses: bool = True) -> Counted:
-        """What to count an attempt for."""
+        """Return the count that an attempt is made against."""
         return Counted(self, who, refuses)
 
     async def take(self, counted: Counted) -> None:
@@ -110,7 +111,7 @@ class Attempts:
         counter.under_way += 1
 
     def end(self, counted: Counted, *, was_wrong: bool) -> None:
-        """Note the outcome; a wrong attempt is to be saved."""
+        """Note the outcome; the caller saves a wrong attempt."""
         counter = self._counters[counted.who]
         counter.under_way -= 1
         if was_wrong:
@@ -119,7 +120,7 @@ class Attempts:
             counter.holders -= 1
 
     async def save(self, counted: Counted) -> None:
-        """Make a wrong attempt outlast the process; when the store is down, it counts in memory only."""
+        """Make a wrong attempt outlast the process. While the store is down, it counts in memory only."""
         counter = self._counters[counted.who]
         try:
             async with counter.lock:
@@ -131,7 +132,7 @@ class Attempts:
 
     def _check(self, counter: _Counter) -> None:
         now, times = self._now(), counter.times
-        # One that lies a whole window ahead was dated by a clock of ours that was wrong.
+        # A time a whole window ahead came from a wrong clock of ours.
         while times and not -self._window_s < times[0] - now <= self._window_s:
             times.popleft()
         if len(times) >= self._limit:
@@ -148,7 +149,7 @@ class Attempts:
         return counter
 
     def _make_room(self) -> None:
-        """Forget the counter that was used least lately, but none that a call still needs."""
+        """Forget the counter unused for longest, unless a call still needs it."""
         if len(self._counters) >= self._max_keys:
             idle = (who for who, counter in self._counters.items() if not counter.holders)
             if (oldest := next(idle, None)) is not None:
@@ -164,7 +165,7 @@ class Attempts:
                 except StoreError:
                     if not self._outlives_store:
                         raise
-                counter.is_read = True  # Even if it could not be read: each call would wait for the store again.
+                counter.is_read = True  # even after a failed read: otherwise each call would wait for the store again
 
     async def _kept(self, who: Who) -> tuple[float, ...]:
         key = await self._key(who)
@@ -174,7 +175,7 @@ class Attempts:
     async def _write(self, who: Who, counter: _Counter) -> None:
         key = await self._key(who)
         purge = await self._expired(key)
-        if not counter.times:  # Their time was over before we came to write them.
+        if not counter.times:  # their window ended before they were written
             return
         kept = Kept(tuple(counter.times), counter.times[-1] + self._window_s)
         entry = IndexEntry(BY_EXPIRY, "", f"{kept.expires_at:017.6f}")
@@ -194,7 +195,7 @@ class Attempts:
 async def attempt(counts: Sequence[Counted], *, wrong: tuple[type[DomainError], ...]) -> AsyncIterator[None]:
     """Count the body as one attempt in each of ``counts`` if it raises one of ``wrong``.
 
-    Raises ``TooManyAttempts`` before the body is entered when any of them is used up, or ``StoreUnavailable``.
+    Raises ``TooManyAttempts`` before the body runs when any count is used up, or ``StoreUnavailable``.
     """
     taken: list[Counted] = []
     was_wrong = False
@@ -217,7 +218,7 @@ async def attempt(counts: Sequence[Counted], *, wrong: tuple[type[DomainError], 
 async def wrong_attempt(counts: Sequence[Counted], *, wrong: tuple[type[DomainError], ...]) -> AsyncIterator[None]:
     """Count as ``attempt`` does, but only after the body, so that a right attempt is never refused.
 
-    Fit only for secrets that are hopeless to guess: a used-up count does not keep the body from being tried.
+    Use it only for secrets that cannot be guessed: a used-up count does not keep the body from running.
     """
     try:
         yield

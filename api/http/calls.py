@@ -1,4 +1,4 @@
-"""What is one call of the API, and how are its body and query read? Typed, bounded, and refused in Chinese."""
+"""The types of a call and of a route, and the bounded, typed reading of body and query, with errors in Chinese."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ MAX_BODY_BYTES: Final = 64 * 1024
 
 
 class Auth(Enum):
-    """What a call must show."""
+    """The credentials that a call must show."""
 
     NOTHING = "nothing"
     OPTIONAL = "optional"
-    """A session, if one is shown."""
+    """A session, if the call shows one."""
     SESSION = "session"
     NATURAL = "natural"
     """A session of a natural person."""
@@ -42,31 +42,31 @@ class Auth(Enum):
     """A session of a business (R4)."""
     FEED_KEY = "feed_key"
     OPS_KEY = "ops_key"
-    """Only where one is configured."""
+    """The operators' key, where one is configured."""
 
 
 @dataclass(frozen=True, slots=True)
 class Command:
-    """What makes a command the same one when it is sent again with its ``Idempotency-Key``, even after a crash."""
+    """The identity of a command, the same when it is repeated with its ``Idempotency-Key``, even after a crash."""
 
     id: str
     """16 hexadecimal digits."""
     secret: bytes = field(repr=False)
-    """32 bytes, to make link tokens of."""
+    """32 bytes, from which link tokens are made."""
 
 
 NO_COMMAND: Final = Command("", b"")
-"""Of a call that makes nothing: chance is not free."""
+"""The command of a call that creates nothing; drawing random bytes has a cost."""
 
 
 def new_command() -> Command:
-    """A command of a call without a key: nobody can send it again."""
+    """Return the command of a call without a key, which cannot be repeated."""
     return Command(token_hex(8), token_bytes(32))
 
 
 @dataclass(frozen=True, slots=True)
 class Call(Generic[B, Q]):
-    """One call, read and authenticated."""
+    """An authenticated call, with its body and query decoded."""
 
     http: web.Request
     body: B
@@ -77,39 +77,39 @@ class Call(Generic[B, Q]):
 
     @property
     def command_id(self) -> str:
-        """By which a command is known again, so that it is done once."""
+        """Return the command's id, by which a repeat is recognised."""
         return self.command.id
 
     @property
     def command_secret(self) -> bytes:
-        """The same for the same command, and known to nobody else."""
+        """Return the command's secret, the same for each repeat and known to nobody else."""
         return self.command.secret
 
     @property
     def doer(self) -> Doer:
-        """Whoever calls, for the audit record (R64); only routes that ask for a session may use it."""
+        """Return the caller for the audit record (R64). Only routes that require a session may use it."""
         return doer_of(self.signed_in, self.address)
 
     @property
     def address(self) -> str:
-        """Where it comes from."""
+        """Return the caller's address."""
         return self.http.remote or ""
 
     @property
     def signed_in(self) -> Account:
-        """Whoever calls; only routes that ask for a session may use it."""
+        """Return the calling account. Only routes that require a session may use it."""
         if self.account is None:
             raise Unauthenticated
         return self.account
 
 
 Handler = Callable[[Call[Any, Any]], Awaitable[object]]
-"""Answers with a value of the route's ``answer`` type, None for 204, or a response of its own."""
+"""Returns a value of the route's ``answer`` type, None for 204, or a response of its own."""
 
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """One line of the route table: all that serving and describing a call needs."""
+    """An entry of the route table: everything that serving and describing a call needs."""
 
     method: str
     path: str
@@ -117,27 +117,27 @@ class Route:
     summary: str
     auth: Auth = Auth.NOTHING
     body: type | UnionType | None = None
-    """What the body decodes to; ``bytes`` is handed over as it came."""
+    """The type that the body decodes to; ``bytes`` is handed over unchanged."""
     query: type[msgspec.Struct] | None = None
     answer: type | None = None
     status: int = 200
     content_type: str = JSON
-    """Of the body."""
+    """The body's content type."""
     max_bytes: int = MAX_BODY_BYTES
     idempotent: bool = False
-    """Whether ``Idempotency-Key`` is heeded: on every POST that creates something."""
+    """Tells whether ``Idempotency-Key`` is heeded: on every POST that creates something."""
     refusals: tuple[type[Exception], ...] = ()
-    """What the handler itself may refuse; what ``auth``, ``body``, ``query`` and ``path`` may refuse goes without saying."""
+    """The handler's own refusals; those of ``auth``, ``body``, ``query`` and ``path`` need not be listed."""
     form: object = None
-    """Of a ``bytes`` body: the type that describes it."""
+    """The type that describes a ``bytes`` body."""
     media_type: str = JSON
-    """Of the answer."""
+    """The answer's media type."""
     others: tuple[tuple[int, type], ...] = ()
     """Answers of another status, and their types."""
     events: tuple[tuple[str, type], ...] = ()
-    """Where the answer is a stream of server-sent events: their names, and the types of what they tell."""
+    """The names and data types of server-sent events, where the answer is a stream."""
     etag: bool = False
-    """Whether the answer has an ``ETag``, so that ``If-None-Match`` may be answered with 304."""
+    """Tells whether the answer has an ``ETag``, so that ``If-None-Match`` may be answered with 304."""
 
 
 ROUTES: Final = web.AppKey("routes", tuple[Route, ...])
@@ -145,7 +145,7 @@ ROUTES: Final = web.AppKey("routes", tuple[Route, ...])
 
 
 async def read_body(request: web.Request, route: Route, *, timeout_s: float) -> object:
-    """The body as the route wants it, if all of it comes in time (real seconds: this guards a socket).
+    """Read the body as the route wants it, within a time-out (real seconds: this guards a socket).
 
     Raises ``InvalidInput``, or aiohttp's 408, 413 and 415.
     """
@@ -165,7 +165,7 @@ async def _read(request: web.Request, max_bytes: int, timeout_s: float) -> bytes
         async with asyncio.timeout(timeout_s):
             async for chunk in request.content.iter_any():
                 chunks += chunk
-                if len(chunks) > max_bytes:  # A compressed or chunked body may say nothing of its length.
+                if len(chunks) > max_bytes:  # A compressed or chunked body may not declare its length.
                     raise web.HTTPRequestEntityTooLarge(max_bytes, len(chunks))
     except TimeoutError:
         raise web.HTTPRequestTimeout from None
@@ -175,7 +175,7 @@ async def _read(request: web.Request, max_bytes: int, timeout_s: float) -> bytes
 
 
 def decode_json(raw: bytes, kind: type | UnionType) -> object:
-    """A value of this type. Raises ``InvalidInput``."""
+    """Decode a value of this type. Raises ``InvalidInput``."""
     try:
         return msgspec.json.decode(raw, type=kind)
     except msgspec.ValidationError as error:
@@ -187,7 +187,7 @@ def decode_json(raw: bytes, kind: type | UnionType) -> object:
 
 
 def read_query(request: web.Request, kind: type[msgspec.Struct] | None) -> object:
-    """The query as the route wants it; what it does not know is passed over. Raises ``InvalidInput``."""
+    """Decode the query as the route wants it; unknown parameters are ignored. Raises ``InvalidInput``."""
     if kind is None:
         return None
     try:
@@ -217,7 +217,7 @@ _MESSAGES: Final = (
 
 
 def _field_error(text: str, whole: str) -> tuple[str, str]:
-    """msgspec's English sentence as (field, Chinese sentence); values are never repeated."""
+    """Translate msgspec's English sentence into (field, Chinese sentence); values are never repeated."""
     path = _PATH.search(text)
     field = path[1] if path else ""
     if missing := _MISSING.search(text):

@@ -1,4 +1,4 @@
-"""HTTP connections are limited in number, in all and by address, and in time; this guards the sockets before any call is read."""
+"""Limits HTTP connections in number, in all and by address, and in time, before any call is read."""
 
 from __future__ import annotations
 
@@ -26,41 +26,44 @@ log = logging.getLogger(__name__)
 
 RETRY_AFTER_S: Final = 30
 LOOKED_AT: Final = 32
-"""Connections, for one that has no call, before a new one is refused."""
+"""Connections examined for an idle one before a new connection is refused."""
 TOLD_EVERY_S: Final = 60.0
-"""A flood makes one line of the log in so long."""
+"""Log refused connections at most once per this many seconds."""
 ACCEPTED_A_TURN: Final = 32
 BACKLOG: Final = 65_535
-"""The system allows less, mostly (``net.core.somaxconn``)."""
+"""The system usually allows less (``net.core.somaxconn``)."""
 _NOBODY: Final = ("", 0)
 
 
 @dataclass(frozen=True, slots=True)
 class ConnectionLimits:
-    """Seconds are real ones, whatever clock the rules run on."""
+    """Limits of connections. All seconds are real, whatever clock the rules run on."""
 
     connections: int = 30_000
-    """In all, live streams included."""
+    """The total, live streams included."""
     connections_of_address: int = 2_000
-    """An IPv6 customer is one address. Does not count for our own proxies, through which everybody comes."""
+    """The limit of one address; an IPv6 customer counts as one.
+
+    Our own proxies, which all callers share, are exempt.
+    """
     head_s: float = 20.0
-    """From the connection to the end of its first request's head."""
+    """Time from the connection to the end of its first request's head."""
     body_s: float = 30.0
-    """So long may a request's body take."""
+    """Time to receive a request's body."""
     idle_s: float = 75.0
-    """From an answer to the end of the next head; longer than proxies keep their connections."""
+    """Time from an answer to the end of the next head; longer than proxies keep their connections."""
     stalled_s: float = 60.0
-    """So long may a client take nothing of what we send."""
+    """Time that a client may take none of our bytes."""
     gives_way_s: float = 2.0
-    """A connection without a call for so long gives way to a new one, where all places are taken."""
+    """Time without a call after which a connection gives way to a new one, when all places are taken."""
 
 
 AtOnce = Callable[[RawRequestMessage, str], bytes | None]
-"""All that is to be sent to a call without a body from this address, or None: then the application is asked."""
+"""Returns the whole answer to a bodiless call from this address; None hands the call to the application."""
 
 
 class Connections:
-    """Counts those that are open and those that found no room."""
+    """Counts the open connections and the refused ones."""
 
     def __init__(
         self, limits: ConnectionLimits, *, is_proxy: Callable[[str], bool], at_once: AtOnce = lambda call, peer: None
@@ -70,18 +73,18 @@ class Connections:
         self.open = 0
         self.refused = {"too_many": 0, "too_many_of_address": 0}
         self.no_head = 0
-        """Those that never asked anything, and were hung up on."""
+        """Connections closed because they never sent a request."""
         self.gave_way = 0
-        """Those that had no call under way, and were closed for new ones."""
+        """Connections without a call in progress that were closed for new ones."""
         self._is_proxy = is_proxy
         self._of_address: Counter[str] = Counter()
         self._callers: OrderedDict[_Connection, None] = OrderedDict()
-        """Connections that may come to be idle: no live streams, and none of our proxies."""
+        """Connections that may become idle: neither live streams nor our proxies'."""
         self._callers_of: dict[str, OrderedDict[_Connection, None]] = {}
         self._told_at = -TOLD_EVERY_S
 
     def admit(self, address: str) -> str | None:
-        """Takes a place, to be given up by ``leave`` with what is returned; None when there is none."""
+        """Take a place and return the name to ``leave`` it by; None when there is no room."""
         network = "" if self._is_proxy(address) else network_of(address)
         if network and self._of_address[network] >= self.limits.connections_of_address:
             if not self._make_room(self._callers_of.get(network, OrderedDict())):
@@ -103,13 +106,13 @@ class Connections:
                 del self._of_address[network]
 
     def expect_calls(self, connection: _Connection, network: str) -> None:
-        """From now on it may give way while it has no call."""
+        """Let this connection give way whenever it has no call."""
         if network:
             self._callers[connection] = None
             self._callers_of.setdefault(network, OrderedDict())[connection] = None
 
     def expect_no_calls(self, connection: _Connection, network: str) -> None:
-        """It has ended, or has become a live stream."""
+        """Exempt a connection that has ended or has become a live stream."""
         if connection in self._callers:
             del self._callers[connection]
             of_network = self._callers_of[network]
@@ -119,11 +122,14 @@ class Connections:
 
     @property
     def callers(self) -> Iterable[_Connection]:
-        """Connections that give way when they are idle."""
+        """Return the connections that give way when they are idle."""
         return self._callers
 
     def _make_room(self, callers: OrderedDict[_Connection, None]) -> bool:
-        """Whether one of these has given way: the first that is idle, in the order of coming, those looked at in vain last."""
+        """Make the oldest idle connection give way; False when none was found.
+
+        Connections examined in vain go to the end of the queue.
+        """
         for connection in list(islice(callers, LOOKED_AT)):
             idle_s = connection.idle_s()
             if idle_s is not None and idle_s >= self.limits.gives_way_s:
@@ -145,32 +151,32 @@ CONNECTIONS: Final = web.AppKey("connections", Connections)
 
 
 class Line(Protocol):
-    """A connection whose answer goes on for long, and which needs none of aiohttp's kilobytes meanwhile.
+    """A connection whose answer goes on for long and needs none of aiohttp's kilobytes meanwhile.
 
-    Counts until it is lost. What begins one hands it over with ``hand_over``.
+    It counts until it is lost. Its handler passes it on with ``hand_over``.
     """
 
     __slots__ = ("_connections", "_network", "transport")
 
     def take_over(self, transport: Transport, connections: Connections, network: str) -> None:
-        """From now on the transport tells this protocol; whatever waits in it is still to be sent."""
+        """Make the transport report to this protocol. Bytes waiting in it are still sent."""
         self.transport = transport
         self._connections = connections
         self._network = network
         transport.set_protocol(self)
-        transport.resume_reading()  # Or nobody would hear that the client goes.
+        transport.resume_reading()  # otherwise the client's leaving would go unnoticed
         if transport.get_write_buffer_size():
             self.pause_writing()
 
     def connection_lost(self, _: BaseException | None) -> None:
-        """It has ended."""
+        """Give up the place of the ended connection."""
         self._connections.leave(self._network)
 
 
 def hand_over(request: web.Request, line: Line) -> bool:
-    """For a handler that has sent its answer's head: the rest is ``line``'s, and the handler just returns.
+    """Hand the connection to ``line`` after its head was sent; the handler then just returns.
 
-    False when the client has gone, or said more than its request: then nothing was handed over.
+    Returns False, and hands over nothing, when the client has gone or has sent more than its request.
     """
     connection = request.protocol
     assert isinstance(connection, _Connection)
@@ -186,10 +192,11 @@ class GuardedRunner(web.AppRunner):
 
 
 class GuardedSite(web.TCPSite):
-    """Listens for a ``GuardedRunner``, with as many callers in the kernel's queue as the system allows.
+    """Listens for a ``GuardedRunner``, with the longest queue in the kernel that the system allows.
 
-    asyncio accepts as many in a turn of the event loop as it lets wait. A place that is refused takes a few turns to be
-    free again, so few are accepted a turn; but a caller that finds the queue full tries again only after seconds.
+    asyncio accepts as many connections in a turn of the event loop as it lets wait. A refused place takes a few turns
+    to become free, so few are accepted in a turn. A caller that finds the queue full, however, retries only after
+    seconds.
     """
 
     def __init__(self, runner: web.AppRunner, host: str, port: int) -> None:
@@ -213,7 +220,7 @@ class _Server(web.Server):
 
 
 class _Connection(web.RequestHandler):
-    """aiohttp's, which hangs up on who is idle for too long, also in the midst of a later head; and what that leaves open."""
+    """A connection of aiohttp's with time limits that also cover a later head, and what aiohttp leaves open."""
 
     __slots__ = ("_connections", "_head_timer", "_network", "_quiet_from")
 
@@ -224,7 +231,7 @@ class _Connection(web.RequestHandler):
         self._head_timer: TimerHandle | None = None
 
     def connection_made(self, transport: BaseTransport) -> None:
-        """Lets it in, or says that there is no room."""
+        """Admit the connection, or answer that there is no room."""
         assert isinstance(transport, Transport)
         limits = self._connections.limits
         self._network = self._connections.admit((transport.get_extra_info("peername") or _NOBODY)[0])
@@ -240,14 +247,14 @@ class _Connection(web.RequestHandler):
         self._head_timer = self._loop.call_later(limits.head_s, self._expect_head)
 
     def idle_s(self) -> float | None:
-        """Seconds since it had a call, or came; None while it has one."""
+        """Return the seconds since its last call, or since it connected; None during a call."""
         if self._messages or self._waiter is None or self._waiter.done():
             return None
         answered_at = self._next_keepalive_close_time - self._keepalive_timeout
         return self._loop.time() - max(self._quiet_from, answered_at)
 
     def give_way(self) -> None:
-        """Makes room for another; a client that calls on the connection that it kept just connects again."""
+        """Close to make room for another. A client that calls on it again just reconnects."""
         self._expect_no_calls()
         self.force_close()
 
@@ -261,21 +268,21 @@ class _Connection(web.RequestHandler):
             self.force_close()
 
     def data_received(self, data: bytes) -> None:
-        """A call that can be answered at once is, in this turn: to wake aiohttp's task, which begins another, takes longer."""
+        """Answer a call within this turn where possible: waking aiohttp's task takes longer."""
         waiter = self._waiter
-        if waiter is None or waiter.done():  # It is about another call.
+        if waiter is None or waiter.done():  # another call is in progress
             super().data_received(data)
             return
         self._waiter = None
         try:
-            super().data_received(data)  # Reads, and finds nobody to wake.
+            super().data_received(data)  # parses, and finds no task to wake
         finally:
             self._waiter = waiter
         if self._messages and not self._answers_at_once():
             waiter.set_result(None)
 
     def _answers_at_once(self) -> bool:
-        """As aiohttp's ``start`` does, of a single call to which all is said in a moment."""
+        """Do what aiohttp's ``start`` does, for a single call whose whole answer is at hand."""
         call, payload = self._messages[0]
         if len(self._messages) > 1 or payload is not EMPTY_PAYLOAD or not isinstance(call, RawRequestMessage):
             return False
@@ -292,7 +299,7 @@ class _Connection(web.RequestHandler):
         return True
 
     def hand_over(self, line: Line) -> bool:
-        """aiohttp takes it for lost, and lets go of it when the handler returns."""
+        """Pass the transport to ``line``. aiohttp takes it for lost, and releases it when the handler returns."""
         transport, network = self.transport, self._network
         if transport is None or network is None or self._messages:
             return False
@@ -303,7 +310,7 @@ class _Connection(web.RequestHandler):
         return True
 
     def connection_lost(self, exc: BaseException | None) -> None:
-        """It has ended."""
+        """Release the connection's place."""
         if self._head_timer is not None:
             self._head_timer.cancel()
         if self._network is not None:
@@ -315,9 +322,9 @@ class _Connection(web.RequestHandler):
     def handle_error(
         self, request: web.BaseRequest, status: int = 500, exc: BaseException | None = None, message: str | None = None
     ) -> web.StreamResponse:
-        """What was no HTTP, or a failure outside of all handlers.
+        """Answer input that is no HTTP, and failures outside of all handlers.
 
-        ``message`` and ``exc`` repeat what was sent, a token perhaps: neither answer nor log does.
+        ``message`` and ``exc`` repeat the input, perhaps a token, so neither answer nor log contains them.
         """
         if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
             log.error("a connection failed: %s", type(exc).__name__)
@@ -330,13 +337,13 @@ class _Connection(web.RequestHandler):
 
 
 def _let_stall(connection: socket.socket | None, seconds: float) -> None:
-    """The kernel ends a connection whose other end takes nothing, or is gone, for so long."""
+    """Make the kernel end a connection whose other end takes nothing, or is gone, for this many seconds."""
     if connection is not None and hasattr(socket, "TCP_USER_TIMEOUT"):
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, int(seconds * 1000))
 
 
 def _full() -> bytes:
-    """The whole answer to a connection that finds no room, made once."""
+    """Return the whole answer to a refused connection, made once."""
     response = response_as(KINDS[Busy])
     body = response.body
     assert isinstance(body, bytes)

@@ -30,21 +30,21 @@ HEADERS: Final = {
     "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
     "Cache-Control": "no-store",
 }
-"""For answers to programs; a page that a browser shows sets its own."""
+"""Headers of answers to programs; a page that a browser shows sets its own."""
 UNMATCHED: Final = "unmatched"
 ID_OF_REQUEST: Final = web.RequestKey("request_id", str)
-"""For a handler that sends its headers itself."""
+"""The request id, for a handler that sends its headers itself."""
 TIME_OF_REQUEST: Final = web.RequestKey("time_of_request", float)
-"""Unix seconds of the service's clock, for the same."""
+"""Unix seconds of the service's clock, for the same handlers."""
 
 Next = Callable[[web.Request], Awaitable[web.StreamResponse]]
 Answered = tuple[int, bytes]
-"""The status, and all that is sent."""
+"""The status, and the whole answer's bytes."""
 
 
 @dataclass(slots=True)
 class CallFigures:
-    """Calls so far, by method, route and status: as many as there are routes, however many paths are tried."""
+    """Counts calls by method, route and status. The routes bound its size, however many paths are tried."""
 
     counts: dict[tuple[str, str, int], int] = field(default_factory=dict)
     seconds: dict[tuple[str, str, int], float] = field(default_factory=dict)
@@ -79,7 +79,7 @@ class Edge:
 
     @web.middleware
     async def around(self, request: web.Request, handler: Next) -> web.StreamResponse:
-        """Never raises for what a call or its handler did wrong."""
+        """Handle the call. Turns every error of a call or its handler into a problem."""
         request_id, began = self._next_id(), perf_counter()
         peer = request.remote or ""
         if (caller := self._callers.address(peer, request.headers)) != peer:
@@ -111,9 +111,10 @@ class Edge:
         peer: str,
         answer: Callable[[RawRequestMessage, str], Answered | None],
     ) -> bytes | None:
-        """What surrounds a call that is answered in the turn in which it is read; None where it is not.
+        """Surround a call that is answered in the turn in which it is read; None where ``answer`` cannot answer it.
 
-        ``answer`` is given the request id. What it raises the usual way will tell, which is always there for it.
+        ``answer`` receives the request id. Errors that it raises are left to the usual path, which handles the call
+        again.
         """
         request_id, began = self._next_id(), perf_counter()
         try:
@@ -141,7 +142,7 @@ class Edge:
         return response_to(error)
 
     def _note(self, method: str, route: str, status: int, took_s: float, caller: str, request_id: str) -> None:
-        """The route stands for the path: a path may hold ids, a query anything."""
+        """Log and count the call by its route: a path may hold ids, and a query anything."""
         self._figures.note(method, route, status, took_s)
         self._tell(f"{method} {route} {status} {took_s * 1000:.1f} ms {_masked(caller)} {request_id}")
 

@@ -1,4 +1,4 @@
-"""Tells what each field of the API means and looks like. One table by name: a word means the same everywhere."""
+"""The meaning and an example of every API field: one table by name, since a word means the same everywhere."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Final, NamedTuple
 
 
 class Field(NamedTuple):
-    """What the document says of a field; without an example of its own, its type makes one."""
+    """The document's text for a field. Without an example here, the field's type makes one."""
 
     told: str
     example: object = None

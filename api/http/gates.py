@@ -1,9 +1,9 @@
-"""Says what is counted for whom (R61): the gates that a guess has to pass, each kind with counts of its own.
+"""The gates that a guess has to pass (R61): what is counted for whom, each kind with counts of its own.
 
-A count refuses its own kind only, so that one phone behind a carrier's address, which thousands share, costs its
-neighbours nothing but its own kind of mistake. Nobody can lock a stranger out for long. A count by account is used up
-by its own holder only. A count by user name and address does not keep the business from signing in elsewhere. The one
-by user name alone never refuses an address from which that name signed in lately.
+A count refuses its own kind only. One phone behind a carrier's address, which thousands share, therefore costs its
+neighbours nothing but its own kind of mistake. No stranger can be locked out for long. A count by account is used up by
+its own holder only. A count by user name and address does not keep the business from signing in elsewhere. The count by
+user name alone never refuses an address from which that name signed in lately.
 """
 
 from __future__ import annotations
@@ -34,35 +34,35 @@ QUARTER_S: Final = 900.0
 
 @dataclass(frozen=True, slots=True)
 class AttemptLimits:
-    """How many wrong attempts are allowed; beyond, the next ones are refused until the oldest is forgotten."""
+    """The wrong attempts allowed. Further attempts are refused until the oldest is forgotten."""
 
     bind_data: int = 10
-    """Of an account in an hour."""
+    """Per account and hour."""
     bind_data_per_address: int = 120
-    """In an hour."""
+    """Per address and hour."""
     real_names: int = 10
-    """Of an account in an hour."""
+    """Per account and hour."""
     real_names_per_address: int = 60
-    """In an hour."""
+    """Per address and hour."""
     passwords: int = 10
-    """Of a user name at an address in 15 minutes."""
+    """Per user name and address in 15 minutes."""
     passwords_per_address: int = 60
-    """In 15 minutes."""
+    """Per address in 15 minutes."""
     passwords_per_name: int = 200
-    """Over all addresses in an hour."""
+    """Per user name and hour, over all addresses."""
     codes_per_address: int = 60
-    """In 15 minutes."""
+    """Per address in 15 minutes."""
     links_per_address: int = 60
-    """In 15 minutes."""
+    """Per address in 15 minutes."""
     keys_per_address: int = 60
-    """Of the feed, and as many of the operators, in 15 minutes."""
+    """Per address in 15 minutes for the feed's key, and as many for the operators'."""
 
 
 Gate = AbstractAsyncContextManager[None]
 
 
 class Gates:
-    """Every gate that a guess has to pass; ``async with gates.code(address): ...`` around what finds out."""
+    """Every gate that a guess has to pass. Put ``async with gates.code(address): ...`` around the check."""
 
     def __init__(self, store: Store, now: Callable[[], float], limits: AttemptLimits) -> None:
         keyed = Keyed(store, "attempts")
@@ -85,13 +85,13 @@ class Gates:
         self._passwords_from = by_quarter("passwords/address", limits.passwords_per_address)
         self._codes_from = by_quarter("codes/address", limits.codes_per_address)
         self._links_from = by_quarter("link_tokens/address", limits.links_per_address)
-        keys = limits.keys_per_address  # The operators look when the store is down, too.
+        keys = limits.keys_per_address  # operators look while the store is down, too
         self._feed_keys_from = by_quarter("feed_keys/address", keys, outlives_store=True)
         self._ops_keys_from = by_quarter("ops_keys/address", keys, outlives_store=True)
 
     @asynccontextmanager
     async def password(self, username: str, address: str) -> AsyncIterator[None]:
-        """Around the check of a password; counts ``WrongCredentials``. What passes makes the address familiar."""
+        """Surround the check of a password; count ``WrongCredentials``. A success makes the address familiar."""
         network = network_of(address)
         is_familiar = await self._familiar.has(username, network)
         counts = (
@@ -104,27 +104,27 @@ class Gates:
         await self._familiar.note(username, network)
 
     def code(self, address: str) -> Gate:
-        """Around the redeeming of a WeChat or phone code; counts ``CodeRefused``."""
+        """Surround the redeeming of a WeChat or phone code; count ``CodeRefused``."""
         return attempt([self._codes_from.of(network_of(address))], wrong=(CodeRefused,))
 
     def real_name(self, account_id: str, address: str) -> Gate:
-        """Around a registration; counts ``RealNameMismatch``."""
+        """Surround a registration; count ``RealNameMismatch``."""
         counts = (self._real_names.of(account_id), self._real_names_from.of(network_of(address)))
         return attempt(counts, wrong=(RealNameMismatch,))
 
     def link_token(self, address: str) -> Gate:
-        """Around the look-up of a link token of the right form; counts ``NotFound``, and never refuses a right one."""
+        """Surround the look-up of a well-formed link token; count ``NotFound``, and never refuse a right one."""
         return wrong_attempt([self._links_from.of(network_of(address))], wrong=(NotFound,))
 
     def bind_data(self, account_id: str, address: str) -> Gate:
-        """Around a binding's check against the registry; counts ``VehicleMismatch``."""
+        """Surround a binding's check against the registry; count ``VehicleMismatch``."""
         counts = (self._bind_data.of(account_id), self._bind_data_from.of(network_of(address)))
         return attempt(counts, wrong=(VehicleMismatch,))
 
     def feed_key(self, address: str) -> Gate:
-        """Around the comparison of a feed key; counts ``FeedKeyInvalid``."""
+        """Surround the comparison of a feed key; count ``FeedKeyInvalid``."""
         return attempt([self._feed_keys_from.of(network_of(address))], wrong=(FeedKeyInvalid,))
 
     def ops_key(self, address: str) -> Gate:
-        """Around the comparison of an operators' key; counts ``OpsKeyInvalid``."""
+        """Surround the comparison of an operators' key; count ``OpsKeyInvalid``."""
         return attempt([self._ops_keys_from.of(network_of(address))], wrong=(OpsKeyInvalid,))

@@ -1,13 +1,13 @@
-"""Was this very request answered before? Then it gets its first answer again, whole (``Idempotency-Key``).
+"""Gives a repeated request its first answer again, whole (``Idempotency-Key``).
 
-The key belongs to the account, or before sign-in to the address. Only what succeeded (2xx) is kept: whoever was refused may
-put things right and send the same again. An answer is kept for 24 hours, sealed under the key that was presented, so that
-the store alone reveals nothing of it, link tokens included; that is as safe as the key is hard to guess, so clients should
-make keys at random.
+The key belongs to the account, or before sign-in to the address. Only successes (2xx) are kept: after a refusal a
+client may correct the cause and send the same again. An answer is kept for 24 hours, sealed under the key that was
+presented. The store alone therefore reveals nothing of it, link tokens included. The seal is as strong as the key is
+hard to guess, so clients should make keys at random.
 
-A crash may come after a command is committed and before its answer is kept. So a command gets its id, and the secret that
-link tokens are made of, from the key and the request: the repeat is the same command, which its actor knows already. What
-that command made more than 24 hours ago is not its answer any more: the call is a new one then, and gets the next id.
+A crash may come after a command is committed and before its answer is kept. A command's id, and the secret that link
+tokens are made of, therefore derive from the key and the request. A repeat is the same command, which its actor
+recognises. A result of more than 24 hours ago no longer answers the call: the call is a new one and gets the next id.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ KIND: Final = "idempotency"
 BY_EXPIRY: Final = "expiry"
 MAX_KEY_CHARS: Final = 255
 MAX_NEW_CALLS: Final = 50
-"""Times that a client may use one key for the same call anew, each more than 24 hours after the one before."""
+"""Number of times that a client may use one key for the same call anew, each over 24 hours after the last."""
 PURGED_AT_ONCE: Final = 20
 SALT_BYTES: Final = 16
 NONCE_BYTES: Final = 12
@@ -54,14 +54,14 @@ Work = Callable[[Command], Awaitable[web.StreamResponse]]
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """Of a call, what makes it the same call."""
+    """The parts of a call that make it the same call."""
 
     scopes: Sequence[str]
-    """Whose key it is: the first that counts now, and others that counted before."""
+    """The owners of the key: the first counts now, the others counted before."""
     method: str
     path: str
     body: object
-    """As it was decoded: blanks and the order of fields make no difference."""
+    """The decoded body: blanks and the order of fields make no difference."""
 
     @property
     def fingerprint(self) -> bytes:
@@ -71,7 +71,7 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Sealed:
-    """What the store keeps, until ``expires_at`` (Unix seconds)."""
+    """An answer as stored until ``expires_at`` (Unix seconds)."""
 
     salt: bytes
     nonce: bytes
@@ -81,7 +81,7 @@ class Sealed:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """The first answer, and to which request."""
+    """The first answer, and the fingerprint of its request."""
 
     fingerprint: bytes
     status: int
@@ -92,7 +92,7 @@ class Answer:
 
 @dataclass(slots=True)
 class _Turn:
-    """Calls with one key go one after the other."""
+    """Serialises the calls with one key."""
 
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
     calls: int = 0
@@ -106,10 +106,13 @@ class Idempotency:
         self._now = now
         self._keyed = Keyed(store, "idempotency")
         self._turns: dict[str, _Turn] = {}
-        """By document key; as many as there are calls under way."""
+        """Ordered by document key, one entry per call in progress."""
 
     async def answer(self, request: Request, key: str, work: Work) -> web.StreamResponse:
-        """The first answer, or that of ``work``. Raises ``InvalidInput`` for a key that is none, ``IdempotencyKeyReused``."""
+        """Return the first answer, or that of ``work``.
+
+        Raises ``InvalidInput`` for a malformed key, or ``IdempotencyKeyReused``.
+        """
         if not 1 <= len(key) <= MAX_KEY_CHARS or not all("!" <= char <= "~" for char in key):
             raise InvalidInput((HEADER, f"应为 1 到 {MAX_KEY_CHARS} 个可见的 ASCII 字符"))
         documents = [await self._keyed.of(scope, key) for scope in request.scopes]
@@ -123,7 +126,7 @@ class Idempotency:
             return response
 
     async def _newly(self, request: Request, key: str, work: Work) -> web.StreamResponse:
-        """The answer of the first command that was not done too long ago."""
+        """Return the answer of the first command that is not too old."""
         for age in range(MAX_NEW_CALLS):
             with suppress(KeyForgotten):
                 return await work(await self._command(request, key, age))
@@ -142,7 +145,7 @@ class Idempotency:
                 del self._turns[document]
 
     async def _command(self, request: Request, key: str, age: int) -> Command:
-        """``age`` counts the commands of this very call that were done too long ago."""
+        """Derive the command; ``age`` counts this call's earlier commands that are too old."""
         material = await self._keyed.secret()
         facts = request.scopes[0].encode() + b"\n" + key.encode() + b"\n" + request.fingerprint + b"\n%d" % age
         made = _derived(material, salt=b"", purpose=b"command" + facts, length=COMMAND_ID_BYTES + KEY_BYTES)
@@ -159,7 +162,7 @@ class Idempotency:
 
     async def _keep(self, document: str, key: str, request: Request, response: web.Response) -> None:
         body = response.body
-        assert body is None or isinstance(body, bytes | bytearray)  # ours are never streamed from elsewhere
+        assert body is None or isinstance(body, bytes | bytearray)  # answers of ours are never streamed from elsewhere
         answer = Answer(
             request.fingerprint, response.status, response.content_type, response.charset, bytes(body or b"")
         )

@@ -1,4 +1,4 @@
-"""Under which key does the store keep what must not stand in it? A hash that tells nothing without the store's secret."""
+"""Keyed hashes for identifiers that must not appear in the store; without the store's secret they reveal nothing."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ from persistence.store import Store
 
 
 class Keyed:
-    """Turns phones, openids, addresses and clients' own keys into keys of documents."""
+    """Turns phones, openids, addresses and clients' own keys into document keys."""
 
     def __init__(self, store: Store, name: str) -> None:
-        """``name`` is the secret's: hashes for one purpose can't be compared with those for another."""
+        """``name`` selects the secret: hashes for different purposes cannot be compared."""
         self._store = store
         self._name = name
         self._secret: bytes | None = None
 
     async def of(self, *texts: str) -> str:
-        """32 hexadecimal digits. Raises ``StoreUnavailable`` when the secret was not read before."""
+        """Return 32 hexadecimal digits. Raises ``StoreUnavailable`` when the secret was not read before."""
         digest = blake2b(key=await self.secret(), digest_size=16)
         for text in texts:
             raw = text.encode("utf-8", "surrogatepass")
@@ -25,7 +25,7 @@ class Keyed:
         return digest.hexdigest()
 
     async def secret(self) -> bytes:
-        """32 bytes, the same for ever. Raises ``StoreUnavailable``."""
+        """Return 32 bytes that never change. Raises ``StoreUnavailable``."""
         if self._secret is None:
             self._secret = await self._store.secret(self._name)
         return self._secret

@@ -1,4 +1,4 @@
-"""What is a link's token, and what does the store know of it? Who holds it says which link it is; we keep only a hash (R62)."""
+"""The tokens of links: their making and parsing. The token names its link, and only its hash is stored (R62)."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from domain.errors import NotFound
 LinkKind = Literal["share", "delegation"]
 
 ID_CHARS: Final = 16
-"""Of what a command makes (``api.http.calls.Command``)."""
+"""Length of the id of anything that a command makes (``api.http.calls.Command``)."""
 SECRET_BYTES: Final = 24
 MAX_ID_CHARS: Final = 40
 _LETTERS: Final[dict[LinkKind, str]] = {"share": "s", "delegation": "d"}
@@ -24,7 +24,7 @@ _ID: Final = re.compile(f"[0-9a-f]{{16,{MAX_ID_CHARS}}}")
 
 @dataclass(frozen=True, slots=True)
 class LinkToken:
-    """A token as somebody shows it: which link it would open, and the hash to be compared."""
+    """A token as presented: the link that it would open, and the hash to compare."""
 
     kind: LinkKind
     id: str
@@ -33,7 +33,7 @@ class LinkToken:
 
 @dataclass(frozen=True, slots=True)
 class NewLink:
-    """A token that was just made, and is told once."""
+    """A newly made token, which is shown once."""
 
     id: str
     token: str
@@ -42,14 +42,14 @@ class NewLink:
 
 
 def new_link(kind: LinkKind, *, command_id: str, secret: bytes, public_url: str) -> NewLink:
-    """The same for the same command: whoever repeats it gets the same link. The token stands in the fragment only."""
+    """Make the link of a command; a repeated command gets the same link. The token stands in the fragment only."""
     letter, link_id = _LETTERS[kind], made_by(command_id)
     token = letter + link_id + urlsafe_b64encode(secret[:SECRET_BYTES]).decode("ascii")
     return NewLink(link_id, token, _hash(token), f"{public_url.rstrip('/')}/{letter}#{token}")
 
 
 def read_token(text: str) -> LinkToken:
-    """Raises ``NotFound`` for what was never a token of ours."""
+    """Parse a token. Raises ``NotFound`` for a text that no link of ours has."""
     found = _TOKEN.fullmatch(text)
     if found is None:
         raise NotFound
@@ -57,12 +57,12 @@ def read_token(text: str) -> LinkToken:
 
 
 def made_by(command_id: str) -> str:
-    """The id of what a command makes."""
+    """Return the id of the object that a command makes."""
     return command_id[:ID_CHARS]
 
 
 def checked_id(text: str) -> str:
-    """An id out of a path. Raises ``NotFound`` for what can't be one, before anything is asked for it."""
+    """Return an id from a path. Raises ``NotFound`` for a malformed id, before any actor is asked."""
     if _ID.fullmatch(text) is None:
         raise NotFound
     return text

@@ -1,4 +1,4 @@
-"""How does a list come in pages, also where what it lists stands under several ids of one account?"""
+"""Pages of lists, including lists whose items stand under several ids of one account."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ MAX_LIMIT: Final = 200
 DEFAULT_LIMIT: Final = 50
 MAX_CURSOR_CHARS: Final = 2_000
 CURSOR_PATTERN: Final = "^[A-Za-z0-9_.~=-]*$"
-"""Cursors need no escaping in an address, so that a long one fits into it."""
+"""Cursors need no escaping in an address, so that a long cursor fits."""
 
 
 class ListQuery(msgspec.Struct, frozen=True):
@@ -26,14 +26,14 @@ class ListQuery(msgspec.Struct, frozen=True):
 
 
 def not_a_cursor() -> InvalidInput:
-    """The refusal of a cursor that no page of this list gave."""
+    """Return the refusal of a cursor that no page of this list gave."""
     return InvalidInput(("cursor", "不是本列表的游标"))
 
 
 async def newest_first(store: Store, kind: str, index: str, values: Sequence[str], query: ListQuery) -> Page:
-    """The documents of these index values, the newest first; one value's after the other's.
+    """Return a page of the documents of these index values, newest first, one value's after another's.
 
-    So an account's own come before those of the accounts that it was before. Raises ``InvalidInput``.
+    An account's own items therefore come before those of its former ids. Raises ``InvalidInput``.
     """
     place, after = _place_of(query.cursor, len(values))
     found: list[Document] = []
@@ -57,7 +57,7 @@ async def _find(store: Store, kind: str, index: str, value: str, after: str | No
 
 
 def _place_of(cursor: str | None, places: int) -> tuple[int, str | None]:
-    """Where to go on: the place among the values, and the store's own cursor there."""
+    """Parse the cursor into the place among the values and the store's own cursor there."""
     if cursor is None:
         return 0, None
     place, dot, after = cursor.partition(".")

@@ -1,4 +1,4 @@
-"""Answers that thousands of phones ask for every 30 seconds: the head is put together beforehand, and all goes out in one piece."""
+"""The answer that thousands of phones poll for every 30 seconds: a prepared head, sent with its body in one piece."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ REQUEST_ID: Final = "X-Request-Id"
 
 
 class Head:
-    """The lines above an answer that are always the same, put together once for each status."""
+    """The constant lines of an answer's head, assembled once for each status."""
 
     def __init__(self, headers: Mapping[str, str]) -> None:
-        """``headers``: all but those of one answer."""
+        """``headers``: those that are the same in every answer."""
         fixed = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
         self._starts = {each.value: f"HTTP/1.1 {each.value} {each.phrase}\r\n{fixed}" for each in HTTPStatus}
 
     def of(self, status: int, *, etag: str, length: int | None, request_id: str, connection: str, at: float) -> bytes:
-        """The whole head, as of ``at`` (Unix seconds); without a length where there is no body (304)."""
+        """Return the whole head, as of ``at`` (Unix seconds). ``length`` is None where there is no body (304)."""
         date = http_date(at)
         size = "" if length is None else f"Content-Length: {length}\r\n"
         own = f"ETag: {etag}\r\n{REQUEST_ID}: {request_id}\r\nDate: {date}\r\n{size}{connection}\r\n"
@@ -31,14 +31,14 @@ class Head:
 
 
 class Polled(web.StreamResponse):
-    """What aiohttp's own ``Response`` does with a dictionary of headers, for one kind of answer: a third of a poll's time."""
+    """An answer of one kind without the dictionary of headers of aiohttp's ``Response``, a third of a poll's time."""
 
     def __init__(self, head: Head, *, etag: str, body: bytes | None) -> None:
-        """Without a body: 304."""
+        """A missing body makes it a 304."""
         super().__init__(status=304 if body is None else 200)
         self.request_id = ""
         self.at = 0.0
-        """Unix seconds, of the service's clock."""
+        """Unix seconds of the service's clock."""
         self._head = head
         self._etag = etag
         self._content = body
@@ -49,7 +49,7 @@ class Polled(web.StreamResponse):
         return self._stays
 
     async def prepare(self, request: web.BaseRequest) -> AbstractStreamWriter | None:
-        """Writes all of it. Raises ``ConnectionError``."""
+        """Write the whole answer. Raises ``ConnectionError``."""
         transport, body = request.transport, self._content
         if transport is None or transport.is_closing():
             raise ConnectionResetError
@@ -67,18 +67,18 @@ class Polled(web.StreamResponse):
         return None
 
     async def write_eof(self, data: bytes = b"") -> None:
-        """Nothing is left to be written."""
+        """Do nothing: ``prepare`` has written everything."""
 
 
 def _connection(request: web.BaseRequest) -> str:
-    """The line that says whether more may be asked on this connection, where it does not go without saying."""
+    """Return the Connection header's line where HTTP's default does not apply."""
     if request.keep_alive:
         return "" if request.version >= HttpVersion11 else "Connection: keep-alive\r\n"
     return "Connection: close\r\n"
 
 
 def http_date(at: float) -> str:
-    """The ``Date`` header of an answer sent at ``at`` (Unix seconds)."""
+    """Return the ``Date`` header of an answer sent at ``at`` (Unix seconds)."""
     return _date_of_second(int(at))
 
 

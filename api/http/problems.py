@@ -1,4 +1,4 @@
-"""One table turns each refusal and failure into a problem (RFC 9457); codes are stable, details Chinese (R60)."""
+"""The table that turns each refusal and failure into a problem (RFC 9457); codes are stable, details Chinese (R60)."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ RETRY_AFTER_S: Final = 2
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """One kind of problem; ``detail`` is what a person reads when the facts of the refusal say nothing better."""
+    """A kind of problem; ``detail`` is shown to people when the facts of the refusal say nothing more precise."""
 
     status: int
     code: str
@@ -124,7 +124,7 @@ KINDS: Final[Mapping[type[Exception], Kind]] = {
     MailboxFull: _UNAVAILABLE,
     ActorDeadError: _UNAVAILABLE,
 }
-"""By exception; a subclass has its parent's unless it has its own. Anything else is a bug: ``INTERNAL``."""
+"""The kinds by exception. A subclass inherits its parent's kind. Any other exception is a bug: ``INTERNAL``."""
 
 INTERNAL: Final = Kind(500, "internal", "系统错误", "系统出错了，请稍后再试；如需帮助，请提供请求编号。")
 
@@ -136,11 +136,11 @@ HTTP_KINDS: Final[Mapping[int, Kind]] = {
     413: Kind(413, "payload_too_large", "内容太大", "提交的内容超过大小限制。"),
     415: Kind(415, "unsupported_media_type", "不支持的内容类型", "请按接口说明设置 Content-Type。"),
 }
-"""By status, for what aiohttp and the reading of bodies refuse."""
+"""The kinds by status, for refusals by aiohttp and by the reading of bodies."""
 
 
 class FieldError(msgspec.Struct, frozen=True):
-    """What is wrong with one field."""
+    """The error in one field."""
 
     field: str
     message: str
@@ -156,13 +156,13 @@ class Problem(msgspec.Struct, frozen=True, omit_defaults=True):
     code: str
     errors: list[FieldError] | msgspec.UnsetType = msgspec.UNSET
     binding_id: str | msgspec.UnsetType = msgspec.UNSET
-    """With ``sharing_other_vehicle``: which binding is shared now."""
+    """With ``sharing_other_vehicle``: the binding that is shared now."""
     frees_on: str | msgspec.UnsetType = msgspec.UNSET
     """With ``too_many_in_12_months``: the day (YYYY-MM-DD, China) from which another vehicle can be bound."""
 
 
 def kind_of(error: Exception) -> Kind:
-    """The table's line for this exception."""
+    """Return the table's kind for this exception."""
     for ancestor in type(error).__mro__:
         if ancestor in KINDS:
             return KINDS[ancestor]
@@ -170,12 +170,12 @@ def kind_of(error: Exception) -> Kind:
 
 
 def problem_of(kind: Kind, detail: str, errors: list[FieldError] | msgspec.UnsetType = msgspec.UNSET) -> Problem:
-    """The kind of problem as somebody meets it."""
+    """Build the problem of this kind."""
     return Problem(f"urn:shouwang:problem:{kind.code}", kind.title, kind.status, detail, kind.code, errors)
 
 
 def response_to(error: Exception) -> web.Response:
-    """The answer to a refusal, or to a failure of which nothing may be told."""
+    """Return the answer to a refusal, or to a failure whose details must not be revealed."""
     kind = kind_of(error)
     errors = [FieldError(*each) for each in error.errors] if isinstance(error, InvalidInput) else msgspec.UNSET
     headers = {}
@@ -188,13 +188,13 @@ def response_to(error: Exception) -> web.Response:
 
 
 def problem_told(error: DomainError) -> Problem:
-    """The problem of a refusal that a call would meet, told before anybody makes the call."""
+    """Return the problem of a refusal that a call would meet, before the call is made."""
     kind = kind_of(error)
     return _with_facts(problem_of(kind, _detail(error, kind)), error)
 
 
 def _with_facts(problem: Problem, error: Exception) -> Problem:
-    """What a client needs to help the person on."""
+    """Add the facts that a client needs to help its user."""
     match error:
         case SharingOtherVehicle(binding_id=binding_id):
             return msgspec.structs.replace(problem, binding_id=binding_id)
@@ -205,7 +205,7 @@ def _with_facts(problem: Problem, error: Exception) -> Problem:
 
 
 def response_to_http(error: web.HTTPException) -> web.Response:
-    """aiohttp's own refusal, in our form."""
+    """Return aiohttp's own refusal in our form."""
     known = HTTP_KINDS.get(error.status)
     kind = known or Kind(error.status, f"http_{error.status}", HTTPStatus(error.status).phrase, "请求无法处理。")
     headers = {"Allow": error.headers["Allow"]} if "Allow" in error.headers else {}
@@ -213,7 +213,7 @@ def response_to_http(error: web.HTTPException) -> web.Response:
 
 
 def response_as(kind: Kind) -> web.Response:
-    """The answer to what never became a call."""
+    """Return the answer to input that never became a call."""
     return _response(problem_of(kind, kind.detail), {})
 
 

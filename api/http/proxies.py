@@ -1,4 +1,6 @@
-"""Finds out who called when proxies of ours stand in front: they say so in ``X-Forwarded-For``, and nobody else is believed."""
+"""Finds a call's real address behind our own proxies, which report it in ``X-Forwarded-For``; other peers are not
+believed.
+"""
 
 from __future__ import annotations
 
@@ -17,11 +19,11 @@ Network = IPv4Network | IPv6Network
 
 HEADER: Final = "X-Forwarded-For"
 ALIKE: Final = (HEADER, "Forwarded", "X-Real-IP")
-"""Headers by which proxies tell of whom they forward a call; only the first is ever believed."""
+"""Headers in which proxies name the forwarded caller; only the first is ever believed."""
 
 
 class Oddity(NamedTuple):
-    """What a call's headers leave open: as the log is told once, and as ``/health`` tells it in Chinese."""
+    """A doubt that a call's headers raise: its wording for the log, and in Chinese for ``/health``."""
 
     warning: str
     notice: str
@@ -52,25 +54,25 @@ ODDITIES: Final[Mapping[str, Oddity]] = {
 
 
 def networks(text: str) -> tuple[Network, ...]:
-    """Addresses and networks (``10.0.0.0/8``), separated by commas. Raises ``ValueError``."""
+    """Parse addresses and networks (``10.0.0.0/8``), separated by commas. Raises ``ValueError``."""
     return tuple(ip_network(part.strip()) for part in text.split(",") if part.strip())
 
 
 @dataclass(frozen=True, slots=True)
 class Proxies:
-    """How many stand one behind the other, and where the last of them, which connects to us, may be."""
+    """The number of proxies in a row, and the networks of the last one, which connects to us."""
 
     count: int = 0
     networks: tuple[Network, ...] = field(default=())
 
     def has(self, peer: str) -> bool:
-        """Whether this peer of a connection is one of ours."""
+        """Tell whether this peer of a connection is a proxy of ours."""
         address = address_of(peer) if self.count else None
         return address is not None and any(ip_address(address) in network for network in self.networks)
 
 
 class Headers(Protocol):
-    """The headers of a call, whose names are the same in small letters and capitals."""
+    """The headers of a call; names are case-insensitive."""
 
     def __contains__(self, name: object) -> bool: ...
 
@@ -78,17 +80,17 @@ class Headers(Protocol):
 
 
 class Callers:
-    """Tells each call's address, and what was odd about the headers that should have told it."""
+    """Determines each call's address, and counts oddities of the headers that should name it."""
 
     def __init__(self, proxies: Proxies) -> None:
         self._proxies = proxies
         self.oddities: Counter[str] = Counter()
-        """How many calls of each; the first of each is logged."""
+        """Calls by oddity; the first of each is logged."""
 
     def address(self, peer: str, headers: Headers) -> str:
-        """Where the call comes from.
+        """Return the address that a call comes from.
 
-        Each proxy appends whom it saw; what stands further left anybody may have written.
+        Each proxy appends the address that it saw. Entries further left may be forged.
         """
         if not self._proxies.has(peer):
             if any(name in headers for name in ALIKE):

@@ -1,4 +1,7 @@
-"""How does one process hold thousands of streams of events? Each is a protocol of some hundred bytes: no task, no parser, no queue."""
+"""The lines that carry thousands of event streams in one process.
+
+Each is a protocol of a few hundred bytes, without a task, a parser or a queue.
+"""
 
 from __future__ import annotations
 
@@ -12,19 +15,19 @@ FAREWELL_S: Final = 5.0
 
 
 class Reader(Protocol):
-    """Whose stream it is."""
+    """The object that a line reports to."""
 
     def go_on(self) -> None:
-        """The client has taken all: the next may be sent."""
+        """Note that the client has taken everything; the next chunk may be sent."""
         ...
 
     def lost(self) -> None:
-        """The client is not there any more; told once, and never within a call of the line's."""
+        """Note that the client is gone; called once, and never from within a call to the line."""
         ...
 
 
 class EventLine(Line):
-    """What follows an event stream's head, framed as the head said."""
+    """The connection of an event stream after its head, framed as the head declared."""
 
     __slots__ = ("_deadline", "_is_chunked", "_reader", "_stalled_s", "is_blocked")
 
@@ -34,14 +37,14 @@ class EventLine(Line):
         self._stalled_s = stalled_s
         self._deadline: TimerHandle | None = None
         self.is_blocked = False
-        """The client has not taken all yet; whoever has more keeps it until ``go_on``."""
+        """True while the client has not taken everything; the sender keeps its news until ``go_on``."""
 
     def send(self, chunk: bytes) -> None:
-        """Not empty."""
+        """Send a chunk, which must not be empty."""
         self.transport.write(b"%x\r\n%b\r\n" % (len(chunk), chunk) if self._is_chunked else chunk)
 
     def close(self) -> None:
-        """Ends it as agreed; a client that does not take even that is cut."""
+        """End the stream properly. A client that does not take even that is cut."""
         if self._is_chunked:
             self.transport.write(b"0\r\n\r\n")
         self.transport.close()
@@ -49,7 +52,7 @@ class EventLine(Line):
             self._cut_in(FAREWELL_S)
 
     def cut(self) -> None:
-        """Ends it now; what the client has not taken yet, it will not get."""
+        """End the stream at once, discarding unsent bytes."""
         self.transport.abort()
 
     def _cut_in(self, seconds: float) -> None:
@@ -64,7 +67,7 @@ class EventLine(Line):
     # -- what the transport tells --------------------------------------------------------------------------------------
 
     def data_received(self, _: bytes) -> None:
-        """Whoever reads a stream has nothing more to say: another request here would never be answered."""
+        """Cut a client that sends: a stream's reader has nothing to say, and a request here would get no answer."""
         self.cut()
 
     def pause_writing(self) -> None:
@@ -77,7 +80,7 @@ class EventLine(Line):
         self._reader.go_on()
 
     def connection_lost(self, error: BaseException | None) -> None:
-        """It has ended."""
+        """Tell the reader that the connection has ended."""
         super().connection_lost(error)
         self._forget_deadline()
         self._reader.lost()

@@ -1,4 +1,4 @@
-"""Server-sent events for a client that reads slowly or not at all: one write at a time, and no backlog of ours."""
+"""Server-sent events for clients that read slowly or not at all: one write at a time, and no backlog of ours."""
 
 from __future__ import annotations
 
@@ -18,37 +18,37 @@ from api.live.event_line import FAREWELL_S, EventLine, Reader
 CONTENT_TYPE: Final = "text/event-stream"
 HEARTBEAT: Final = b":\n\n"
 RETRY: Final = b"retry: 3000\n\n"
-"""Milliseconds after which a client that was cut off comes again."""
+"""Milliseconds after which a disconnected client reconnects."""
 SEND_BUFFER_BYTES: Final = 16 * 1024
-"""Of the system's socket buffer: what waits there is old when it arrives."""
+"""Size of the system's socket buffer: bytes waiting there are old on arrival."""
 
 
 class Gone(Exception):
-    """The client is not there any more, or takes nothing."""
+    """The client has disconnected, or takes nothing."""
 
 
 def event(name: str, value: object, *, event_id: str = "") -> bytes:
-    """One event, with its data in JSON."""
+    """Encode an event with its data in JSON."""
     head = f"event: {name}\nid: {event_id}\n" if event_id else f"event: {name}\n"
     return b"%bdata: %b\n\n" % (head.encode(), msgspec.json.encode(value))
 
 
 @dataclass(frozen=True, slots=True)
 class StreamLimits:
-    """How many streams there may be, and how long their sockets may be silent, in real seconds."""
+    """Limits on the number of streams, and on the silence of their sockets in real seconds."""
 
     streams: int = 20_000
-    """In all; above, 503."""
+    """The total; above it, 503."""
     streams_of_account: int = 5
-    """One more ends the oldest."""
+    """A further stream ends the oldest."""
     streams_of_operators: int = 50
     heartbeat_s: float = 15.0
     stalled_s: float = 60.0
-    """A reader that takes nothing for so long is cut."""
+    """Time after which a reader that takes nothing is cut."""
 
 
 class EventStream:
-    """The answer to one call. ``send`` returns when the system has taken all: whoever has more keeps it until then."""
+    """The streamed answer to one call. ``send`` returns when the system has taken everything."""
 
     __slots__ = ("_is_sending", "_request", "_stalled_s", "response")
 
@@ -59,7 +59,7 @@ class EventStream:
         self.response = web.StreamResponse(headers=HEADERS)
 
     async def open(self) -> None:
-        """From here on there is no way back to another answer. Raises ``Gone``."""
+        """Send the head; no other answer is possible afterwards. Raises ``Gone``."""
         transport, response = self._request.transport, self.response
         if transport is None:
             raise Gone
@@ -79,7 +79,7 @@ class EventStream:
         await self.send(RETRY)
 
     async def send(self, chunk: bytes) -> None:
-        """Raises ``Gone``."""
+        """Send a chunk. Raises ``Gone``."""
         self._is_sending = True
         try:
             async with asyncio.timeout(self._stalled_s):
@@ -94,14 +94,14 @@ class EventStream:
             self._is_sending = False
 
     def hand_over(self, reader: Reader) -> EventLine:
-        """The rest goes the way of a line, which keeps nothing of the call. Raises ``Gone``."""
+        """Continue the stream on a line, which keeps nothing of the call. Raises ``Gone``."""
         line = EventLine(reader, is_chunked=self._request.version >= HttpVersion11, stalled_s=self._stalled_s)
         if not hand_over(self._request, line):
             raise Gone
         return line
 
     async def close(self) -> None:
-        """Ends it as agreed; a client that does not take even that is cut."""
+        """End the stream properly. A client that does not take even that is cut."""
         try:
             async with asyncio.timeout(FAREWELL_S):
                 await self.response.write_eof()
@@ -109,26 +109,26 @@ class EventStream:
             self.cut()
 
     def cut(self) -> None:
-        """Ends it now; what the client has not taken yet, it will not get."""
+        """End the stream at once, discarding unsent bytes."""
         if self._request.transport is not None:
             self._request.transport.abort()
 
     def cut_if_sending(self) -> None:
-        """Ends it now if the client has not taken all yet."""
+        """End the stream at once if the client has not taken everything."""
         if self._is_sending:
             self.cut()
 
 
 class Beating(Protocol):
-    """What has a heart that somebody else beats."""
+    """A stream that a ``Heart`` beats."""
 
     def beat(self) -> None:
-        """It is time. Must not raise and must not block."""
+        """Handle a beat. Must not raise and must not block."""
         ...
 
 
 class Heart:
-    """Beats for all streams of a kind, a part of them at a time: one task, and no timer a stream."""
+    """Beats for all streams of a kind, a part of them at a time: one task, and no timer per stream."""
 
     def __init__(self, period_s: float, *, parts: int = 60) -> None:
         """``period_s``: real seconds between two beats of the same stream."""
@@ -137,7 +137,7 @@ class Heart:
         self._next = 0
 
     def add(self, stream: Beating) -> int:
-        """Returns the part, to remove it from."""
+        """Add a stream. Returns its part, which ``remove`` needs."""
         self._next = (self._next + 1) % len(self._parts)
         self._parts[self._next][stream] = None
         return self._next
@@ -146,7 +146,7 @@ class Heart:
         self._parts[part].pop(stream, None)
 
     async def run(self) -> None:
-        """Until cancelled."""
+        """Beat until cancelled."""
         while True:
             for part in self._parts:
                 await asyncio.sleep(self._rest_s)

@@ -1,8 +1,8 @@
-"""The alerts that a returning client already has: it says so itself, with the id of the last event that it got.
+"""The alerts that a returning client already has, as told by the id of the last event that it received.
 
-An id tells up to when all alerts are known, which of those after that are, and which of all that are known still went on:
-``<Unix seconds>-<prefixes of ongoing ones>-<prefixes of ended ones>``. So a resume is exact, and needs no memory of ours:
-it goes on across a restart of the service.
+An id has three parts: ``<Unix seconds>-<prefixes of ongoing ones>-<prefixes of ended ones>``. All alerts before those
+seconds are known; of later ones, those named. The prefixes of ongoing alerts tell which were still going on. A resume
+is therefore exact and needs no memory of ours: it works across a restart of the service.
 """
 
 from __future__ import annotations
@@ -15,9 +15,9 @@ from domain.vehicle.alerts import Alert
 from domain.vehicle.vehicle import RECENT_ALERTS
 
 WINDOW_S: Final = 600
-"""A new alert may begin so long before another that is known already: with the fix before the one that showed it."""
+"""Longest time by which a new alert may begin before a known one: with the fix before the one that showed it."""
 MAX_ENDED: Final = 24
-"""Ended alerts that an id names; with more of them, all up to the oldest count as known."""
+"""Ended alerts that an id names. Beyond this, all up to the oldest count as known."""
 _PREFIX: Final = 8
 _MAX_CHARS: Final = 1_000
 _LIST: Final = rf"((?:[0-9a-f]{{{_PREFIX}}}(?:\.[0-9a-f]{{{_PREFIX}}})*)?)"
@@ -31,14 +31,14 @@ class Delivered:
 
     def __init__(self, known_before: int, ongoing: Iterable[str] = (), ended: Iterable[tuple[str, int]] = ()) -> None:
         self._known_before = known_before
-        """Alerts that began earlier are known (Unix seconds)."""
+        """Alerts that began before this are known (Unix seconds)."""
         self._ongoing = dict.fromkeys(ongoing)
         self._ended = dict(ended)
-        """When each began, by prefix."""
+        """The alerts' beginnings, by prefix."""
 
     @classmethod
     def of(cls, alerts: Sequence[Alert]) -> Self:
-        """All that a vehicle tells of now; what it does not tell of any more is known, too."""
+        """Build the state of a client that has been told everything; alerts no longer told count as known."""
         newest = max((alert.started_at for alert in alerts), default=0)
         ongoing = (_prefix(alert) for alert in alerts if alert.ongoing)
         delivered = cls(0, ongoing, ((_prefix(alert), alert.started_at) for alert in alerts if not alert.ongoing))
@@ -47,7 +47,7 @@ class Delivered:
 
     @classmethod
     def parse(cls, text: str | None) -> Self | None:
-        """What a client sent as ``Last-Event-ID``; None for what no event of ours had."""
+        """Parse the ``Last-Event-ID`` of a client; None for an id that no event of ours had."""
         found = _ID.fullmatch(text) if text and len(text) <= _MAX_CHARS else None
         if found is None:
             return None
@@ -55,14 +55,14 @@ class Delivered:
         return cls(before, _split(found[2]), ((prefix, before) for prefix in _split(found[3])))
 
     def is_told_by(self, alerts: Sequence[Alert]) -> bool:
-        """Whether a vehicle that tells of these alerts tells of all that the client may have missed."""
+        """Tell whether these alerts include every alert that the client may have missed."""
         told = {_prefix(alert) for alert in alerts}
         return _all_told_from(alerts) <= self._known_before and all(prefix in told for prefix in self._ongoing)
 
     def missed(self, alerts: Iterable[Alert]) -> list[Alert]:
-        """Those of ``alerts`` that the client does not know, or not that they ended or go on after all; the oldest first.
+        """Return the ``alerts`` that the client lacks, or whose end or continuation it lacks; oldest first.
 
-        Of the ones that it knows we learn again when they began: that is not in an id.
+        Learns again when the known ones began, which an id does not say.
         """
         missed = []
         for alert in alerts:
@@ -77,7 +77,7 @@ class Delivered:
         return sorted(missed, key=lambda alert: (alert.started_at, alert.id))
 
     def note(self, alert: Alert) -> None:
-        """The client gets it now."""
+        """Note an alert that the client now gets."""
         prefix = _prefix(alert)
         if alert.ongoing:
             self._ongoing[prefix] = None
@@ -88,7 +88,7 @@ class Delivered:
             self._raise(alert.started_at - WINDOW_S)
 
     def _raise(self, known_before: int) -> None:
-        """No more is named than needed, and never more than fits."""
+        """Raise the bound so that an id names no more than needed and never more than fits."""
         begun = sorted(self._ended.values(), reverse=True)
         if len(begun) > MAX_ENDED:
             known_before = max(known_before, begun[MAX_ENDED] + 1)
@@ -96,14 +96,14 @@ class Delivered:
         self._ended = {each: at for each, at in self._ended.items() if at >= self._known_before}
 
     def __str__(self) -> str:
-        """The id to send."""
+        """Return the id to send."""
         return f"{self._known_before}-{'.'.join(self._ongoing)}-{'.'.join(self._ended)}"
 
 
 def _all_told_from(alerts: Sequence[Alert]) -> int:
-    """A vehicle that tells of these tells of all alerts that began since then (Unix seconds)."""
+    """Return the time (Unix seconds) since which these alerts are complete."""
     ends = [alert.ended_at for alert in alerts if alert.ended_at is not None]
-    # Others may have ended before the first of these, so they began before that, too.
+    # Alerts that ended before the first of these also began before it.
     return min(ends) + 1 if len(ends) >= RECENT_ALERTS else 0
 
 

@@ -1,4 +1,4 @@
-"""What one live stream still has to tell: its newest position and presence, and the alerts since; never a backlog."""
+"""The state of one live stream: the newest position and presence to send, and the alerts since; never a backlog."""
 
 from __future__ import annotations
 
@@ -13,41 +13,41 @@ from domain.people.share import EndReason, Share
 from domain.vehicle.alerts import Alert
 
 MAX_ALERTS: Final = 64
-"""That wait to be sent. R54: none is dropped; a stream with more is cut, and resumes from the last that arrived."""
+"""Alerts that wait to be sent. R54 drops none: a stream with more is cut and resumes from the last that arrived."""
 
 
 @dataclass(frozen=True, slots=True)
 class Over:
-    """Nothing of the vehicle is told any more."""
+    """The stream is over: nothing of the vehicle is sent any longer."""
 
     reason: EndReason | None
-    """Why the share ended; None where the share lives on, and the client may come again."""
+    """The reason why the share ended; None where the share goes on and the client may reconnect."""
     come_later: bool = False
-    """Not at once."""
+    """True when the client should not reconnect at once."""
 
 
 class Teller(Protocol):
-    """Who sends what the streams have. Nothing here may raise or wait."""
+    """Sends the streams' news. No method may raise or wait."""
 
     def tell_soon(self, stream: LiveStream) -> None:
-        """There is something new."""
+        """Note that the stream has news."""
         ...
 
     def beat(self, stream: LiveStream) -> None:
-        """It is time for a sign of life."""
+        """Send a sign of life."""
         ...
 
     def take_leave(self, stream: LiveStream) -> None:
-        """It is over, and its client has to be told now."""
+        """Tell the client at once that the stream is over."""
         ...
 
     def leave(self, stream: LiveStream) -> None:
-        """Its client has gone."""
+        """Note that the stream's client has gone."""
         ...
 
 
 class LiveStream:
-    """Hears the announcements of one share and its vehicle, and holds them until they are told."""
+    """Hears the announcements of one share and its vehicle, and holds them until they are sent."""
 
     __slots__ = (
         "_teller",
@@ -79,33 +79,33 @@ class LiveStream:
         self.account_id = account_id
         self.session_key = session_key
         self.session_until = session_until
-        """When the session ends by itself (Unix seconds)."""
+        """The session's own expiry (Unix seconds)."""
         self.share: Share | None = None
         self.line: EventLine | None = None
-        """While there is a client that hears."""
+        """The line to the client, while it is connected."""
         self.heart_part = 0
         self.is_being_checked = False
-        """Whether its session goes on."""
+        """True while a check of its session runs."""
         self.is_due = False
-        """Waits for its turn to tell."""
+        """True while it waits for its turn to send."""
         self.over: Over | None = None
         self.moved: Moved | None = None
         self.presence: PresenceChanged | None = None
         self.alerts: dict[str, Alert] = {}
         self.opening = b""
-        """What it begins with."""
+        """The bytes that the stream begins with."""
         self.missed: list[Alert] = []
-        """While the client was away; sent before anything newer."""
+        """Alerts from the client's absence; sent before anything newer."""
         self.delivered = Delivered(0)
         self.fixed_at = 0
-        """Of the position that was told last."""
+        """The time of the position sent last."""
         self.online = False
-        """As it was told last."""
+        """The presence sent last."""
 
     # -- heard; nothing here may raise or wait -------------------------------------------------------------------------
 
     def hear(self, event: object) -> None:
-        """An announcement, in the turn of the actor that makes it."""
+        """Take an announcement, in the turn of the actor that makes it."""
         if self.over is not None:
             return
         match event:
@@ -121,15 +121,15 @@ class LiveStream:
             case ShareOver(_, reason):
                 self.end(reason)
             case _:
-                pass  # Of a newer version of this program.
+                pass  # an event of a newer version of this program
         self._teller.tell_soon(self)
 
     def beat(self) -> None:
-        """It is time for a sign of life."""
+        """Pass on that a sign of life is due."""
         self._teller.beat(self)
 
     def end(self, reason: EndReason | None, *, come_later: bool = False) -> None:
-        """From now on nothing of the vehicle goes out; what a slow reader has not taken yet is taken back."""
+        """Stop the stream: nothing of the vehicle goes out from now on, and unsent news is withdrawn."""
         if self.over is not None:
             return
         self.over = Over(reason, come_later)
@@ -141,17 +141,17 @@ class LiveStream:
     # -- its line ------------------------------------------------------------------------------------------------------
 
     def go_on(self) -> None:
-        """The client takes more."""
+        """Send on: the client takes more."""
         self._teller.tell_soon(self)
 
     def lost(self) -> None:
-        """The client has gone."""
+        """Leave: the client has gone."""
         self.line = None
         self._teller.leave(self)
 
     # -- told ----------------------------------------------------------------------------------------------------------
 
     def take_opening(self) -> bytes:
-        """Once."""
+        """Return the opening bytes, once."""
         opening, self.opening = self.opening, b""
         return opening

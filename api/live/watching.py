@@ -37,12 +37,12 @@ from persistence.store import StoreError
 
 FULL_RETRY_S: Final = 30.0
 COME_LATER: Final = b"retry: 60000\n\n"
-"""To the stream that a newer one of the same account takes the place of: or the two would take turns for ever."""
+"""Sent to a stream that the account's newer stream replaces; otherwise the two would replace each other for ever."""
 SLICE_S: Final = 0.002
-"""So long may one turn of the loop tell; when thousands of trucks move at once, sockets and timers get theirs in between."""
+"""Longest time that one turn of the loop spends sending, so that sockets and timers get their turns between."""
 MISSED_AT_ONCE: Final = 16
 MAX_MISSED: Final = 500
-"""The newest alerts among which a resume looks for what was missed; older ones stand in the list of alerts."""
+"""The newest alerts searched by a resume; older ones stand in the list of alerts."""
 
 
 class Position(LastFix, frozen=True):
@@ -69,7 +69,7 @@ EVENTS: Final = (("position", Position), ("presence", Presence), ("alert", Alert
 
 
 class LiveDesk:
-    """The handler of the live stream, and the keeper of all that are open."""
+    """The handler of the live stream, and the keeper of the open streams."""
 
     def __init__(self, services: Services, sessions: Sessions) -> None:
         self._services = services
@@ -81,20 +81,20 @@ class LiveDesk:
         self._heart = Heart(self._limits.heartbeat_s)
         self._open = 0
         self._streams: dict[str, list[LiveStream]] = {}
-        """By account, the oldest first."""
+        """Streams by account, oldest first."""
         self._due: deque[LiveStream] = deque()
-        """Have something to tell, each once."""
+        """Streams with news, each once."""
         self._is_telling = False
         self._beaten: list[LiveStream] = []
         self._checking: set[asyncio.Task[None]] = set()
         self._told: tuple[Moved | None, int, bytes] = None, 0, b""
-        """The position that was told last, at which second of our clock, and how: its other viewers are told the same."""
+        """The position sent last, its second of our clock, and its encoding, which its other viewers share."""
         self._is_closed = False
         self._all_left: asyncio.Future[None] | None = None
         sessions.on_end = self.session_ended
 
     def add_to(self, app: web.Application) -> None:
-        """Beats while the application runs, and ends all streams when it stops: clients come again, and resume."""
+        """Beat while the application runs, and end all streams when it stops: clients reconnect and resume."""
 
         async def beat(_: web.Application) -> AsyncIterator[None]:
             beating = asyncio.create_task(self._heart.run())
@@ -102,7 +102,7 @@ class LiveDesk:
             for task in (running := [beating, *self._checking]):
                 task.cancel()
             await asyncio.gather(*running, return_exceptions=True)
-            if self._open:  # No longer than a farewell takes.
+            if self._open:  # no longer than a farewell takes
                 self._all_left = asyncio.get_running_loop().create_future()
                 await self._all_left
 
@@ -117,14 +117,14 @@ class LiveDesk:
 
     @property
     def open_streams(self) -> int:
-        """How many there are."""
+        """Count the open streams."""
         return self._open
 
     async def live(self, call: Call[None, None]) -> web.StreamResponse:
-        """The current position and presence first, then what changes; ends in the same moment in which the share does.
+        """Send the current position and presence, then every change. The stream ends at the same moment as the share.
 
-        Resumes by ``Last-Event-ID``: alerts that began or ended meanwhile are sent again. A heartbeat comment comes every
-        15 seconds.
+        Resumes by ``Last-Event-ID``: alerts that began or ended meanwhile are sent again. A heartbeat comment comes
+        every 15 seconds.
         """
         account, share_id = natural_of(call.account), checked_id(call.http.match_info["id"])
         key = session_key(call.token)
@@ -138,13 +138,13 @@ class LiveDesk:
             raise
 
     def session_ended(self, account_ids: Sequence[str], key: str) -> None:
-        """Close what a session watches in the turn in which it ends; a stream may be older than the account's id of now."""
+        """Close a session's streams in the turn in which it ends; a stream may be older than the account's present id."""
         for account_id in account_ids:
             for stream in self._streams.get(account_id, ()):
                 if stream.session_key == key:
                     stream.end(None)
 
-    # -- who may -------------------------------------------------------------------------------------------------------
+    # -- admission -----------------------------------------------------------------------------------------------------
 
     def _admit(self, stream: LiveStream) -> None:
         if self._is_closed or self._open >= self._limits.streams:
@@ -156,7 +156,7 @@ class LiveDesk:
             streams.pop(0).end(None, come_later=True)
 
     def leave(self, stream: LiveStream) -> None:
-        """Nobody listens, and it hears nothing any more."""
+        """Remove a stream without a client; it hears nothing any longer."""
         self._open -= 1
         streams = self._streams.get(stream.account_id, [])
         if stream in streams:
@@ -171,7 +171,7 @@ class LiveDesk:
             self._all_left.set_result(None)
 
     def beat(self, stream: LiveStream) -> None:
-        """Of streams whose beats fall together, one task checks the sessions."""
+        """Queue the stream's session for checking; one task checks those whose beats coincide."""
         if self._is_over(stream) or stream.line is None:
             return
         if not stream.line.is_blocked:
@@ -192,7 +192,7 @@ class LiveDesk:
             stream.is_being_checked = False
 
     async def _still_may(self, stream: LiveStream) -> None:
-        """Whether the session goes on; then somebody watches (R63). A failure of ours ends nothing (R33)."""
+        """Tell whether the session goes on, and if so note the watching (R63). A failure of ours ends nothing (R33)."""
         try:
             await self._sessions.find_by_key(stream.session_key)
             self._services.watch_log.note(stream.share_id, self._clock.now())
@@ -204,7 +204,7 @@ class LiveDesk:
     # -- opening -------------------------------------------------------------------------------------------------------
 
     async def _open_for(self, stream: LiveStream, account: NaturalAccount, request: web.Request) -> web.StreamResponse:
-        """Sends the head; from then on the stream needs no handler."""
+        """Send the head; from then on the stream needs no handler."""
         await self._begin(stream, account, request.headers.get("Last-Event-ID"))
         if stream.over is not None:
             raise ShareEnded if stream.over.reason else Busy
@@ -226,7 +226,10 @@ class LiveDesk:
         return events.response
 
     async def _begin(self, stream: LiveStream, account: NaturalAccount, last_event_id: str | None) -> None:
-        """Watches first and asks then: so no end and no change falls in between. Raises ``NotFound`` or ``ShareEnded``."""
+        """Subscribe before reading the state, so that no end or change is missed.
+
+        Raises ``NotFound`` or ``ShareEnded``.
+        """
         supervisor = self._supervisor
         await supervisor.watch(SHARE, stream.share_id, stream.hear)
         share: Share = await supervisor.ask(SHARE, stream.share_id, ViewShare(account.ids))
@@ -247,7 +250,7 @@ class LiveDesk:
     # -- telling -------------------------------------------------------------------------------------------------------
 
     def tell_soon(self, stream: LiveStream) -> None:
-        """In its turn, and as soon as its client takes anything."""
+        """Queue the stream to send in its turn, as soon as its client takes anything."""
         if stream.line is None or stream.line.is_blocked or stream.is_due:
             return
         stream.is_due = True
@@ -263,13 +266,13 @@ class LiveDesk:
                 self._tell(due.popleft())
                 if perf_counter() >= until:
                     break
-        finally:  # Whatever fails, the others are told.
+        finally:  # whatever fails, the other streams get their turn
             self._is_telling = bool(due)
             if due:
                 asyncio.get_running_loop().call_soon(self._tell_due)
 
     def _tell(self, stream: LiveStream) -> None:
-        """All that the client takes now."""
+        """Send everything that the client takes now."""
         stream.is_due, line = False, stream.line
         if line is None:
             return
@@ -286,13 +289,13 @@ class LiveDesk:
     def _is_over(self, stream: LiveStream) -> bool:
         share = stream.share
         if stream.over is None and share is not None and self._clock.now() >= share.expires_at:
-            stream.end("expired")  # The clock decides, whether or not anybody was woken.
+            stream.end("expired")  # the clock decides, whether or not an actor was woken
         if stream.over is None and self._clock.now() >= stream.session_until:
             stream.end(None)
         return stream.over is not None
 
     def take_leave(self, stream: LiveStream) -> None:
-        """In the same turn in which it ends (R33)."""
+        """Say farewell in the same turn in which the stream ends (R33)."""
         over, line = stream.over, stream.line
         if over is None or line is None:
             return
@@ -308,7 +311,7 @@ class LiveDesk:
     # -- what is told --------------------------------------------------------------------------------------------------
 
     def _first(self, stream: LiveStream, view: VehicleView | None) -> bytes:
-        """Position and presence as they are, and the id to resume from."""
+        """Encode the current position and presence, with the id to resume from."""
         event_id = str(stream.delivered)
         if view is None or view.newest is None:
             return event("presence", Presence(online=False, last_fix=None), event_id=event_id)
@@ -317,14 +320,14 @@ class LiveDesk:
         return event("position", self._position(view)) + event("presence", presence, event_id=event_id)
 
     def _missed(self, stream: LiveStream) -> bytes:
-        """Of what happened while the client was away, the next few."""
+        """Encode the next few alerts from the client's absence."""
         if not stream.missed:
             return b""
         alerts, stream.missed = stream.missed[:MISSED_AT_ONCE], stream.missed[MISSED_AT_ONCE:]
         return b"".join([self._alert(stream, alert) for alert in alerts])
 
     def _news(self, stream: LiveStream) -> bytes:
-        """What the client does not know yet; taken from the stream."""
+        """Take the client's news from the stream, and encode it."""
         moved, presence, alerts = stream.moved, stream.presence, stream.alerts
         stream.moved = stream.presence = None
         chunk = b""
@@ -342,7 +345,7 @@ class LiveDesk:
         return chunk
 
     def _moved(self, moved: Moved) -> bytes:
-        """Encoded once for all who are told it in the same second: they come one after the other."""
+        """Encode a position once for all viewers told in the same second, who come one after the other."""
         now = self._clock.now()
         told, second, chunk = self._told
         if told is not moved or second != int(now):
@@ -356,7 +359,7 @@ class LiveDesk:
         return Position(**msgspec.structs.asdict(fix), online=self._is_online(seen))
 
     def _is_newer(self, moved: Moved, stream: LiveStream) -> bool:
-        """R50: what was told and lies ahead of now was dated by a wrong clock, and gives way."""
+        """Tell whether the position is newer. An earlier one dated ahead of now by a wrong clock gives way (R50)."""
         told_ahead = stream.fixed_at - moved.at > self._services.fleet.profile.future_s
         return moved.fixed_at > stream.fixed_at or (told_ahead and moved.fixed_at != stream.fixed_at)
 
@@ -365,6 +368,6 @@ class LiveDesk:
         return seen.at - heard_at(seen, profile) < profile.offline_after_s
 
     def _alert(self, stream: LiveStream, alert: Alert) -> bytes:
-        """With the id of a client that has it."""
+        """Encode an alert with the id of a client that has it."""
         stream.delivered.note(alert)
         return event("alert", alert_view(alert, self._services.place_of), event_id=str(stream.delivered))
