@@ -1,1 +1,1 @@
-"""What trucks and platforms speak to us: JT/T 808 terminals over TCP, platforms over the MessagePack feed."""
+"""The ways in for trucks and platforms: JT/T 808 terminals over TCP, platforms over the MessagePack feed."""

@@ -1,4 +1,4 @@
-"""A platform's batch goes in as MessagePack rows; a verdict for each comes out, once the good ones are durable."""
+"""Takes in a platform's batch of MessagePack rows, and gives a verdict for each once the good ones are durable."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ from gateway.ingest import NotDurable
 
 MAX_BYTES: Final = 1 << 20
 MAX_ROWS: Final = 50_000
-"""More rows than honest ones fit into ``MAX_BYTES``."""
+"""The most rows of a batch: more than honest ones fit into ``MAX_BYTES``."""
 SLICE: Final = 1_000
-"""Rows read before others get their turn: about a millisecond, and some where each is bad."""
+"""Rows read before the event loop gets its turn: about a millisecond, and some where each is bad."""
 MAX_KEY_CHARS: Final = 20
 RETRY_AFTER_S: Final = 2.0
 
@@ -36,14 +36,14 @@ REFUSED: Final = {
     Outcome.BAD_TIME: MALFORMED,
     Outcome.UNKNOWN: UNKNOWN_VEHICLE,
 }
-"""The contract's words for what is not accepted; ``STALE`` is counted apart."""
+"""The contract's words for rows that are not accepted; ``STALE`` is counted apart."""
 
 _Word = Annotated[int, Meta(ge=0, le=0xFFFF_FFFF)]
 _Microdegrees = Annotated[int, Meta(ge=-(1 << 31), le=(1 << 31) - 1)]
 
 
 class _WellFormed(Fix):
-    """A row of the right types; only the bits are held to their ranges, since those above bit 31 are ours."""
+    """A row of the right types. Only the bits are held to their ranges, since those above bit 31 are ours."""
 
     __slots__ = ()
     terminal: Annotated[str, Meta(max_length=MAX_KEY_CHARS)]
@@ -53,7 +53,7 @@ class _WellFormed(Fix):
 
 
 class FeedRow(_WellFormed):
-    """A row that may be true: the decoder checks the ranges while it reads, which costs nothing measurable."""
+    """A row that may be true: the decoder checks the ranges while it reads, at no measurable cost."""
 
     __slots__ = ()
     fixed_at: Annotated[int, Meta(ge=0, le=1 << 40)]
@@ -73,7 +73,7 @@ Batch = Annotated[
         "says back-filled. One bad row never loses the others.",
     ),
 ]
-"""What a platform sends, to describe it; ``read_rows`` reads it, bad rows and all."""
+"""A platform's batch, for the API's description; ``read_rows`` reads it, bad rows and all."""
 
 _ALL_GOOD: Final = msgspec.msgpack.Decoder(list[FeedRow])
 _ROWS: Final = msgspec.msgpack.Decoder(list[msgspec.Raw])
@@ -83,14 +83,14 @@ _UNREADABLE: Final = (msgspec.MsgspecError, UnicodeError, RecursionError)
 
 
 class Rejected(msgspec.Struct, frozen=True):
-    """A row that was not taken, counted from 0, and why."""
+    """A row that was not taken, counted from 0, and the reason."""
 
     index: int
     code: str
 
 
 class FeedAnswer(msgspec.Struct, frozen=True):
-    """Every row of the batch is in one of these."""
+    """The verdicts: every row of the batch is in one of these fields."""
 
     accepted: int
     stale: int
@@ -98,7 +98,7 @@ class FeedAnswer(msgspec.Struct, frozen=True):
 
 
 class Rows(NamedTuple):
-    """A batch as read: its fixes, the place of each in the batch, and the codes of the rows that are none."""
+    """A batch as read: its fixes, the place of each in the batch, and the codes of its bad rows."""
 
     fixes: Sequence[Fix]
     places: Sequence[int]
@@ -106,12 +106,12 @@ class Rows(NamedTuple):
 
     @property
     def total(self) -> int:
-        """All rows of the batch."""
+        """The number of rows in the batch."""
         return len(self.fixes) + len(self.codes)
 
 
 class Ingest(Protocol):
-    """Where fixes become durable."""
+    """The service that makes fixes durable."""
 
     async def report(self, fixes: Sequence[Fix]) -> Sequence[Outcome]: ...
 
@@ -122,7 +122,9 @@ class Feed:
     """Takes in batches; ``rows`` and ``rejected`` count for ``/health``."""
 
     def __init__(self, ingest: Ingest, knows: Callable[[str], bool]) -> None:
-        """``knows`` tells whether the registry has a terminal, by its name (``domain/terminal_names``)."""
+        """Prepare the feed; ``knows`` tells whether the registry has a terminal, by its name
+        (``domain/terminal_names``).
+        """
         self.rows = 0
         self.stale = 0
         self.rejected: dict[str, int] = dict.fromkeys((MALFORMED, *REFUSED.values()), 0)
@@ -130,18 +132,21 @@ class Feed:
         self._knows = knows
 
     def room(self) -> bool:
-        """Whether a batch may come in now."""
+        """Tell whether a batch may come in now."""
         return self._ingest.room()
 
     async def take(self, body: bytes) -> FeedAnswer:
-        """Returns once all good rows are durable. Raises ``InvalidInput`` for what is no batch, and ``Busy``."""
+        """Take in a batch; return once all good rows are durable.
+
+        Raises ``InvalidInput`` for a malformed batch, and ``Busy``.
+        """
         if not self._ingest.room():
             raise Busy(retry_after_s=RETRY_AFTER_S)
         parts = []
         for part in slices_of(body):
             parts.append(self._sort_out(part))
-            await asyncio.sleep(0)  # A batch of 10,000 takes 15 ms, in which nobody else would be answered.
-        if not self._ingest.room():  # Others came in meanwhile.
+            await asyncio.sleep(0)  # Reading 10,000 rows takes 15 ms: let others be answered.
+        if not self._ingest.room():  # Other batches came in meanwhile.
             raise Busy(retry_after_s=RETRY_AFTER_S)
         rows = _joined(parts)
         answer = _answer(rows.total, await self._report(rows.fixes), rows.places, dict(rows.codes))
@@ -149,7 +154,7 @@ class Feed:
         return answer
 
     def _sort_out(self, rows: Rows) -> Rows:
-        """As read, but for those whose terminal nobody knows."""
+        """Drop the rows of terminals that the registry does not have."""
         knows = self._knows
         if not rows.codes and all(map(knows, map(itemgetter(0), rows.fixes))):
             return rows
@@ -181,12 +186,12 @@ class Feed:
 
 
 def read_rows(body: bytes) -> Rows:
-    """Sorts a batch's rows into fixes and refusals. Raises ``InvalidInput`` for what is no batch."""
+    """Sort a batch's rows into fixes and refusals. Raises ``InvalidInput`` for a malformed batch."""
     return _joined(list(slices_of(body)))
 
 
 def slices_of(body: bytes) -> Iterator[Rows]:
-    """The batch in parts, each as it is asked for. Raises ``InvalidInput`` for what is no batch, before the first."""
+    """Yield the batch in parts. Raises ``InvalidInput`` for a malformed batch, before the first part."""
     raws = _raw_rows(body)
     for start in range(0, len(raws), SLICE):
         yield _read_slice(raws[start : start + SLICE], start)
@@ -213,7 +218,7 @@ def _raw_rows(body: bytes) -> Sequence[msgspec.Raw]:
 
 
 def _read_slice(raws: Sequence[msgspec.Raw], start: int) -> Rows:
-    """All at once where all are good, which is several times as fast."""
+    """Read a slice: at once where all rows are good, which is several times as fast, else row by row."""
     places = range(start, start + len(raws))
     try:
         fixes = _ALL_GOOD.decode(b"\xdd%b%b" % (len(raws).to_bytes(4, "big"), b"".join(raws)))  # An array 32.

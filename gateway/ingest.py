@@ -1,5 +1,7 @@
-"""The one way in for telemetry, by group commit: fixes are collected for a moment, appended durably, handed to their vehicles
-and acknowledged. So whoever has seen an acknowledgement is shown what it acknowledged."""
+"""The one way in for telemetry: fixes are collected for a moment, appended in one commit, and handed to their vehicles.
+
+Only then are they acknowledged: a sender that has seen an acknowledgement is shown what it acknowledged.
+"""
 
 from __future__ import annotations
 
@@ -19,11 +21,11 @@ PIPELINE: Final = 4
 """Durable batches that may wait for the router while the next one is being written."""
 ROUTE_RETRY_S: Final = 0.5
 SHOWN_WITHIN_S: Final = 1.0
-"""An acknowledgement waits for the vehicles no longer than this after the fixes have become durable."""
+"""The longest that an acknowledgement waits for the vehicles after the fixes have become durable."""
 
 
 class NotDurable(Exception):
-    """The store did not take the fixes: nothing was acknowledged, send them again later."""
+    """The store did not take the fixes: none was acknowledged, and the sender must send them again later."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,11 +33,11 @@ class IngestLimits:
     """Bounds of what waits between the sockets and the vehicles."""
 
     linger_s: float = 0.005
-    """How long the first fix of a group waits for company."""
+    """Seconds that the first fix of a group waits for company."""
     group_fixes: int = 20_000
     """Fixes in one log entry, unless one submission alone has more."""
     waiting_fixes: int = 100_000
-    """Above this, ``room`` says no: sockets stop reading, the feed refuses."""
+    """Waiting fixes above which ``room`` is False: sockets stop reading, the feed refuses."""
 
 
 @dataclass(slots=True)
@@ -46,12 +48,12 @@ class IngestStats:
     batches: int = 0
     failed_batches: int = 0
     unrouted_batches: int = 0
-    """Durable ones that did not reach the vehicles, by a bug of ours."""
+    """Durable batches that did not reach the vehicles, by a bug of ours."""
     waiting: int = 0
     append_s: float = 0.0
-    """How long the last group took to become durable."""
+    """Seconds that the last group took to become durable."""
     lag_s: float = 0.0
-    """From the last group's first fix coming in to the group being with the vehicles."""
+    """Seconds from the last group's first fix coming in to the group being with the vehicles."""
 
 
 class _Submission:
@@ -82,12 +84,15 @@ class Ingest:
         folded: int = 0,
         limits: IngestLimits | None = None,
     ) -> None:
-        """``append`` makes fixes durable and returns their log number, or None when the store can't; ``route`` hands a
-        durable batch to the vehicles, raising ``NotDurable`` when the store it reads from can't just now; ``mark`` is given
-        what was received when, and marks what came while our clock was in doubt (``FLAG_DOUBTED``)."""
+        """Connect the ingest with the store and the vehicles.
+
+        ``append`` makes fixes durable and returns their log number, or None when the store can't. ``route`` hands a durable
+        batch to the vehicles, raising ``NotDurable`` when the store it reads from can't just now. ``mark`` takes received fixes
+        and their time, and marks those that came while our clock was in doubt (``FLAG_DOUBTED``).
+        """
         self.stats = IngestStats()
         self.between_batches = asyncio.Lock()
-        """Whoever holds it sees each batch either not at all or wholly with the vehicles."""
+        """While it is held, each batch is either not at all or wholly with the vehicles."""
         self.folded = folded
         """Number of the newest batch that is wholly with the vehicles."""
         self._append = append
@@ -105,7 +110,10 @@ class Ingest:
         self._tasks = [asyncio.create_task(self._write()), asyncio.create_task(self._fold())]
 
     async def stop(self, *, patience_s: float = 10.0) -> None:
-        """Returns when all that was submitted is durable and with the vehicles, or refused, or patience has ended."""
+        """Stop taking fixes.
+
+        Returns when all submitted ones are with the vehicles or refused, or patience has ended.
+        """
         try:
             async with asyncio.timeout(patience_s):
                 await self.rest()
@@ -118,19 +126,22 @@ class Ingest:
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
     async def rest(self) -> None:
-        """Returns when nothing is on its way."""
+        """Return when nothing is on its way."""
         while self.stats.waiting:  # noqa: ASYNC110 - for drains and tests; an event would tax each fix
             await asyncio.sleep(self._limits.linger_s)
 
     # -- in ----------------------------------------------------------------------------------------------------------
 
     def submit(self, fixes: Sequence[Fix], done: Callable[[bool], None]) -> None:
-        """``done(True)`` once the fixes are durable and with their vehicles, ``done(False)`` when the store failed: the
-        sender must send again. Vehicles that can't be loaded just now, or take long, keep no acknowledgement back."""
+        """Submit fixes; ``done(True)`` is called once they are durable and with their vehicles.
+
+        ``done(False)`` means that the store failed and the sender must send again. Vehicles that can't be loaded just now, or
+        take long, keep no acknowledgement back.
+        """
         self._enter(_Submission(fixes, done, None))
 
     async def report(self, fixes: Sequence[Fix]) -> Sequence[Outcome]:
-        """The fixes' outcomes, once durable and folded. Raises ``NotDurable``."""
+        """Return the fixes' outcomes, once durable and folded. Raises ``NotDurable``."""
         folded: asyncio.Future[Sequence[Outcome] | None] = asyncio.get_running_loop().create_future()
         self._enter(_Submission(fixes, None, lambda outcomes: None if folded.done() else folded.set_result(outcomes)))
         outcomes = await folded
@@ -139,11 +150,11 @@ class Ingest:
         return outcomes
 
     def room(self) -> bool:
-        """Whether more may come in now."""
+        """Tell whether more may come in now."""
         return self.stats.waiting < self._limits.waiting_fixes
 
     def on_room(self, callback: Callable[[], None]) -> None:
-        """Calls ``callback`` once, when there is room again."""
+        """Call ``callback`` once, when there is room again."""
         self._on_room.append(callback)
 
     def _enter(self, submission: _Submission) -> None:
@@ -179,7 +190,7 @@ class Ingest:
                 await self._durable.put((Batch(number, received_at, fixes), group, late))
 
     def _take_group(self) -> list[_Submission]:
-        """The oldest submissions, as many as fit one log entry, at least one."""
+        """Take the oldest submissions, as many as fit one log entry, at least one."""
         size = taken = 0
         for submission in self._waiting:
             if taken and size + len(submission.fixes) > self._limits.group_fixes:
@@ -218,9 +229,10 @@ class Ingest:
             self._leave(group)
 
     async def _route_surely(self, batch: Batch, group: Sequence[_Submission]) -> Sequence[Outcome]:
-        """The batch is durable, so it must reach the vehicles: acknowledges it and waits where these can't be loaded.
+        """Route a durable batch, which must reach the vehicles: where they can't be loaded, acknowledge it and wait.
 
-        What a bug keeps from them stays in the log: ``folded`` stands still from then on, and the next start reads it.
+        A batch that a bug keeps from them stays in the log: ``folded`` stands still from then on, and the next start
+        reads it.
         """
         while True:
             try:
@@ -236,7 +248,7 @@ class Ingest:
 
 
 def _acknowledge(group: Sequence[_Submission], *, durable: bool = True) -> None:
-    """Tells each sender once."""
+    """Tell each sender once."""
     for submission in group:
         on_durable, submission.on_durable = submission.on_durable, None
         if on_durable is not None:
@@ -244,7 +256,7 @@ def _acknowledge(group: Sequence[_Submission], *, durable: bool = True) -> None:
 
 
 def _call(callback: Callable[..., None], *answer: object) -> None:
-    """One sender's callback that throws is no matter of the others."""
+    """Call a sender's callback; one that throws does not disturb the others."""
     try:
         callback(*answer)
     except Exception:

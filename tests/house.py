@@ -152,7 +152,6 @@ ENGLISH_NOT_YET: Final[tuple[str, ...]] = (
     "api/",
     "bench/",
     "fuzz/",
-    "gateway/",
     "geography/",
     "persistence/",
     "sim/",

@@ -1,4 +1,4 @@
-"""How is a terminal's next report recognised, and acknowledged, with the least work?"""
+"""Recognises a terminal's next plain report, and acknowledges it, with the least work."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ from gateway.jt808.codec.frames import ESCAPE_BYTE, FLAG, FLAG_BYTE, Frame, chec
 from gateway.jt808.codec.location import BASIC_BYTES
 
 _unpack_head: Final = {size: Struct(f">HH{size}sH").unpack_from for size in (6, 11)}
-"""By the size of what stands between attributes and serial number: the number alone, or with the version before it."""
+"""Unpackers by the size of the part between attributes and serial number: the number alone, or the version before it.
+"""
 _pack_tail = Struct(">HIBB").pack
 _REPLY_BYTES: Final = 5
 _LAYOUT_2019: Final = 0x4000
@@ -50,15 +51,15 @@ class Address:
 
     @classmethod
     def of(cls, frame: Frame) -> Address:
-        """Where answers to this frame go."""
+        """Return the address for answers to this frame."""
         return cls(frame.phone_raw, frame.protocol_version)
 
     def is_of(self, frame: Frame) -> bool:
-        """The frame's sender still writes itself so."""
+        """Tell whether the frame's sender still writes its address like this."""
         return frame.phone_raw == self.phone_raw and frame.protocol_version == self.version
 
     def serial_of_plain_location(self, content: bytes) -> int | None:
-        """The serial if these are the (unescaped) bytes of this terminal's whole, faultless 0x0200; else None."""
+        """Return the serial if these are the (unescaped) bytes of this terminal's whole, faultless 0x0200; else None."""
         size = len(content)
         if size <= self.body_at + BASIC_BYTES:
             return None
@@ -74,7 +75,7 @@ class Address:
         return None
 
     def acknowledgements(self, acks: Sequence[int], *, serial: int) -> bytes:
-        """A 0x8001 with result 0 for each, the first with our ``serial``; an ack is ``ack_of`` what it answers."""
+        """Build a 0x8001 with result 0 for each ack (see ``ack_of``), the first with our ``serial``."""
         frames = []
         for ack in acks:
             mixed = serial ^ ack ^ ack >> 16
@@ -87,5 +88,5 @@ class Address:
 
 
 def ack_of(message_id: int, serial: int) -> int:
-    """What a 0x8001 repeats of the message that it answers, as one number."""
+    """Return the part of a message that a 0x8001 repeats, as one number."""
     return serial << 16 | message_id

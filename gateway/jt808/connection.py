@@ -1,4 +1,4 @@
-"""A connection carries a conversation over one socket."""
+"""Carries a conversation over one socket."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ HELD_BY_STORE: Final = 1
 HELD_BY_PEER: Final = 2
 HELD_FOR_GOOD: Final = 4
 HELD_BY_OTHERS: Final = 8
-"""It has said much at once: others come first."""
+"""A reason not to read: the terminal has said much at once, and others come first."""
 
 
 class Connection(asyncio.Protocol):
-    """One accepted socket."""
+    """An accepted socket and its conversation."""
 
     __slots__ = (
         "_behind",
@@ -43,22 +43,22 @@ class Connection(asyncio.Protocol):
         self._gateway = gateway
         self._transport: asyncio.Transport | None = None
         self._poller: Poller | None = None
-        """Reads, as long as that is not left to the transport."""
+        """The poller that reads, None where reading is left to the transport."""
         self._descriptor = -1
         self._held = 0
-        """For which reasons we don't read."""
+        """The reasons for which we don't read, as bits."""
         self._behind = False
-        """The transport has answers that the kernel did not take at once: further ones go behind them."""
+        """True while the transport has answers that the kernel did not take at once: further ones go behind them."""
         self._newcomer = True
         """True until a terminal authenticates."""
         self.network = ""
-        """The address that it counts for."""
+        """The address that the connection counts for."""
         self.heard_at = gateway.exchange.tick
         self.began_at = asyncio.get_running_loop().time()
         self.session: Session | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Lets it in, or not."""
+        """Let the connection in, or turn it away."""
         assert isinstance(transport, asyncio.Transport)
         self._transport = transport
         self.network = self.network or network_of((transport.get_extra_info("peername") or _NOBODY)[0])
@@ -73,7 +73,7 @@ class Connection(asyncio.Protocol):
             self._poller.watch(self._descriptor, self)
 
     def data_received(self, data: bytes) -> None:
-        """These bytes have come."""
+        """Take in these bytes."""
         session = self.session
         if session is None or session.closed:
             return
@@ -104,37 +104,37 @@ class Connection(asyncio.Protocol):
                 self._read_on()
 
     def leave_to_asyncio(self) -> None:
-        """What reading found is no message: the transport finds the same, and ends in its own way."""
+        """Leave to the transport what reading found besides a message: it finds the same, and ends in its own way."""
         self._stop_reading()
         self._poller = None
         if not self._held:
             self._read_on()
 
     def connection_lost(self, error: Exception | None) -> None:
-        """It has ended."""
+        """Forget the connection, which has ended."""
         self._stop_reading()
-        self._poller = None  # Its descriptor may be another's from now on.
+        self._poller = None  # The descriptor may be another socket's from now on.
         self._transport = None
         self._gateway.forget(self)
         if self.session:
             self.session.lost()
 
     def pause_writing(self) -> None:
-        """The terminal does not take our answers: we don't take its messages."""
+        """Take no messages while the terminal does not take our answers."""
         self.hold(HELD_BY_PEER)
 
     def resume_writing(self) -> None:
-        """It does again."""
+        """Take messages again."""
         self.release(HELD_BY_PEER)
 
     def hold(self, reason: int) -> None:
-        """Stops reading."""
+        """Stop reading."""
         if not self._held:
             self._stop_reading()
         self._held |= reason
 
     def release(self, reason: int) -> None:
-        """Reads again, if nothing else stands against it."""
+        """Read again, if no other reason stands against it."""
         if not self._held & reason:
             return
         self._held &= ~reason
@@ -143,7 +143,7 @@ class Connection(asyncio.Protocol):
             self._read_on()
 
     def have_turn(self, content: bytes) -> None:
-        """Take in what was said before the others were heard, and read on."""
+        """Take in the bytes that were read before the others were heard, and read on."""
         session = self.session
         if session is not None and not session.closed and not self._held & HELD_FOR_GOOD:
             self._take_in(session, content)
@@ -165,36 +165,39 @@ class Connection(asyncio.Protocol):
 
     @property
     def waits_for_store(self) -> bool:
-        """Its silence is ours."""
+        """Tell whether the store keeps us from reading: then the terminal's silence is our doing."""
         return bool(self._held & HELD_BY_STORE)
 
     @property
     def waits_for_peer(self) -> bool:
-        """Our answers pile up."""
+        """Tell whether our answers pile up."""
         return bool(self._held & HELD_BY_PEER)
 
     @property
     def unsent_bytes(self) -> int:
-        """How much of our answers the kernel did not take yet."""
+        """Return the bytes of our answers that the kernel did not take yet."""
         return self._transport.get_write_buffer_size() if self._transport else 0
 
     def write(self, content: bytes) -> None:
-        """As ``Link``; the transport, whose checks are a twentieth of a frame's cost, sees only what the kernel does not take."""
+        """Write as in ``Link``, past the transport, which sees only the part that the kernel does not take.
+
+        The transport's checks are a twentieth of a frame's cost.
+        """
         if self._poller is not None and not self._behind:
             try:
                 sent = os.write(self._descriptor, content)
             except OSError:
-                sent = 0  # The transport finds the same, and knows what to do.
+                sent = 0  # The transport finds the same error, and knows what to do.
             if sent == len(content):
                 return
             content = content[sent:]
         transport = self._transport
-        if transport is not None and not transport.is_closing():  # asyncio warns about each write to what was lost.
+        if transport is not None and not transport.is_closing():  # asyncio warns about each write to a lost connection.
             transport.write(content)
             self._behind = transport.get_write_buffer_size() > 0
 
     def close(self) -> None:
-        """As ``Link``; a terminal that takes nothing any more is not waited for."""
+        """Close as in ``Link``; a terminal that no longer takes anything is not waited for."""
         if self._transport is None:
             return
         self._stop_reading()
@@ -204,7 +207,7 @@ class Connection(asyncio.Protocol):
             self._transport.close()
 
     def abort(self) -> None:
-        """Ends it at once."""
+        """End the connection at once."""
         if self._transport:
             self._stop_reading()
             self._transport.abort()

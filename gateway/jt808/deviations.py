@@ -1,4 +1,4 @@
-"""Deviations are what real terminals get wrong: each kind is logged once a terminal, and counted every time."""
+"""Real terminals' deviations from the standard: each kind is logged once a terminal, and counted every time."""
 
 from __future__ import annotations
 
@@ -45,13 +45,13 @@ _log: Final = logging.getLogger(__name__)
 
 
 def masked(terminal: str) -> str:
-    """A phone number that tells an operator which one it is only if they know it already."""
+    """Mask a phone number so that only an operator who knows it already can tell which one it is."""
     shown = min(3, len(terminal) // 4)
     return terminal[:shown] + "*" * (len(terminal) - 2 * shown) + terminal[len(terminal) - shown :]
 
 
 class Deviations:
-    """Counts by kind. What was logged is remembered up to a limit, and emptied once an hour at most.
+    """Counters by kind. The memory of what was logged has a limit, and is emptied once an hour at most.
 
     So strangers who make up a number for each frame can't fill the log.
     """
@@ -62,7 +62,7 @@ class Deviations:
         self._logged: set[tuple[str, str]] = set()
 
     def note(self, kind: str, terminal: str) -> None:
-        """Counts one; ``terminal`` is empty when nobody said who speaks."""
+        """Count a deviation; ``terminal`` is empty for an unknown sender."""
         self._counts[kind] += 1
         if (kind, terminal) in self._logged:
             return
@@ -75,5 +75,5 @@ class Deviations:
         _log.info("terminal %s: %s", masked(terminal) or "unknown", kind)
 
     def counts(self) -> dict[str, int]:
-        """Every kind that was seen."""
+        """Return the count of every kind that was seen."""
         return {kind: count for kind, count in self._counts.items() if count}

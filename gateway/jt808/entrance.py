@@ -1,4 +1,4 @@
-"""The entrance accepts connections, lets them in a few a turn, and limits them by address until they authenticate.
+"""Accepts connections, lets them in a few a turn, and limits them by address until they authenticate.
 
 After a restart a whole fleet dials at once, often through one address (carrier NAT). Accepting is cheap, so hundreds are
 accepted a turn; bringing a connection up is not, so accepted sockets stand in line by address. Each address has a limited
@@ -23,19 +23,19 @@ from gateway.jt808.networks import network_of
 log = logging.getLogger(__name__)
 
 _ACCEPTED_A_TURN: Final = 500
-"""At each listening socket: a few milliseconds."""
+"""Sockets accepted in a turn at each listening socket: a few milliseconds."""
 _LEAVING_AT_ONCE: Final = 64
 _LET_IN_A_TURN: Final = 32
-"""Some milliseconds."""
+"""Sockets brought up in a turn: some milliseconds."""
 _AGAIN_S: Final = 1.0
-"""After accepting failed, for want of descriptors mostly."""
+"""Seconds until accepting is tried again after it failed, mostly for want of descriptors."""
 _LOOKED_EVERY_S: Final = 0.25
-"""At the least, whether a connection has to give way to others that wait."""
+"""Seconds, at most, between two looks for connections that must give way to waiting ones."""
 
 
 @dataclass(slots=True)
 class Door:
-    """One address: connections that have not authenticated yet, oldest first, and accepted sockets in line behind them."""
+    """An address's connections that have not authenticated yet, oldest first, and its accepted sockets in line."""
 
     network: str
     newcomers: OrderedDict[Connection, None] = field(default_factory=OrderedDict)
@@ -43,7 +43,7 @@ class Door:
 
 
 class Entrance:
-    """All connections of the port, and the lines of those to come; ``refused`` counts the ones that found no place."""
+    """The connections of the port, and the lines of those to come; ``refused`` counts the ones that found no place."""
 
     def __init__(self, limits: Limits, refused: Counter[str], *, make: Callable[[], Connection]) -> None:
         self.connections: dict[Connection, None] = {}
@@ -53,17 +53,17 @@ class Entrance:
         self._refused = refused
         self._make = make
         self._of_network: Counter[str] = Counter()
-        """Connections and sockets in line."""
+        """Counts connections and sockets in line by address."""
         self._newcomers: OrderedDict[Connection, Door] = OrderedDict()
         self._doors: dict[str, Door] = {}
-        """Those with newcomers or a line."""
+        """The doors with newcomers or a line, by address."""
         self._moving: OrderedDict[str, Door] = OrderedDict()
         """Doors whose line has a place before it; each lets one in, then the next."""
         self._longest: Door | None = None
         self._lets_in = self._looks = False
         self._listeners: list[socket.socket] = []
         self._leaving: set[Connection] = set()
-        """Shown out, and not closed yet: their descriptors are still in use."""
+        """Connections shown out and not closed yet: their descriptors are still in use."""
         self._arriving: dict[asyncio.Task[object], Connection] = {}
 
     # Accepting
@@ -221,7 +221,7 @@ class Entrance:
     # Coming and going
 
     def admit(self, connection: Connection) -> bool:
-        """Whether a connection may stay: it was let in from a line, or asyncio accepted it and there is a place."""
+        """Tell whether a connection may stay: it was let in from a line, or asyncio accepted it and there is a place."""
         if connection in self.connections:
             return True
         if connection in self._leaving:

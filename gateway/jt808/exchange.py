@@ -1,4 +1,4 @@
-"""The exchange is what all conversations share: who speaks where, what was counted, where fixes go."""
+"""The state that all conversations share: the session of each terminal, the counters, and the way to the ingest."""
 
 from __future__ import annotations
 
@@ -20,16 +20,16 @@ ACKNOWLEDGED_AT_ONCE: Final = 256
 
 
 class Owed(NamedTuple):
-    """What a terminal gets when the reports that came with one read are durable."""
+    """The acknowledgements that a terminal gets when the reports of one read are durable."""
 
     session: Session
     address: Address
     acks: Sequence[int]
-    """See ``ack_of``."""
+    """Message marks to acknowledge; see ``ack_of``."""
 
 
 class Exchange:
-    """One per gateway. The counters are plain fields: the hot path adds to them."""
+    """The gateway's shared state. The counters are plain fields: the hot path adds to them."""
 
     __slots__ = (
         "_fixes",
@@ -60,7 +60,7 @@ class Exchange:
         now: Callable[[], float],
         soon: Callable[[Callable[[], None]], object],
     ) -> None:
-        """``soon`` calls something back in the event loop's next turn (``loop.call_soon``)."""
+        """Prepare the exchange; ``soon`` calls a function in the event loop's next turn (``loop.call_soon``)."""
         self.terminals = terminals
         self.ingest = ingest
         self.limits = limits
@@ -76,7 +76,7 @@ class Exchange:
         self.in_flight = self.not_stored = self.takeovers = 0
 
     def take(self, fixes: Sequence[Fix], owed: Owed) -> None:
-        """Takes in reports, one ack each; all that come in one turn of the event loop are handed over together."""
+        """Take in reports, one ack each; all that come in one turn of the event loop are handed over together."""
         if not self._fixes:
             self._soon(self.hand_over)
         self._fixes += fixes
@@ -84,14 +84,14 @@ class Exchange:
         self.in_flight += len(fixes)
 
     def hand_over(self) -> None:
-        """Hands over what was taken in so far, so that whatever is submitted next comes after it."""
+        """Hand over the reports taken in so far, so that the next submission comes after them."""
         if self._fixes:
             fixes, self._fixes = self._fixes, []
             owed, self._owed = self._owed, []
             self.ingest.submit(fixes, partial(self._stored, owed))
 
     def _stored(self, all_owed: Sequence[Owed], durable: bool) -> None:
-        """What could not be stored is not acknowledged: the terminals will send it again."""
+        """Acknowledge stored reports only; terminals send the others again."""
         if durable:
             self._acknowledge(all_owed, 0)
         else:
@@ -100,7 +100,7 @@ class Exchange:
             self.not_stored += count
 
     def _acknowledge(self, all_owed: Sequence[Owed], start: int) -> None:
-        """Pays a slice of what is owed, and the rest in the event loop's next turns: every answer is a system call."""
+        """Pay a slice of what is owed, and the rest in the event loop's next turns: every answer is a system call."""
         stop = start + ACKNOWLEDGED_AT_ONCE
         for session, address, acks in all_owed[start:stop]:
             session.acknowledge(address, acks)
@@ -109,7 +109,7 @@ class Exchange:
             self._soon(partial(self._acknowledge, all_owed, stop))
 
     def seat(self, session: Session, terminal: str) -> None:
-        """``terminal`` speaks through ``session`` from now on; its seat on another connection is dead, and ended."""
+        """Seat ``terminal`` in ``session`` from now on; end its seat on another connection, which is dead."""
         old = self._sessions.get(terminal)
         self._sessions[terminal] = session
         if old is not None and old is not session:
@@ -117,15 +117,15 @@ class Exchange:
             old.superseded(terminal)
 
     def unseat(self, session: Session, terminal: str) -> None:
-        """``session`` speaks for ``terminal`` no more; nothing happens if another has taken over."""
+        """Take ``terminal`` from ``session``; do nothing if another session has taken over."""
         if self._sessions.get(terminal) is session:
             del self._sessions[terminal]
 
     def session_of(self, terminal: str) -> Session | None:
-        """Where this terminal speaks, if it does."""
+        """Return the session through which this terminal speaks, None without one."""
         return self._sessions.get(terminal)
 
     @property
     def authenticated(self) -> int:
-        """How many terminals speak; several may share a connection."""
+        """Return the number of terminals that speak; several may share a connection."""
         return len(self._sessions)

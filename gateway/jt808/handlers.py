@@ -1,4 +1,4 @@
-"""Each message of a terminal has its handler here."""
+"""The handlers of terminals' messages, one for each kind."""
 
 from __future__ import annotations
 
@@ -34,13 +34,13 @@ if TYPE_CHECKING:
     from gateway.jt808.session import Session
 
 _ASSEMBLED: Final = frozenset({ids.REGISTER, ids.AUTHENTICATE, ids.LOCATION, ids.LOCATION_BATCH, ids.PARAMETER_ANSWER})
-"""Messages whose packets are joined; of all others, pictures too, each packet is acknowledged and forgotten."""
+"""Messages whose packets are joined. Of all others, pictures too, each packet is acknowledged and forgotten."""
 _REPORTS: Final = frozenset({ids.LOCATION, ids.LOCATION_BATCH})
 _MOST_INDEXES_ASKED: Final = 125
 
 
 def handle(session: Session, frame: Frame) -> None:
-    """One message of somebody who may send it."""
+    """Handle a message of a sender that may send it."""
     if frame.part and frame.message_id in _ASSEMBLED:
         _take_packet(session, frame)
     else:
@@ -62,7 +62,7 @@ def _acknowledge(session: Session, frame: Frame) -> None:
 
 
 def _register(session: Session, frame: Frame) -> None:
-    """Bind by the number. Nothing in the body is needed, and real ones have every edition's sizes in every layout."""
+    """Bind by the number. No field of the body is needed, and real ones have every edition's sizes in every layout."""
     terminals = session.exchange.terminals
     try:
         Registration.decode(frame.body, modern=frame.protocol_version is not None)
@@ -89,7 +89,7 @@ def _authenticate(session: Session, frame: Frame) -> None:
 
 
 def _shows_code(session: Session, frame: Frame, code: str) -> bool:
-    """Whether the terminal has the code, written by the standard or with one of the slips of ``carries_code``."""
+    """Tell whether the terminal has the code, written by the standard or with one of the slips of ``carries_code``."""
     modern = frame.protocol_version is not None
     shown = Authentication.decode(frame.body, modern=modern).auth_code
     as_told = compare_digest(shown.encode(), code.encode())
@@ -101,7 +101,7 @@ def _shows_code(session: Session, frame: Frame, code: str) -> bool:
 
 
 def _log_out(session: Session, frame: Frame) -> None:
-    """The terminal closes the connection; if it does not, it has to authenticate anew."""
+    """Log the terminal out. It closes the connection; if it does not, it has to authenticate anew."""
     session.reply(frame)
     session.leave(frame.phone)
 
@@ -115,7 +115,10 @@ def _tell_vendor_time(session: Session, frame: Frame) -> None:
 
 
 def _take_media(session: Session, frame: Frame) -> None:
-    """We keep no pictures, so nothing is asked for again; a split one is answered when its last packet comes."""
+    """Answer a picture's packet.
+
+    We keep no pictures, so none is asked for again; a split one is answered when its last comes.
+    """
     total, index = frame.part or (1, 1)
     seat = session.seat
     assert seat is not None
@@ -258,6 +261,6 @@ def _ask_for_missing(session: Session, message: Unfinished) -> None:
 
 
 def ask_for_overdue(session: Session, packets: Reassembly, now: float) -> None:
-    """Asks once more for packets that have not come for a while, and gives up what was asked for in vain."""
+    """Ask once more for packets that have not come for a while, and give up those that were asked for in vain."""
     for message in packets.overdue(now=now, patience_s=session.exchange.limits.split_patience_s):
         _ask_for_missing(session, message)

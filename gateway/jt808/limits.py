@@ -1,4 +1,4 @@
-"""The limits of the JT/T 808 gateway: what terminals, and connections that pretend to be some, may ask of it."""
+"""The limits of the JT/T 808 gateway: how much terminals, and connections that pretend to be some, may ask of it."""
 
 from __future__ import annotations
 
@@ -9,40 +9,44 @@ from gateway.jt808.codec.frames import MAX_FRAME_BYTES
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """Seconds are real ones, whatever clock the rules run on."""
+    """The gateway's limits. Seconds are real ones, whatever clock the rules run on."""
 
     max_connections: int = 50_000
     max_connections_per_ip: int = 50_000
-    """Whole fleets come through one address of a mobile network, and every simulated one from the same machine."""
+    """Connections of one address. Whole fleets come through one address of a mobile network, or from one simulator."""
     max_unauthenticated_per_ip: int = 1_000
-    """Connections of one address that have not authenticated; further ones wait in line until one has, or gives way."""
+    """Connections of one address that have not authenticated; further ones wait in line for a place."""
     unauthenticated_grace_s: float = 5
-    """After this time a connection that has not authenticated gives way to one that waits for its place."""
+    """Seconds after which a connection that has not authenticated gives way to one that waits for its place."""
     idle_timeout_s: float = 600
-    """Silence of three heartbeats: the path is dead."""
+    """Seconds of silence that show a dead path: three heartbeats."""
     handshake_timeout_s: float = 30
-    """Whoever has not authenticated by then is no terminal."""
+    """Seconds after which a connection that has not authenticated is no terminal's."""
     max_terminals_per_connection: int = 1_000
-    """A forwarding platform brings many over one connection."""
+    """Terminals of a connection: a forwarding platform brings many."""
     max_frame_bytes: int = MAX_FRAME_BYTES
     max_refused_frames: int = 20
-    """Of a connection before it authenticates; after that, undecodable ones in a row. Then it is closed."""
+    """Refused frames of a connection before it authenticates; after that, undecodable ones in a row.
+
+    Then it is closed.
+    """
     max_noise_bytes: int = 4 << 20
-    """On one connection, outside of any frame."""
+    """Bytes outside of any frame on one connection."""
     max_unfinished_messages: int = 4
     """Split messages of one terminal that wait for packets."""
     max_unfinished_bytes: int = 65_536
-    """Of one terminal, together."""
+    """Bytes of one terminal's unfinished messages together."""
     max_strangers_bytes: int = 4_096
-    """The same before anybody has authenticated on a connection: a split registration is much smaller."""
+    """The same for a connection before any terminal has authenticated: a split registration is much smaller."""
     split_patience_s: float = 5
-    """So long after the last packet we ask for the missing ones; three times, then the message is given up."""
+    """Seconds after the last packet until we ask for missing ones; after three times the message is given up."""
     max_questions: int = 8
     """Commands to one terminal that wait for its answer."""
     write_buffer_high: int = 16_384
-    """When so much waits to be sent to a terminal, we stop listening to it."""
+    """Bytes waiting to be sent to a terminal above which we stop listening to it."""
     turn_budget_s: float = 0.004
-    """Work for authenticated terminals in one turn of the event loop; as much again for those that say much at once."""
+    """Work for authenticated terminals in one turn of the event loop; the same again for those that say much at once.
+    """
     newcomers_budget_s: float = 0.003
     """Work for connections that have not authenticated, in one turn of the event loop."""
     much_at_once_bytes: int = 512

@@ -17,14 +17,14 @@ log = logging.getLogger(__name__)
 
 _SOMAXCONN: Final = Path("/proc/sys/net/core/somaxconn")
 _BACKLOG: Final = 65_535
-"""The kernel makes less of it where it allows less."""
+"""The backlog asked for; the kernel makes it smaller where it allows less."""
 _MOST: Final = 16
 _SPARE: Final = 1.25
-"""The kernel spreads calls by a hash, not evenly."""
+"""The factor of spare room: the kernel spreads calls by a hash, not evenly."""
 
 
 def listen(bound: socket.socket, *, waiting: int) -> list[socket.socket]:
-    """Listen at the address of ``bound`` with room for so many calls at once, as far as the kernel has it.
+    """Listen at the address of ``bound`` with room for this many calls at once, as far as the kernel has it.
 
     The first socket is a duplicate of ``bound``. Raises ``OSError`` where another program listens there already.
     """
@@ -43,23 +43,23 @@ def listen(bound: socket.socket, *, waiting: int) -> list[socket.socket]:
 
 
 def how_many(waiting: int) -> int:
-    """Sockets that have room for so many calls together."""
+    """Return how many sockets together have room for this many calls."""
     if not hasattr(socket, "SO_REUSEPORT"):
         return 1
     try:
         of_one = int(_SOMAXCONN.read_text())
     except (OSError, ValueError):
-        return 1  # No Linux: there, several sockets share no calls.
+        return 1  # Not Linux: there, several sockets share no calls.
     return max(1, min(_MOST, round(waiting * _SPARE / max(1, of_one) + 0.5)))
 
 
 def _same_address(bound: socket.socket, count: int) -> list[socket.socket]:
-    """Further sockets at the address of one that is bound and does not listen yet.
+    """Bind further sockets to the address of one that is bound and does not listen yet.
 
     It was bound without SO_REUSEPORT, so that a second service at the same port is refused; only then do they share.
     """
     others: list[socket.socket] = []
-    with suppress(OSError):  # Fewer will do.
+    with suppress(OSError):  # Fewer sockets will do.
         for _ in range(count):
             other = socket.socket(bound.family, bound.type, bound.proto)
             others.append(other)
@@ -78,7 +78,7 @@ def _same_address(bound: socket.socket, count: int) -> list[socket.socket]:
 
 
 def _keep_alive(listener: socket.socket) -> None:
-    """Mobile paths die silently: the kernel finds out. What is set here, every accepted socket has from the start."""
+    """Have the kernel find out about mobile paths that die silently. Every accepted socket inherits these options."""
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
     if hasattr(socket, "TCP_KEEPIDLE"):
         listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, 120)

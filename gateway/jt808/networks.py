@@ -1,4 +1,4 @@
-"""The network of a caller is what counts as one address."""
+"""The network of a caller, which counts as one address."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from ipaddress import IPv6Address
 
 
 def network_of(ip: str) -> str:
-    """An IPv4 address, or the /64 that one customer has of IPv6."""
+    """Return the IPv4 address, or the /64 that one customer has of IPv6."""
     if ":" not in ip:
         return ip
     parsed = IPv6Address(ip.partition("%")[0])

@@ -1,4 +1,4 @@
-"""A poller reads thousands of sockets with the least work between the kernel and the gateway.
+"""Reads thousands of sockets with the least work between the kernel and the gateway.
 
 asyncio makes a key, a handle and four calls for each socket that has something to say; that is a tenth of a frame's way.
 Here they all stand in one ``epoll`` of their own, which the event loop watches as a single descriptor. Only bytes that
@@ -27,7 +27,7 @@ _SOCKETS_A_TURN: Final = 256
 
 
 def can_poll(loop: asyncio.AbstractEventLoop) -> bool:
-    """Whether there is ``epoll``, and the loop has descriptors; asyncio reads otherwise."""
+    """Tell whether there is ``epoll``, and the loop has descriptors; asyncio reads otherwise."""
     return hasattr(select, "epoll") and isinstance(loop, asyncio.SelectorEventLoop)
 
 
@@ -71,7 +71,7 @@ class Poller:
     def _turn(self) -> None:
         """Read all ready sockets once, then take in what they said: the kernel's code and ours displace each other in the caches."""
         if self._heard:
-            return  # The rest of the last turn is under way.
+            return  # The work of the last turn goes on.
         watched, heard, read = self._watched, self._heard, os.read
         for descriptor, _ in self._epoll.poll(0, _SOCKETS_A_TURN):
             try:

@@ -1,4 +1,4 @@
-"""The packets of split messages are joined here, within fixed bounds.
+"""Joins the packets of split messages, within fixed bounds.
 
 The standard numbers the packets of a message consecutively, so each one tells the serial of the first. Real terminals put
 heartbeats between packets, repeat one serial for ever, or send a missing packet again under a new serial. A packet whose
@@ -19,11 +19,11 @@ _TIMES_TOLD: Final = 3
 _JOINED_REMEMBERED: Final = 4
 _COPIES_A_PACKET: Final = 4
 _SMALLEST_PACKET_BYTES: Final = 64
-"""Smaller packets than this, on average, make a message that claims more packets than its bytes could need."""
+"""The smallest honest packet, on average; a message of smaller ones claims more packets than its bytes could need."""
 
 
 class NotKept(Exception):
-    """This packet was not kept; ``kind`` says why, in the words of ``deviations``."""
+    """A packet was not kept; ``kind`` says why, in the words of ``deviations``."""
 
     def __init__(self, kind: str) -> None:
         super().__init__(kind)
@@ -31,7 +31,7 @@ class NotKept(Exception):
 
 
 def is_sound(frame: Frame) -> bool:
-    """Whether the packet's index lies within its total."""
+    """Tell whether the packet's index lies within its total."""
     return frame.part is not None and 0 < frame.part[1] <= frame.part[0]
 
 
@@ -41,7 +41,7 @@ def _part(frame: Frame) -> tuple[int, int]:
 
 
 def _offset(frame: Frame) -> int:
-    """Equal for packets that are numbered consecutively."""
+    """Return a number that is equal for all packets numbered consecutively."""
     return (frame.serial - _part(frame)[1]) & 0xFFFF
 
 
@@ -53,25 +53,25 @@ class Unfinished:
     heard_at: float
     bodies: dict[int, bytes] = field(default_factory=dict)
     copies: dict[tuple[int, int], None] = field(default_factory=dict)
-    """(index, serial) of each copy of a packet, in order of arrival: each is owed an acknowledgement."""
+    """The (index, serial) of each copy of a packet, in order of arrival: each is owed an acknowledgement."""
     offsets: set[int] = field(default_factory=set)
     size: int = 0
     asked: bool = False
-    """Whether the terminal was asked for the missing packets."""
+    """The terminal was asked for the missing packets."""
     times_asked: int = 0
     times_told: int = 0
 
     def is_kin(self, frame: Frame) -> bool:
-        """Whether the packet belongs to a message of this terminal, id and total."""
+        """Tell whether the packet belongs to a message of this terminal, id and total."""
         newest = self.newest
         return (newest.message_id, _part(newest)[0], newest.phone) == (frame.message_id, _part(frame)[0], frame.phone)
 
     def has(self, frame: Frame) -> bool:
-        """Whether this very packet came before, under any serial."""
+        """Tell whether this very packet came before, under any serial."""
         return self.bodies.get(_part(frame)[1]) == frame.body
 
     def lacks(self, frame: Frame) -> bool:
-        """Whether no packet of this index came yet."""
+        """Tell whether no packet of this index came yet."""
         return _part(frame)[1] not in self.bodies
 
     def take(self, frame: Frame, *, now: float) -> None:
@@ -87,20 +87,21 @@ class Unfinished:
 
     @property
     def complete(self) -> bool:
-        """Whether every packet is here."""
+        """Tell whether every packet is here."""
         return len(self.bodies) == _part(self.newest)[0]
 
     def missing(self) -> list[int]:
-        """The indexes that have not come yet."""
+        """Return the indexes that have not come yet."""
         return [index for index in range(1, _part(self.newest)[0] + 1) if index not in self.bodies]
 
     def first_serial(self) -> int:
-        """The serial of the first packet, as sent or as its nearest successor implies."""
+        """Return the serial of the first packet, as sent or as its nearest successor implies."""
         index, serial = min(self.copies)
         return (serial - index + 1) & 0xFFFF
 
     def stands_still(self) -> bool:
-        """Whether a repeated packet shows a terminal that waits for each answer: all before it came, none behind it.
+        """Tell whether a repeated packet shows a terminal that waits for each answer: all before it came, none behind
+        it.
 
         True a few times only, so that a terminal that repeats at once does not make a loop of it.
         """
@@ -121,7 +122,7 @@ class Joined:
     _digests: dict[int, int]
     durable: bool = False
     failed: bool = False
-    """The store did not take it: its packets are new when they come again."""
+    """The store did not take the message: its packets are new when they come again."""
 
     @classmethod
     def of(cls, message: Unfinished) -> Joined:
@@ -130,7 +131,7 @@ class Joined:
         return cls(newest.phone, newest.message_id, _part(newest)[0], message.copies, digests)
 
     def has(self, frame: Frame) -> bool:
-        """Whether this very packet is one of the message's, under any serial."""
+        """Tell whether this very packet is one of the message's, under any serial."""
         total, index = _part(frame)
         return (
             not self.failed
@@ -141,7 +142,7 @@ class Joined:
         )
 
     def has_copy(self, frame: Frame) -> bool:
-        """Whether this very packet came under this very serial."""
+        """Tell whether this very packet came under this very serial."""
         return (_part(frame)[1], frame.serial) in self.copies and self.has(frame)
 
     def owe(self, frame: Frame) -> None:
@@ -150,12 +151,12 @@ class Joined:
             self.copies[_part(frame)[1], frame.serial] = None
 
     def settle(self, *, durable: bool) -> None:
-        """The store took the message, or not."""
+        """Note whether the store took the message."""
         self.durable = durable
         self.failed = not durable
 
     def serials(self) -> list[int]:
-        """What there is to acknowledge, one for each copy of a packet."""
+        """Return the serials to acknowledge, one for each copy of a packet."""
         return [serial for _, serial in self.copies]
 
 
@@ -165,7 +166,7 @@ class Reassembly:
     __slots__ = ("_joined", "_max_bytes", "_max_messages", "_note", "_unfinished")
 
     def __init__(self, *, max_messages: int, max_bytes: int, note: Callable[[str], None]) -> None:
-        """``note`` counts a deviation."""
+        """Prepare the terminal's messages; ``note`` counts a deviation."""
         self._max_messages = max_messages
         self._max_bytes = max_bytes
         self._note = note
@@ -177,11 +178,11 @@ class Reassembly:
 
     @property
     def size(self) -> int:
-        """Bytes kept."""
+        """Return the number of bytes kept."""
         return sum(message.size for message in self._unfinished)
 
     def joined_before(self, frame: Frame) -> Joined | None:
-        """The joined message of which this packet is a repetition, None for a packet that an open message lacks."""
+        """Return the joined message that this packet repeats, None for a packet that an open message lacks."""
         for joined in self._joined:
             if joined.has_copy(frame):
                 return joined
@@ -205,13 +206,13 @@ class Reassembly:
         return message, repeated
 
     def _message_of(self, frame: Frame) -> Unfinished | None:
-        """The open message that the packet belongs to, None where it begins a new one."""
+        """Return the open message that the packet belongs to, None where it begins a new one."""
         kin = [message for message in self._unfinished if message.is_kin(frame)]
         numbered = next((message for message in kin if _offset(frame) in message.offsets), None)
         if numbered is not None:
             if numbered.lacks(frame) or numbered.has(frame):
                 return numbered
-            self._give_up(numbered)  # The terminal counts from anew, or never: this is another message.
+            self._give_up(numbered)  # The terminal counts anew, or never: this is another message.
             kin.remove(numbered)
         repeated = next((message for message in reversed(kin) if message.has(frame)), None)
         if repeated is not None:
@@ -219,9 +220,9 @@ class Reassembly:
         return self._by_index([message for message in kin if message.lacks(frame)])
 
     def _by_index(self, lacking: list[Unfinished]) -> Unfinished | None:
-        """The message heard of last, since packets come in a row.
+        """Return the message heard of last, since packets come in a row.
 
-        Not so where an older message lacks the index as well and was asked for it: nothing tells the two apart, and a
+        Return None where an older message lacks the index as well and was asked for it. The two can't be told apart, and a
         packet in the wrong message would make false positions. Unanswered, it comes again once one of them is done.
         """
         if not lacking:
@@ -245,7 +246,7 @@ class Reassembly:
             self._give_up(oldest)
 
     def finish(self, message: Unfinished) -> tuple[Frame, Joined]:
-        """The whole message as one frame, under the serial of its last packet."""
+        """Return the whole message as one frame, under the serial of its last packet."""
         self._unfinished.remove(message)
         joined = Joined.of(message)
         last = max(message.copies)[0]
@@ -254,11 +255,14 @@ class Reassembly:
         return message.newest._replace(body=body, part=None, serial=serial), joined
 
     def remember(self, joined: Joined) -> None:
-        """Recognise this message's packets when they come again."""
+        """Remember the message, to recognise its packets when they come again."""
         self._joined.append(joined)
 
     def overdue(self, *, now: float, patience_s: float) -> Iterable[Unfinished]:
-        """Messages that have waited too long, each to be asked for. Those asked for often enough are dropped."""
+        """Return messages that have waited too long, each to be asked for.
+
+        Drop those that were asked for often enough.
+        """
         late = [message for message in self._unfinished if now - message.heard_at > patience_s]
         for message in late:
             message.heard_at = now

@@ -1,4 +1,4 @@
-"""A seat holds what belongs to one terminal on a connection; a forwarding platform's link carries several."""
+"""A terminal's place on a connection, with all that belongs to it; a forwarding platform's link carries several."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from gateway.jt808.codec.parameters import Parameters
 from gateway.jt808.reassembly import Reassembly
 
 Heard = Callable[[Parameters | Reply | None], bool]
-"""Takes a terminal's answer to a command, None when its seat ends first; True when that settles the command."""
+"""Takes a terminal's answer to a command, None when its seat ends first; returns True when that settles the command."""
 
 
 class Seat:
-    """One admitted terminal: how it writes itself, the packets it has under way, and the answers it owes."""
+    """An admitted terminal: how it writes its address, the packets it has under way, and the answers it owes."""
 
     __slots__ = ("address", "media_id", "packets", "questions", "spoke_at", "terminal")
 
@@ -25,7 +25,7 @@ class Seat:
         """Loop seconds of its last turn to speak; exact only once another terminal of the link has spoken since."""
         self.packets: Reassembly | None = None
         self.media_id = b""
-        """Id of the picture whose packets are coming."""
+        """The id of the picture whose packets are coming."""
         self.questions: dict[int, Heard] | None = None
         """Commands that wait for an answer, by the serial number they were sent under."""
 

@@ -34,11 +34,11 @@ _REFUSALS: Final = (
 
 
 class TerminalNotConnected(Exception):
-    """Nobody speaks for this terminal now."""
+    """The terminal is not connected now."""
 
 
 class CommandRefused(Exception):
-    """The terminal did not do what it was told; ``result`` is its 0x0001's."""
+    """The terminal did not carry out the command; ``result`` is its 0x0001's."""
 
     def __init__(self, result: int) -> None:
         super().__init__(f"result {result}")
@@ -47,13 +47,13 @@ class CommandRefused(Exception):
 
 @dataclass(frozen=True, slots=True)
 class GatewayStats:
-    """The gateway at one moment; the totals since it started."""
+    """The gateway at one moment; the totals count since it started."""
 
     connections: int
     unauthenticated: int
-    """Of these, those that have not authenticated yet."""
+    """Connections, of all these, that have not authenticated yet."""
     in_line: int
-    """Accepted, and waiting for a place among those that have not authenticated."""
+    """Accepted sockets that wait for a place among the unauthenticated ones."""
     authenticated: int
     """Terminals, of which several may share a connection."""
     connections_total: int
@@ -90,9 +90,9 @@ class Gateway:
         self._refused: Counter[str] = Counter()
         self.entrance = Entrance(self.limits, self._refused, make=lambda: Connection(self))
         self.poller: Poller | None = None
-        """Reads authenticated terminals; None where that is left to asyncio."""
+        """The poller that reads authenticated terminals; None where that is left to asyncio."""
         self.newcomers: Poller | None = None
-        """Reads connections that have not authenticated yet."""
+        """The poller that reads connections that have not authenticated yet."""
         self._waiting_for_room: list[Connection] = []
         self._server: asyncio.Server | None = None
         self._stopping = False
@@ -101,7 +101,7 @@ class Gateway:
     # Life
 
     async def start(self, host: str, port: int) -> int:
-        """Listens; returns the port, which is a free one for 0."""
+        """Listen; return the port, which is a free one for 0."""
         loop = asyncio.get_running_loop()
         self.exchange.tick = loop.time()
         polls = can_poll(loop)
@@ -124,7 +124,7 @@ class Gateway:
         self.newcomers = Poller(loop, budget_s=self.limits.newcomers_budget_s)
 
     async def stop(self, *, patience_s: float = 5.0) -> None:
-        """Accepts and reads nothing more, lets what was taken in be acknowledged, then closes everything."""
+        """Stop accepting and reading, wait until the reports taken in are acknowledged, then close everything."""
         if self._server is None:
             return
         self._stopping = True
@@ -157,20 +157,20 @@ class Gateway:
 
     @property
     def connections(self) -> Mapping[Connection, None]:
-        """All that were let in and have not ended."""
+        """Return the connections that were let in and have not ended."""
         return self.entrance.connections
 
     def admit(self, connection: Connection) -> bool:
-        """Whether it may stay."""
+        """Tell whether the connection may stay."""
         return not self._stopping and self.entrance.admit(connection)
 
     def forget(self, connection: Connection) -> None:
-        """It has ended."""
+        """Forget a connection that has ended."""
         self.turns.forget(connection)
         self.entrance.forget(connection)
 
     def wait_for_room(self, connection: Connection) -> None:
-        """Reads no more from it until the ingest has room."""
+        """Stop reading from the connection until the ingest has room."""
         connection.hold(HELD_BY_STORE)
         if not self._waiting_for_room:
             self.exchange.ingest.on_room(self._room_again)
@@ -213,14 +213,16 @@ class Gateway:
     # Commands
 
     async def query_parameters(self, terminal: str, parameter_ids: Sequence[int] = ()) -> Sequence[Item]:
-        """These parameters of a terminal, all without ids; as told, so that a repeated id loses nothing."""
+        """Ask a terminal for these parameters, without ids for all; the answer is as told, so that a repeated id loses
+        nothing.
+        """
         message_id = ids.QUERY_PARAMETERS if parameter_ids else ids.QUERY_ALL_PARAMETERS
         body = encode_parameter_query(parameter_ids) if parameter_ids else b""
         answer = await self._ask(terminal, message_id, body)
         return answer.items if isinstance(answer, Parameters) else ()
 
     async def set_parameters(self, terminal: str, items: Collection[Item]) -> None:
-        """Sets these parameters, or raises ``CommandRefused``."""
+        """Set these parameters. Raises ``CommandRefused``."""
         await self._ask(terminal, ids.SET_PARAMETERS, encode_parameters(items))
 
     async def _ask(self, terminal: str, message_id: int, body: bytes) -> Parameters | Reply:
@@ -230,7 +232,7 @@ class Gateway:
         answered: asyncio.Future[Parameters | Reply] = asyncio.get_running_loop().create_future()
 
         def heard(answer: Parameters | Reply | None) -> bool:
-            """A plain 'done' is no answer to a question."""
+            """Settle the question with an answer; a plain 'done' is none."""
             if isinstance(answer, Reply) and answer.result == ids.RESULT_OK and message_id != ids.SET_PARAMETERS:
                 return False
             if not answered.done():
@@ -245,11 +247,11 @@ class Gateway:
             session.forget(heard)
 
     def session_of(self, terminal: str) -> Session | None:
-        """Where this terminal speaks, if it does."""
+        """Return the session through which this terminal speaks, None without one."""
         return self.exchange.session_of(terminal)
 
     def stats(self) -> GatewayStats:
-        """Everything that is counted."""
+        """Return all that is counted."""
         exchange = self.exchange
         deviations = exchange.deviations.counts()
         refused = {kind: deviations[kind] for kind in _REFUSALS if kind in deviations}

@@ -1,4 +1,4 @@
-"""The conversation on one connection takes bytes in, gives answers, and hands fixes over."""
+"""The conversation on one connection: takes bytes in, gives answers, and hands fixes over."""
 
 from __future__ import annotations
 
@@ -19,28 +19,28 @@ from gateway.jt808.reassembly import Joined, Reassembly
 from gateway.jt808.seat import Heard, Seat
 
 _FOREIGN: Final = (b"GET ", b"POST ", b"HEAD ", b"OPTIONS ", b"CONNECT ", b"\x16\x03", b"SSH-", b"(", b"\xe7")
-"""How crawlers, TLS clients and other makers' terminals begin."""
+"""The first bytes of crawlers, TLS clients and other makers' terminals."""
 
 
 class TooManyQuestions(Exception):
-    """This terminal still owes answers to all the commands that it may be given at once."""
+    """The terminal already owes answers to as many commands as it may have at once."""
 
 
 class _NoLink:
-    """What is left when the connection has ended."""
+    """A link without a connection, in place of one that has ended."""
 
     def write(self, content: bytes) -> None:
-        """Nobody listens."""
+        """Drop the bytes: the connection has ended."""
 
     def close(self) -> None:
-        """It is closed."""
+        """Do nothing: the connection is closed."""
 
 
 _NO_LINK: Final = _NoLink()
 
 
 class Session:
-    """One connection's conversation: whose it is, what it owes us, and what we owe it.
+    """A connection's conversation: its terminals, what they owe us, and what we owe them.
 
     Nearly every connection has one terminal. That of a forwarding platform has several; the one heard last is at hand.
     """
@@ -67,18 +67,18 @@ class Session:
         self._refused = self._noise = self._oversized = 0
         self.closed = False
         self.seat: Seat | None = None
-        """Of the admitted terminal that was heard last."""
+        """The seat of the admitted terminal that was heard last."""
         self._further: dict[str, Seat] | None = None
         """The seats of other admitted terminals, the one heard longest ago first."""
         self._strangers_packets: Reassembly | None = None
 
     @property
     def terminal(self) -> str:
-        """The admitted terminal that was heard last; empty while there is none."""
+        """Return the admitted terminal that was heard last; empty while there is none."""
         return self.seat.terminal if self.seat is not None else ""
 
     def seats(self) -> Iterator[Seat]:
-        """All admitted terminals of this connection."""
+        """Return the seats of all admitted terminals of this connection."""
         if self._further is not None:
             yield from self._further.values()
         if self.seat is not None:
@@ -87,7 +87,7 @@ class Session:
     # What comes in
 
     def receive(self, chunk: bytes) -> None:
-        """Answers what can be answered at once; fixes are acknowledged when they are durable."""
+        """Take in bytes. Answer at once where possible; fixes are acknowledged when they are durable."""
         reader = self._reader
         pieces = reader.feed(chunk)
         if reader.noise != self._noise:
@@ -154,7 +154,7 @@ class Session:
             self.close()
 
     def _admit(self, frame: Frame) -> None:
-        """Lets in what we understand, from whom we know."""
+        """Let in a frame that we understand, from a terminal that we know."""
         message_id = frame.message_id
         if message_id not in ids.SUPPORTED:
             self.refuse(frame, "unknown_message", ids.RESULT_UNSUPPORTED)
@@ -167,7 +167,10 @@ class Session:
             handlers.handle(self, frame)
 
     def _knows_sender(self, frame: Frame) -> bool:
-        """Whether the sender was admitted. A registered terminal that cannot authenticate is, by its first message."""
+        """Tell whether the sender was admitted.
+
+        A registered terminal that cannot authenticate is, by its first message.
+        """
         if self._turn_to(frame.phone):
             assert self.seat is not None
             if not self.seat.address.is_of(frame):
@@ -183,7 +186,7 @@ class Session:
     def submit(self, fixes: Sequence[Fix], acks: Sequence[int], joined: Joined | None = None) -> None:
         """Hand over fixes of the terminal heard last; ``acks`` (see ``ack_of``) are given when they are durable.
 
-        Those of a split message are what ``joined`` owes by then.
+        The acks of a split message are those that ``joined`` owes by then.
         """
         if fixes and self.seat is not None:
             self.exchange.hand_over()
@@ -191,7 +194,7 @@ class Session:
             self.exchange.ingest.submit(fixes, partial(self._stored, self.seat.address, acks, joined))
 
     def _stored(self, address: Address, acks: Sequence[int], joined: Joined | None, durable: bool) -> None:
-        """What could not be stored is not acknowledged: the terminal will send it again."""
+        """Acknowledge stored reports only; the terminal sends the others again."""
         self.exchange.in_flight -= 1
         if joined is not None:
             acks = [ack_of(joined.message_id, serial) for serial in joined.serials()]
@@ -202,7 +205,7 @@ class Session:
             self.exchange.not_stored += len(acks)
 
     def acknowledge(self, address: Address, acks: Sequence[int]) -> None:
-        """Says 'done' to these, in one go."""
+        """Send 'done' for each of these, in one go."""
         if not self.closed:
             self.exchange.acks += len(acks)
             serial = self._serial
@@ -210,7 +213,7 @@ class Session:
             self._write(address.acknowledgements(acks, serial=serial))
 
     def reply(self, frame: Frame, result: int = ids.RESULT_OK) -> None:
-        """Acknowledges one frame, if it is of those that are answered."""
+        """Acknowledge a frame, if frames of its kind are answered."""
         if frame.message_id not in ids.NEVER_ANSWERED:
             self.send(frame, ids.PLATFORM_REPLY, Reply(frame.serial, frame.message_id, result).encode())
             self.exchange.acks += 1
@@ -221,7 +224,7 @@ class Session:
             self.reply(frame._replace(serial=serial), result)
 
     def refuse(self, frame: Frame, kind: str, result: int) -> None:
-        """Counts, and says no."""
+        """Count a refusal, and answer it."""
         self.exchange.deviations.note(kind, frame.phone)
         self.reply(frame, result)
         self.turn_away()
@@ -236,7 +239,7 @@ class Session:
             self._count_refused()
 
     def send(self, frame: Frame, message_id: int, body: bytes) -> None:
-        """Says something to whoever sent ``frame``."""
+        """Send a message to the sender of ``frame``."""
         self._write_message(message_id, body, phone_raw=frame.phone_raw, version=frame.protocol_version)
 
     def ask(self, terminal: str, message_id: int, body: bytes, heard: Heard) -> None:
@@ -269,7 +272,7 @@ class Session:
         return serial
 
     def note(self, kind: str) -> None:
-        """Counts a deviation of whoever speaks here."""
+        """Count a deviation of the terminal that speaks here."""
         self.exchange.deviations.note(kind, self.terminal)
 
     # Who speaks, and until when
@@ -289,7 +292,7 @@ class Session:
         return True
 
     def _has_room(self) -> bool:
-        """Whether one more seat is free. A terminal that was silent for long gives way."""
+        """Tell whether one more seat is free. A terminal that was silent for long gives way."""
         limits, further = self.exchange.limits, self._further or {}
         if len(further) + (self.seat is not None) < limits.max_terminals_per_connection:
             return True
@@ -305,7 +308,7 @@ class Session:
         return self._further.get(terminal) if self._further is not None else None
 
     def _turn_to(self, terminal: str) -> bool:
-        """The terminal speaks: its seat, where it has one, becomes the one at hand."""
+        """Make the seat of the terminal that speaks, where it has one, the one at hand."""
         if self.seat is not None and self.seat.terminal == terminal:
             return True
         seat = self._further.pop(terminal, None) if self._further is not None else None
@@ -322,7 +325,7 @@ class Session:
             self._further[self.seat.terminal] = self.seat
 
     def leave(self, terminal: str) -> None:
-        """The terminal speaks here no longer."""
+        """Take the terminal's seat: it speaks here no longer."""
         self.exchange.unseat(self, terminal)
         self._clear(terminal)
 
@@ -337,13 +340,13 @@ class Session:
         seat.end()
 
     def superseded(self, terminal: str) -> None:
-        """The terminal speaks elsewhere. A connection that nobody else speaks on is dead."""
+        """Take the seat of a terminal that speaks elsewhere now. A connection without another terminal is dead."""
         self._clear(terminal)
         if self.seat is None:
             self.close()
 
     def packets_of(self, phone: str) -> Reassembly:
-        """The unfinished split messages of a terminal; strangers of a connection share the bounds of one."""
+        """Return the unfinished split messages of a terminal; strangers of a connection share the bounds of one."""
         seat = self._seat_of(phone)
         packets = self._strangers_packets if seat is None else seat.packets
         if packets is not None:
@@ -358,18 +361,18 @@ class Session:
         return packets
 
     def sweep(self, now: float) -> None:
-        """From time to time: asks for packets that are overdue."""
+        """Ask for packets that are overdue; called from time to time."""
         for packets in (self._strangers_packets, *(seat.packets for seat in self.seats())):
             if packets and not self.closed:
                 handlers.ask_for_overdue(self, packets, now)
 
     def close(self) -> None:
-        """Ends the connection from our side."""
+        """End the connection from our side."""
         self.closed = True
         self._link.close()
 
     def lost(self) -> None:
-        """The connection has ended, whoever ended it."""
+        """Clean up after the connection has ended, whichever side ended it."""
         self.closed = True
         self._link = _NO_LINK
         while self.seat is not None:

@@ -1,4 +1,4 @@
-"""Connections that say much at once take their turns after those that say little."""
+"""Gives connections that say much at once their turns after those that say little."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from gateway.jt808.connection import Connection
 
 _HEARD_A_TURN: Final = 64
-"""Reads at most, where no budget ends a turn earlier: on a clock that stands still while the loop works."""
+"""The most reads in a turn, where no budget ends it earlier: on a clock that stands still while the loop works."""
 _PAUSE_S: Final = 0.002
 
 
@@ -38,7 +38,7 @@ class Turns:
             asyncio.get_running_loop().call_soon(self._look)
 
     def forget(self, connection: Connection) -> None:
-        """Drop what a connection that has ended had to say."""
+        """Drop the content of a connection that has ended."""
         self._waiting.pop(connection, None)
 
     def _look(self) -> None:

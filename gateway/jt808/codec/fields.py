@@ -1,4 +1,4 @@
-"""How does JT/T 808 write times, digits and texts?"""
+"""The fields of JT/T 808: times in BCD, digits, and texts in GBK."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Final
 CHINA_TIME: Final = timezone(timedelta(hours=8))
 _CHINA_OFFSET_S: Final = 8 * 3600
 _UNREADABLE: Final = -(1 << 40)
-"""What an hour, minute or second that is none adds: it makes every sum negative."""
+"""The term that an impossible hour, minute or second adds: it makes every sum negative."""
 _HOURS_REMEMBERED: Final = 4096
 
 _hours: dict[int, int] = {}
@@ -16,7 +16,7 @@ _hours: dict[int, int] = {}
 
 
 def _bcd_digits(byte: int) -> int:
-    """The two digits of a BCD byte, or a number far below zero."""
+    """Return the two digits of a BCD byte, or a number far below zero."""
     tens, units = divmod(byte, 16)
     return tens * 10 + units if tens < 10 and units < 10 else _UNREADABLE
 
@@ -26,7 +26,7 @@ _MINUTES: Final = tuple(value * 60 for value in _SECONDS)
 
 
 def _hour_start(word: int) -> int:
-    """Works one hour out and remembers it, a hopeless one too; the memory is emptied before it grows too big."""
+    """Work one hour out and remember it, an impossible one too; the memory is emptied before it grows too big."""
     year, month, day, hour = (_bcd_digits(byte) for byte in word.to_bytes(4, "big"))
     try:
         start = int(datetime(2000 + year, month, day, hour, tzinfo=UTC).timestamp()) - _CHINA_OFFSET_S
@@ -39,7 +39,9 @@ def _hour_start(word: int) -> int:
 
 
 def unix_from_bcd(hour_word: int, minute: int, second: int) -> int:
-    """Unix seconds of ``YYMMDDhh`` (a DWORD), ``mm`` and ``ss``, in China's time; negative when it is no time."""
+    """Return Unix seconds of ``YYMMDDhh`` (a DWORD), ``mm`` and ``ss``, in China's time; negative for an impossible
+    time.
+    """
     start = _hours.get(hour_word)
     if start is None:
         start = _hour_start(hour_word)
@@ -47,18 +49,18 @@ def unix_from_bcd(hour_word: int, minute: int, second: int) -> int:
 
 
 def unix_from_bcd6(raw: bytes) -> int | None:
-    """Unix seconds of a BCD[6] time, or None when it is no time."""
+    """Return Unix seconds of a BCD[6] time, or None for an impossible time."""
     at = unix_from_bcd(int.from_bytes(raw[:4], "big"), raw[4], raw[5])
     return at if at >= 0 else None
 
 
 def bcd6_from_unix(at: float, zone: timezone = CHINA_TIME) -> bytes:
-    """A BCD[6] time, ``YYMMDDhhmmss``."""
+    """Return a BCD[6] time, ``YYMMDDhhmmss``."""
     return bytes.fromhex(datetime.fromtimestamp(int(at), zone).strftime("%y%m%d%H%M%S"))
 
 
 def text(raw: bytes) -> str:
-    """A GBK text without the NULs and blanks around it; what can't be read becomes U+FFFD."""
+    """Decode a GBK text without the NULs and blanks around it; unreadable bytes become U+FFFD."""
     return raw.strip(b"\0 ").decode("gbk", "replace")
 
 
@@ -66,7 +68,7 @@ _PLATE_BEGINS: Final = frozenset("京津沪渝冀豫云辽黑湘皖鲁新苏浙�
 
 
 def plate_text(raw: bytes) -> str:
-    """A plate: GBK, unless it only makes sense as UTF-8."""
+    """Decode a plate: GBK, unless it only makes sense as UTF-8."""
     stripped = raw.strip(b"\0 ")
     try:
         modern = stripped.decode("utf-8")
@@ -76,5 +78,5 @@ def plate_text(raw: bytes) -> str:
 
 
 def padded(value: str, size: int, pad: bytes = b"\0") -> bytes:
-    """A GBK text in a field of fixed size, cut or padded on the right."""
+    """Encode a GBK text for a field of fixed size, cut or padded on the right."""
     return value.encode("gbk", "replace")[:size].ljust(size, pad)

@@ -1,4 +1,4 @@
-"""Bytes on the wire become JT/T 808 frames here, and frames become bytes."""
+"""Turns bytes on the wire into JT/T 808 frames, and frames into bytes."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ from typing import Final, NamedTuple
 FLAG: Final = b"\x7e"
 FLAG_BYTE: Final = 0x7E
 ESCAPE_BYTE: Final = 0x7D
-"""A number, because ``b"..." in content`` takes five times as long: it tries, and fails, to read a number first."""
+"""The escape byte as a number: ``b"..." in content`` takes five times as long, since it tries to read a number first.
+"""
 MAX_BODY_BYTES: Final = 1023
 MAX_FRAME_BYTES: Final = 2 * (MAX_BODY_BYTES + 21 + 1)
 """The longest frame between its flags, were every byte of it escaped."""
@@ -19,7 +20,7 @@ _SPLIT: Final = 0x2000
 _LAYOUT_2019: Final = 0x4000
 _SHORTEST: Final = 13
 _JUNK_TOLERATED: Final = 32
-"""So many bytes behind the check byte may be junk of the terminal; more is another frame run into this one."""
+"""Bytes behind the check byte that may be junk of the terminal; more is another frame run into this one."""
 _JOINTECH: Final = frozenset({0x5501, 0x5502})
 """A lock maker's messages, framed alike but with a serial number of one byte."""
 
@@ -39,7 +40,7 @@ class FrameError(ValueError):
 
 
 class Frame(NamedTuple):
-    """One frame, checked and taken apart; the body is as sent (of a split message: this packet's share)."""
+    """A frame, checked and taken apart; the body is as sent (of a split message: this packet's share)."""
 
     message_id: int
     serial: int
@@ -58,7 +59,7 @@ class Frame(NamedTuple):
 
 
 def check_byte(content: bytes) -> int:
-    """The exclusive or of all bytes, folded by halves as one big number."""
+    """Return the exclusive or of all bytes, folded by halves as one big number."""
     folded = int.from_bytes(content, "big")
     size = len(content)
     if size > 64:
@@ -75,17 +76,17 @@ def check_byte(content: bytes) -> int:
 
 
 def escape(content: bytes) -> bytes:
-    """No flag is left inside."""
+    """Escape content, so that no flag is left inside."""
     return content.replace(b"\x7d", b"\x7d\x01").replace(b"\x7e", b"\x7d\x02")
 
 
 def unescape(raw: bytes) -> bytes:
-    """The reverse of ``escape``."""
+    """Reverse ``escape``."""
     return raw.replace(b"\x7d\x02", b"\x7e").replace(b"\x7d\x01", b"\x7d")
 
 
 def decode(raw: bytes) -> Frame:
-    """The frame whose bytes stood between two flags, still escaped; raises ``FrameError`` where there is none."""
+    """Decode the bytes between two flags, still escaped. Raises ``FrameError`` if they are no frame."""
     content = unescape(raw) if ESCAPE_BYTE in raw else raw
     size = len(content)
     if size < _SHORTEST:
@@ -107,7 +108,7 @@ def _header_size(attributes: int, *, modern: bool) -> int:
 
 
 def _misfit(content: bytes) -> Frame:
-    """The check byte is right, but the declared length does not fill the frame: find out what lies."""
+    """Find out what is wrong: the check byte is right, but the declared length does not fill the frame."""
     message_id, attributes = _ids(content)
     length = attributes & _LENGTH_MASK
     claimed = bool(attributes & _LAYOUT_2019)
@@ -126,7 +127,7 @@ def _misfit(content: bytes) -> Frame:
 
 
 def _with_junk_behind(content: bytes) -> Frame:
-    """The check byte is wrong, unless the declared frame alone is right and something else follows it."""
+    """Return the declared frame where it is right by itself and junk follows. Raises ``FrameError`` otherwise."""
     message_id, attributes = _ids(content)
     for modern in (bool(attributes & _LAYOUT_2019), not attributes & _LAYOUT_2019):
         end = _header_size(attributes, modern=modern) + (attributes & _LENGTH_MASK)
@@ -168,7 +169,7 @@ def _jointech(content: bytes, message_id: int) -> Frame:
 
 
 def phone_bytes(phone: str, protocol_version: int | None = None) -> bytes:
-    """The name as a header's BCD[6] (2011/2013) or BCD[10] (2019, when there is a protocol version)."""
+    """Encode the name as a header's BCD[6] (2011/2013) or BCD[10] (2019, when there is a protocol version)."""
     digits = 12 if protocol_version is None else 20
     if len(phone) > digits:
         raise ValueError(f"a phone of {len(phone)} digits does not fit {digits}")
@@ -184,7 +185,7 @@ def encode(
     protocol_version: int | None = None,
     part: tuple[int, int] | None = None,
 ) -> bytes:
-    """The whole frame with flags, in the layout that ``protocol_version`` implies."""
+    """Encode the whole frame with flags, in the layout that ``protocol_version`` implies."""
     if len(body) > MAX_BODY_BYTES:
         raise ValueError(f"a body of {len(body)} bytes needs to be split")
     attributes = len(body) | (_SPLIT if part else 0)
@@ -197,7 +198,7 @@ def encode(
 
 
 def sealed(content: bytes) -> bytes:
-    """Header and body with their check byte, escaped, between flags."""
+    """Return header and body with their check byte, escaped, between flags."""
     content += bytes((check_byte(content),))
     if ESCAPE_BYTE in content or FLAG_BYTE in content:
         content = escape(content)
@@ -221,7 +222,7 @@ class FrameReader:
         self.oversized = 0
 
     def feed(self, chunk: bytes) -> list[bytes]:
-        """What lay between flags, still escaped, as far as it ended in this chunk."""
+        """Return the contents between flags, still escaped, that end in this chunk."""
         pieces = chunk.split(FLAG)
         if self.pending or not self._open or pieces[0] or pieces[-1]:
             return self._join(pieces)
@@ -230,7 +231,7 @@ class FrameReader:
         return [piece for piece in pieces if piece and self._fits(piece)]
 
     def _join(self, split: list[bytes]) -> list[bytes]:
-        """The same where the chunk does not begin and end with frames."""
+        """Do the same for a chunk that does not begin and end with frames."""
         first, *rest = split
         if not rest:
             self._keep(first)
@@ -246,7 +247,7 @@ class FrameReader:
         return [piece for piece in pieces if piece and self._fits(piece)]
 
     def _keep(self, piece: bytes) -> None:
-        """Holds an unfinished frame; one that grew too long is given up until the next flag."""
+        """Keep an unfinished frame; one that grew too long is given up until the next flag."""
         if not self._open:
             self.noise += len(piece)
         elif len(self.pending) + len(piece) > self._max:

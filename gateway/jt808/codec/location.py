@@ -1,4 +1,4 @@
-"""How does the body of a location report become a fix, as cheaply as can be?"""
+"""Turns the body of a location report (0x0200) into a fix, with the least work."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _basic = Struct(">IIIIhHHIBB")
 _unpack_basic = _basic.unpack_from
 _pack_basic = Struct(">IIIIhHH").pack
 _fix: Final = tuple.__new__
-"""A named tuple's own constructor would unpack and pack ten arguments once more."""
+"""The bare tuple constructor: a named tuple's own would unpack and pack ten arguments once more."""
 
 STATUS_SOUTH: Final = 1 << 2
 STATUS_WEST: Final = 1 << 3
@@ -70,7 +70,7 @@ _ALARM_ITEMS: Final = frozenset({ITEM_ABNORMAL_DRIVING, ITEM_ADAS, ITEM_DRIVER, 
 
 
 def _only_length(item: int) -> int:
-    """The one length this item may have, or why that is not enough to know."""
+    """Return the one length this item may have, else a mark: not listed, or to be looked at."""
     lengths = LENGTHS.get(item)
     if lengths is None:
         return _UNLISTED
@@ -98,15 +98,15 @@ _CAMERA_STARTS: Final = 1
 _CAMERA_ENDS: Final = 2
 
 Note = Callable[[str], None]
-"""Takes down one deviation by its name."""
+"""A function that takes down one deviation by its name."""
 
 
 def ignore(_: str) -> None:
-    """A ``Note`` for those who do not count."""
+    """Ignore a deviation: the ``Note`` of callers that do not count."""
 
 
 def fix_of(body: bytes, terminal: str, flags: int = 0, note: Note = ignore, at: int = 0, end: int | None = None) -> Fix:
-    """The fix that a 0x0200 body holds, from ``at`` on; raises ``struct.error`` below 28 bytes.
+    """Read the fix from a 0x0200 body, from ``at`` on. Raises ``struct.error`` below 28 bytes.
 
     A field that can't be true is replaced alone, and an item that can't be read is skipped; ``note`` hears of each.
     """
@@ -133,7 +133,10 @@ def fix_of(body: bytes, terminal: str, flags: int = 0, note: Note = ignore, at: 
 
 
 def _within_range(altitude: int, speed: int, course: int) -> tuple[int, int, int]:
-    """0 stands for what nobody can know; a course of 360 is north. Positions are for the rules to judge."""
+    """Replace impossible values: 0 stands for an unknown one; a course of 360 is north.
+
+    Positions are for the rules to judge.
+    """
     return (
         altitude if MIN_ALTITUDE_M <= altitude <= MAX_ALTITUDE_M else 0,
         speed if speed <= MAX_SPEED_DKMH else 0,
@@ -146,7 +149,7 @@ def _signed(status: int, lat: int, lon: int) -> tuple[int, int]:
 
 
 def _item_alarms(body: bytes, at: int, stop: int, note: Note) -> int:
-    """The bits above the alarm word that the additional items between ``at`` and ``stop`` stand for."""
+    """Return the bits above the alarm word that the additional items between ``at`` and ``stop`` stand for."""
     alarms = 0
     while at + 1 < stop:
         item = body[at]
@@ -199,7 +202,7 @@ def encode_location(
     status: int = 0,
     items: Iterable[tuple[int, bytes]] = (),
 ) -> bytes:
-    """A 0x0200 body as a terminal writes it; the hemispheres go into the status word."""
+    """Encode a 0x0200 body as a terminal writes it; the hemispheres go into the status word."""
     if lat_e6 < 0:
         status |= STATUS_SOUTH
     if lon_e6 < 0:
@@ -209,6 +212,6 @@ def encode_location(
 
 
 def encode_item(item: tuple[int, bytes]) -> bytes:
-    """One additional item: id, length, value."""
+    """Encode an additional item: id, length, value."""
     item_id, value = item
     return bytes((item_id, len(value))) + value

@@ -1,4 +1,4 @@
-"""What else does a location report tell, beyond the fix: its additional items, one by one?"""
+"""Reads all that a location report tells beyond the fix: its additional items, one by one."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ class AbnormalDriving(NamedTuple):
 
 
 class CameraEvent(NamedTuple):
-    """Items 0x64-0x67: one event of the active-safety system; None where an item has no such field.
+    """Items 0x64-0x67: an event of the active-safety system; None where an item has no such field.
 
     ``own`` are the bytes between the level and the speed: of 0x64 front speed, gap, deviation, sign type, sign value;
     of 0x65 the fatigue degree and four reserved ones.
@@ -107,7 +107,7 @@ class Location:
 
 
 def decode_location(body: bytes) -> Location:
-    """All that a 0x0200 body says."""
+    """Decode all that a 0x0200 body says."""
     if len(body) < BASIC_BYTES:
         raise MessageError(f"a location of {len(body)} bytes")
     alarm, status, lat, lon, altitude, speed, course, time = _basic.unpack_from(body)
@@ -189,7 +189,7 @@ def _tyres(value: bytes) -> CameraEvent:
 
 
 def _tyre_count_at(value: bytes) -> int:
-    """The label before it has 16 bytes, or 40 where the item is long enough and its count says so."""
+    """Find the tyre count: the label before it has 16 bytes, or 40 where the item is long enough and its count says so."""
     is_short = len(value) < 65 or len(value) - 41 in (9 * value[40], 10 * value[40])
     return 40 if is_short else 64
 
@@ -236,7 +236,7 @@ _ITEMS: Final[Mapping[int, tuple[str, Callable[[bytes], ItemValue]]]] = {
 
 
 def camera_item(item_id: int, event: CameraEvent, *, time_raw: bytes) -> tuple[int, bytes]:
-    """An item 0x64, 0x65 or 0x67 as a terminal sends it (``own`` must have 5 bytes, none for 0x67)."""
+    """Encode an item 0x64, 0x65 or 0x67 as a terminal sends it (``own`` must have 5 bytes, none for 0x67)."""
     head = event.alarm_id.to_bytes(4, "big") + bytes((event.state, event.type or 0))
     if item_id != ITEM_BLIND_SPOT:
         head += bytes((event.level or 0,)) + event.own

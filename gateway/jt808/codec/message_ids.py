@@ -1,4 +1,4 @@
-"""Which messages are there, and which deserve what kind of answer?"""
+"""The message ids, and the kind of answer that each deserves."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ REGISTERED: Final = 0
 NO_SUCH_TERMINAL: Final = 4
 
 BEFORE_AUTHENTICATION: Final = frozenset({REGISTER, AUTHENTICATE, LOGOUT, TIME_QUERY, VENDOR_TIME_QUERY})
-"""What a terminal may always say."""
+"""Messages that a terminal may send before it authenticates."""
 
 NEVER_ANSWERED: Final = frozenset({TERMINAL_REPLY, PLATFORM_REPLY, REGISTER_ANSWER})
 """Replies, ours too (a terminal that echoes): answering them could go on for ever."""
@@ -50,7 +50,7 @@ ANSWERS_TO_US: Final = frozenset(
     {PARAMETER_ANSWER, ATTRIBUTE_ANSWER, LOCATION_ANSWER, CONTROL_ANSWER}
     | {0x0608, 0x0700, 0x0802, 0x0805, 0x1003, 0x1205}
 )
-"""They need no acknowledgement, and get one all the same: it does no harm."""
+"""Answers that need no acknowledgement, and get one all the same: it does no harm."""
 
 ACKNOWLEDGED_ONLY: Final = (
     ANSWERS_TO_US
@@ -59,7 +59,7 @@ ACKNOWLEDGED_ONLY: Final = (
     | {0x0210, 0x0506, 0x1007, 0x1300, 0x2070, 0x6006}
     | set(range(0xE000, 0xF000))
 )
-"""Understood well enough to say so, and of no further use to us."""
+"""Messages that we understand well enough to acknowledge, and do not use further."""
 
 SUPPORTED: Final = ACKNOWLEDGED_ONLY | BEFORE_AUTHENTICATION | NEVER_ANSWERED | {LOCATION, LOCATION_BATCH, MEDIA}
-"""Everything else is answered as unsupported."""
+"""Messages that we support; every other one is answered as unsupported."""

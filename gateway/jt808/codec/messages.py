@@ -1,4 +1,4 @@
-"""What does each message say, and how are the replies to it written?"""
+"""The bodies of messages, read and written, and of the replies to them."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ MEDIA_HEAD_BYTES: Final = 8
 
 
 class Reply(NamedTuple):
-    """0x0001 and 0x8001: what became of the other side's message."""
+    """The general reply, 0x0001 and 0x8001: the result of the other side's message."""
 
     ack_serial: int
     ack_id: int
@@ -39,13 +39,13 @@ class Reply(NamedTuple):
 
     @classmethod
     def decode(cls, body: bytes) -> Reply:
-        """Some terminals add a byte or two behind it."""
+        """Decode a reply; some terminals add a byte or two behind it."""
         if len(body) < _reply.size:
             raise MessageError(f"a reply of {len(body)} bytes")
         return cls(*_reply.unpack_from(body))
 
     def encode(self) -> bytes:
-        """The body of either."""
+        """Encode the body, which is the same for both."""
         return _reply.pack(*self)
 
 
@@ -67,12 +67,12 @@ class LocationBatch:
 
     @property
     def backfilled(self) -> bool:
-        """Taken in a dead zone and sent later."""
+        """The reports were made in a dead zone and sent later."""
         return self.type == BATCH_BACKFILL
 
     @classmethod
     def decode(cls, body: bytes) -> LocationBatch:
-        """Reads on to the end whatever the count says; a last item that is longer than the body is left over."""
+        """Decode a batch to its end, whatever the count says; a last item that is longer than the body is left over."""
         if len(body) < _batch_head.size:
             raise MessageError(f"a batch of {len(body)} bytes")
         count, kind = _batch_head.unpack_from(body)
@@ -81,7 +81,7 @@ class LocationBatch:
         return cls(count, kind, bodies, body[taken:])
 
     def encode(self) -> bytes:
-        """The body as a terminal sends it."""
+        """Encode the body as a terminal sends it."""
         return encode_batch(self.bodies, type=self.type, count=self.count)
 
 
@@ -96,7 +96,7 @@ def _items_of_batch(body: bytes) -> Iterator[bytes]:
 
 
 def encode_batch(bodies: Sequence[bytes], *, type: int, count: int | None = None) -> bytes:
-    """A 0x0704 body of these 0x0200 bodies; ``count`` to claim another number than there are."""
+    """Encode a 0x0704 body of these 0x0200 bodies; ``count`` is to claim another number than there are."""
     pieces = [_batch_head.pack(len(bodies) if count is None else count, type)]
     for body in bodies:
         pieces += (len(body).to_bytes(2, "big"), body)

@@ -1,4 +1,4 @@
-"""A terminal says of itself: registration, authentication, attributes, the driver's card."""
+"""Messages in which a terminal tells of itself: registration, authentication, attributes, the driver's card."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ _words = Struct(">HH")
 
 
 class MessageError(ValueError):
-    """This body can't be what its message id says."""
+    """The body can't be what its message id says."""
 
 
 class Edition(Enum):
-    """Of the standard; the values are the field sizes of a registration: manufacturer, model, terminal id."""
+    """Editions of the standard; the values are a registration's field sizes: manufacturer, model, terminal id."""
 
     Y2011 = (5, 8, 7)
     Y2013 = (5, 20, 7)
@@ -43,7 +43,7 @@ class Registration:
 
     @classmethod
     def decode(cls, body: bytes, *, modern: bool) -> Registration:
-        """``modern``: the frame had the 2019 layout. 2011 and 2013 differ by length only."""
+        """Decode a registration. ``modern``: the frame had the 2019 layout. 2011 and 2013 differ by length only."""
         if modern:
             edition = Edition.Y2019
         else:
@@ -65,7 +65,7 @@ class Registration:
         )
 
     def encode(self, edition: Edition = Edition.Y2013) -> bytes:
-        """The body as a terminal of that edition sends it."""
+        """Encode the body as a terminal of that edition sends it."""
         maker, model, terminal_id = edition.value
         pad = b" " if edition is Edition.Y2011 else b"\0"
         return b"".join(
@@ -90,7 +90,10 @@ class Authentication:
 
     @classmethod
     def decode(cls, body: bytes, *, modern: bool) -> Authentication:
-        """Some 2019 terminals still send the bare code of 2013: what does not fit the new form is read as the old."""
+        """Decode an authentication.
+
+        Some 2019 terminals still send 2013's bare code: a misfit of the new form is read as the old.
+        """
         if modern and body:
             code_end = 1 + body[0]
             imei_end = code_end + _IMEI_BYTES
@@ -102,7 +105,7 @@ class Authentication:
         return cls(text(body))
 
     def encode(self, *, modern: bool) -> bytes:
-        """The body as a terminal sends it."""
+        """Encode the body as a terminal sends it."""
         code = self.auth_code.encode("gbk", "replace")
         if not modern:
             return code
@@ -111,14 +114,14 @@ class Authentication:
 
 
 def is_well_framed(body: bytes, *, modern: bool) -> bool:
-    """Whether a 0x0102 body has the sizes of its layout's edition."""
+    """Tell whether a 0x0102 body has the sizes of its layout's edition."""
     return not modern or len(body) == 1 + sum(body[:1]) + _IMEI_BYTES + _SOFTWARE_BYTES
 
 
 def carries_code(body: bytes, code: str) -> bool:
-    """Whether a 0x0102 body has the code where a slip puts it: without its length, behind a wrong or a wider one.
+    """Tell whether a 0x0102 body has the code where a slip puts it: without its length, behind a wrong or a wider one.
 
-    Whatever follows it is passed over. Such a body proves as much as a right one: it has the whole code.
+    The rest behind it is passed over. Such a body proves as much as a right one: it has the whole code.
     """
     wanted = code.encode("gbk", "replace")
     return bool(wanted) and any(compare_digest(body[at : at + len(wanted)], wanted) for at in range(3))
@@ -126,7 +129,7 @@ def carries_code(body: bytes, code: str) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class RegistrationAnswer:
-    """0x8100; the code only where ``result`` is 0."""
+    """The answer 0x8100; it has the code only where ``result`` is 0."""
 
     ack_serial: int
     result: int
@@ -134,13 +137,13 @@ class RegistrationAnswer:
 
     @classmethod
     def decode(cls, body: bytes) -> RegistrationAnswer:
-        """As the terminal reads it."""
+        """Decode the answer as the terminal reads it."""
         if len(body) < 3:
             raise MessageError(f"a registration answer of {len(body)} bytes")
         return cls(_word(body), body[2], text(body[3:]))
 
     def encode(self) -> bytes:
-        """As the platform sends it."""
+        """Encode the answer as the platform sends it."""
         return self.ack_serial.to_bytes(2, "big") + bytes((self.result,)) + self.auth_code.encode("gbk", "replace")
 
 
@@ -161,7 +164,7 @@ class Attributes:
 
     @classmethod
     def decode(cls, body: bytes) -> Attributes:
-        """Editions and makers mix the field sizes: the ones that fill the body are right."""
+        """Decode attributes. Editions and makers mix the field sizes: the ones that fill the body are right."""
         for sizes in ((5, 20, 7), (5, 30, 30), (11, 30, 30)):
             cut = _cut_attributes(body, *sizes)
             if cut is not None:
@@ -195,7 +198,9 @@ def _cut_attributes(body: bytes, maker: int, model: int, terminal_id: int) -> At
 
 @dataclass(frozen=True, slots=True)
 class DriverCard:
-    """0x0702: who put a card in, when it could be read; ``time`` is None where it is no time."""
+    """The message 0x0702: the driver whose card was put in, when it could be read; ``time`` is None where it is
+    impossible.
+    """
 
     status: int
     time: int | None
@@ -208,7 +213,7 @@ class DriverCard:
 
     @classmethod
     def decode(cls, body: bytes) -> DriverCard:
-        """A removed card and an unreadable one say no more than the time."""
+        """Decode a card's message; a removed card and an unreadable one say no more than the time."""
         if len(body) < 7:
             raise MessageError(f"a driver's card of {len(body)} bytes")
         status, time = body[0], unix_from_bcd6(body[1:7])
