@@ -1,4 +1,4 @@
-"""The files that a browser gets: the built pages of ``web/dist``, and what they must know of this service."""
+"""Serves browsers the built pages of ``web/dist``, and the configuration that they need."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from api.http.calls import Call
 
 DIST: Final = Path(__file__).parent.parent / "web" / "dist"
 PATHS: Final = ("/", "/s", "/d", "/sign-in", "/register", "/account", "/terms", "/family", "/driver", "/owner", "/ops")
-"""What the pages' own router knows; below these sides, any depth."""
+"""Paths of the pages' own router; those below a side may have any depth."""
 SIDES: Final = ("/account", "/family", "/driver", "/owner", "/ops")
 FOR_PROGRAMS: Final = ("/api/", "/dev/")
-"""Below these, whatever is unknown is told as a problem, to browsers too."""
+"""Prefixes below which an unknown path gets a problem, in browsers too."""
 FOREVER: Final = "public, max-age=31536000, immutable"
-"""For files whose name changes with what is in them."""
+"""The caching of files whose name changes with their content."""
 ASK_AGAIN: Final = "no-cache"
 TYPES: Final = {
     ".css": "text/css",
@@ -32,7 +32,7 @@ TYPES: Final = {
     ".svg": "image/svg+xml",
     ".webmanifest": "application/manifest+json",
 }
-"""Endings that are served; nothing else of the folder is."""
+"""The served endings and their types; no other file of the folder is served."""
 NOT_BUILT: Final = """<!doctype html><html lang="zh-CN"><meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1"><title>平安守望</title>
 <h1>平安守望</h1><p>服务正在运行，网页还没有构建。</p>
@@ -44,7 +44,7 @@ _RANGE: Final = re.compile(r"\{\d-\d\}|\{s\}")
 
 
 class TileSource(msgspec.Struct, frozen=True):
-    """Where map tiles come from. ``url`` has ``{z}``, ``{x}`` and ``{y}``, and may have ``{1-4}`` in its first label."""
+    """The source of map tiles. ``url`` has ``{z}``, ``{x}`` and ``{y}``, and may have ``{1-4}`` in its first label."""
 
     url: str
     attribution: str
@@ -52,7 +52,7 @@ class TileSource(msgspec.Struct, frozen=True):
 
     @property
     def origin(self) -> str:
-        """As a Content-Security-Policy names it."""
+        """Return the origin as a Content-Security-Policy names it."""
         parts = urlsplit(_RANGE.sub("0", self.url))
         first, *others = (urlsplit(self.url).netloc or "").split(".")
         host = ".".join(["*", *others]) if "{" in first else parts.netloc
@@ -60,7 +60,7 @@ class TileSource(msgspec.Struct, frozen=True):
 
 
 def tile_source(url: str, *, attribution: str, crs: str) -> TileSource | None:
-    """None for an empty ``url``. Raises ``ValueError`` with what is wrong."""
+    """Return the tile source; None for an empty ``url``. Raises ``ValueError`` with the reason."""
     if not url:
         return None
     parts = urlsplit(_RANGE.sub("0", url))
@@ -75,14 +75,14 @@ def tile_source(url: str, *, attribution: str, crs: str) -> TileSource | None:
 
 @dataclass(frozen=True, slots=True)
 class Pages:
-    """The built pages, and the map they show; without tiles they draw their own."""
+    """The built pages, and their map's tiles; without tiles they draw their own map."""
 
     folder: Path = DIST
     tiles: TileSource | None = None
 
     @property
     def policy(self) -> str:
-        """No code and no style but our own files, no other host but that of the tiles."""
+        """Return the policy: no code or style but our own files, and no other host but the tiles'."""
         tiles = f" {self.tiles.origin}" if self.tiles else ""
         return (
             "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; font-src 'self'; "
@@ -92,7 +92,7 @@ class Pages:
 
 
 class WebConfig(msgspec.Struct, frozen=True):
-    """What the pages must know before anybody signs in."""
+    """The configuration that the pages need before sign-in."""
 
     identity: str
     """``sandbox`` or ``wechat``."""
@@ -107,19 +107,19 @@ class ConfigDesk:
         self._config = WebConfig(identity, pages.tiles, version)
 
     async def config(self, call: Call[None, None]) -> WebConfig:
-        """Anybody's."""
+        """Return the configuration, to any caller."""
         return self._config
 
 
 class PageDesk:
-    """Serves the pages; what a path shows is their own router's business."""
+    """Serves the pages; their own router decides what a path shows."""
 
     def __init__(self, pages: Pages) -> None:
         self._folder = pages.folder
         self._policy = pages.policy
 
     def add_to(self, app: web.Application) -> None:
-        """Below every other route: these are no calls, and no document lists them."""
+        """Add the page routes below every other route: they are no calls, and no document lists them."""
         app.middlewares.append(self._around)
         for path in PATHS:
             app.router.add_get(path, self._page)
@@ -131,7 +131,10 @@ class PageDesk:
 
     @web.middleware
     async def _around(self, request: web.Request, handler: Handler) -> web.StreamResponse:
-        """Show a person who followed an unknown address the pages, whose router says so and leads home; the status stays 404."""
+        """Show the pages to a browser at an unknown address.
+
+        Their router says so and leads home; the status stays 404.
+        """
         if isinstance(request.match_info.http_exception, web.HTTPNotFound) and _is_a_persons(request):
             index = self._found("index.html")
             if index is not None:
@@ -162,7 +165,7 @@ class PageDesk:
         return path if path.suffix in TYPES and path.is_file() else None
 
     def _file(self, path: Path, cache: str, *, status: int = 200) -> web.FileResponse:
-        """Takes the ``.br`` or ``.gz`` beside the file where the browser reads it."""
+        """Serve the file, or the ``.br`` or ``.gz`` beside it where the browser accepts it."""
         text = path.suffix != ".png"
         content_type = TYPES[path.suffix] + ("; charset=utf-8" if text else "")
         return web.FileResponse(path, status=status, headers=self._headers(cache) | {"Content-Type": content_type})
@@ -172,6 +175,6 @@ class PageDesk:
 
 
 def _is_a_persons(request: web.Request) -> bool:
-    """Whether a browser asks for a page to show; programs get the problem."""
+    """Tell whether a browser asks for a page to show; programs get the problem."""
     shows = request.method in ("GET", "HEAD") and "text/html" in request.headers.get("Accept", "")
     return shows and not request.path.startswith(FOR_PROGRAMS)

@@ -1,4 +1,4 @@
-"""Names what the HTTP side needs of the rest of the house; ``run.py`` fills it in."""
+"""The protocols of whatever the HTTP side needs from other rooms; ``run.py`` fills them in."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from persistence.store import Store
 
 
 class VehiclePage(Protocol):
-    """Some vehicles by plate, and the cursor of what follows."""
+    """Some vehicles by plate, and the cursor of the next page."""
 
     @property
     def vehicles(self) -> Sequence[RegisteredVehicle]: ...
@@ -45,13 +45,13 @@ class Registry(Protocol):
     async def vehicle(self, vehicle_id: str) -> RegisteredVehicle | None: ...
 
     async def vehicles_of(self, owner_uscc: str, *, after: str | None = None, limit: int = 100) -> VehiclePage:
-        """Raises ``ValueError`` for a cursor that is not of this list."""
+        """Return a page of a business's vehicles. Raises ``ValueError`` for another list's cursor."""
         ...
 
     async def count_vehicles_of(self, owner_uscc: str) -> int: ...
 
     def person_key(self, citizen_id: str) -> str:
-        """What stands for a citizen ID (as parsed) wherever a person is referred to."""
+        """Return the stand-in for a citizen ID (as parsed), used wherever a person is referred to."""
         ...
 
     async def person_by_key(self, key: str) -> RegisteredPerson | None: ...
@@ -62,7 +62,7 @@ class Registry(Protocol):
 
 
 class IngestFigures(Protocol):
-    """``gateway.ingest.IngestStats``, to look at."""
+    """The figures that the API reads of ``gateway.ingest.IngestStats``."""
 
     @property
     def fixes(self) -> int: ...
@@ -87,7 +87,7 @@ class IngestFigures(Protocol):
 
 
 class StoreTrouble(Protocol):
-    """``persistence.stats.Trouble``, to look at."""
+    """The fields that the API reads of ``persistence.stats.Trouble``."""
 
     @property
     def code(self) -> str: ...
@@ -100,7 +100,7 @@ class StoreTrouble(Protocol):
 
 
 class StoreFigures(Protocol):
-    """``persistence.stats.StoreStats``, to look at."""
+    """The figures that the API reads of ``persistence.stats.StoreStats``."""
 
     @property
     def commits(self) -> int: ...
@@ -122,7 +122,7 @@ class StoreFigures(Protocol):
 
     @property
     def troubles(self) -> Sequence[StoreTrouble]:
-        """What does not pass by itself."""
+        """List the store's lasting troubles."""
         ...
 
     @property
@@ -131,7 +131,7 @@ class StoreFigures(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Services:
-    """All that the handlers work with; ``make_app`` takes nothing else."""
+    """The services that the handlers use; ``make_app`` takes nothing else."""
 
     clock: Clock
     store: Store
@@ -144,18 +144,21 @@ class Services:
     real_names: RealNames
     terms: Terms
     place_of: Callable[[float, float], Place | None]
-    """The nearest named place of a longitude and a latitude (``domain.places.Places.nearest``)."""
+    """Returns the nearest named place of a longitude and a latitude (``domain.places.Places.nearest``)."""
     ingest_stats: Callable[[], IngestFigures]
     store_stats: Callable[[], StoreFigures]
     gateway_stats: Callable[[], Mapping[str, object]]
-    """Plain numbers, texts and mappings of them; goes into ``/health`` as it is. Never a terminal's number."""
+    """Plain numbers, texts and mappings of them, copied into ``/health``. Never contains a terminal's number."""
     known_vehicles: Callable[[], int]
-    """How many vehicles have a terminal (``len(directory)``)."""
+    """Returns the number of vehicles with a terminal (``len(directory)``)."""
     registry_revision: Callable[[], str]
-    """Another one whenever the registry may have changed (``directory.revision``); asked at each call, so it must be cheap."""
+    """Returns a value that changes whenever the registry may have (``directory.revision``).
+
+    Called often, so it must be cheap.
+    """
     watch_log: NotedTimes
     public_url: Callable[[], str]
-    """Where people reach this service, without a slash at the end: what links begin with. Never made of a Host header."""
+    """Returns the address that links begin with, without a trailing slash. It is never taken from a Host header."""
     version: str
     tell_access: Callable[[str], None] = logging.getLogger("api.access").info
     """Takes the lines of the access log: one for each call."""
@@ -163,7 +166,7 @@ class Services:
     attempt_limits: AttemptLimits = field(default_factory=AttemptLimits)
     stream_limits: StreamLimits = field(default_factory=StreamLimits)
     proxies: Proxies = field(default_factory=Proxies)
-    """Of ours, in front of the service."""
+    """Our own proxies in front of the service."""
     connection_limits: ConnectionLimits = field(default_factory=ConnectionLimits)
     feed_key: str = field(default="", repr=False)
     ops_key: str = field(default="", repr=False)

@@ -1,4 +1,4 @@
-"""The table of every call: both what serves them and what describes them read it."""
+"""The table of every call, used both to serve and to describe them."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def table(
     metrics: MetricsDesk,
     live: LiveSide,
 ) -> tuple[Route, ...]:
-    """Every call that this application answers."""
+    """List every call that this application answers."""
     return (
         *_accounts(SignInDesk(services, people=people, sessions=sessions, gates=gates), SessionDesk(sessions)),
         *_people(RegistrationDesk(services, people=people, gates=gates), MeDesk(services, people)),

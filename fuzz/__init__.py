@@ -1,1 +1,1 @@
-"""What do hostile bytes do to the decoders? ``python -m fuzz``; the corpus is replayed by the tests."""
+"""Fuzzes the decoders with hostile bytes: ``python -m fuzz``. The tests replay the corpus."""

@@ -1,8 +1,8 @@
-"""How are hostile bytes looked for? ``python -m fuzz [--seconds 60] [--only jt808] [--seed N] [--blind] [--seeds]``
+"""The search for hostile bytes: ``python -m fuzz [--seconds 60] [--only jt808] [--seed N] [--blind] [--seeds]``.
 
-With atheris the search follows the branches that each input takes; without it (other systems than Linux on x86, or newer
-Pythons), or with ``--blind``, inputs are changed at random. What is found stands in ``.fuzz/``: copy it into ``fuzz/corpus/``,
-and the tests replay it for ever.
+With atheris the search follows the branches that each input takes. Without it (other systems than Linux on x86, or
+newer Pythons), or with ``--blind``, inputs are changed at random. Failing inputs are written to ``.fuzz/``: copy them
+into ``fuzz/corpus/``, and the tests replay them.
 """
 
 from __future__ import annotations
@@ -30,12 +30,15 @@ Target = Callable[[bytes], None]
 
 
 def corpus(name: str) -> list[bytes]:
-    """What is kept for a target."""
+    """Read a target's corpus."""
     return [file.read_bytes() for file in sorted((CORPUS / name).iterdir())]
 
 
 def target(name: str, importing: AbstractContextManager[Any]) -> tuple[Target, dict[str, bytes]]:
-    """What tries one input, and what the corpus begins with; its modules are imported within ``importing``."""
+    """Return the function that tries one input, and the corpus's first inputs.
+
+    Imports its modules within ``importing``.
+    """
     with importing:
         from fuzz import feed, jt808
     chosen = {"jt808": jt808, "feed": feed}[name]
@@ -43,7 +46,7 @@ def target(name: str, importing: AbstractContextManager[Any]) -> tuple[Target, d
 
 
 def search(name: str, *, seconds: int) -> None:
-    """By coverage; ends the process. An input that fails is written to ``FOUND``."""
+    """Search by coverage, and end the process. An input that fails is written to ``FOUND``."""
     import atheris
 
     try_one, _ = target(name, atheris.instrument_imports(include=INSTRUMENTED))
@@ -56,7 +59,7 @@ def search(name: str, *, seconds: int) -> None:
 
 
 def search_blindly(name: str, *, seconds: float, seed: int) -> None:
-    """Raises what the first input raises that is not survived; it is written to ``FOUND``."""
+    """Search at random. Re-raises the error of the first failing input, which is written to ``FOUND``."""
     try_one, _ = target(name, nullcontext())
     ends_at = time.monotonic() + seconds
     inputs = mutated(corpus(name), seed)
@@ -76,7 +79,7 @@ def search_blindly(name: str, *, seconds: float, seed: int) -> None:
 
 
 def write_seeds() -> None:
-    """Makes the corpus's beginnings anew."""
+    """Write the corpus's first inputs anew."""
     for name in TARGETS:
         _, seeds = target(name, nullcontext())
         for title, content in seeds.items():

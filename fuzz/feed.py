@@ -1,4 +1,4 @@
-"""Does any body break the feed's decoder, or make it lose a row without a word?"""
+"""The feed's target: no body may break the decoder, or make it lose a row silently."""
 
 from __future__ import annotations
 
@@ -29,7 +29,9 @@ class Taken:
 
 
 def try_one(body: bytes) -> None:
-    """Read or refused as a whole; every row of what is read is answered; another decoder counts as many rows."""
+    """Check that a body is read or refused as a whole, that every row is answered, and that another decoder counts as
+    many.
+    """
     try:
         rows = read_rows(body)
     except InvalidInput:
@@ -42,7 +44,7 @@ def try_one(body: bytes) -> None:
 
 
 def answered(body: bytes) -> FeedAnswer:
-    """What the feed says; nothing here waits but to give others their turn, so no event loop is needed."""
+    """Return the feed's answer. Nothing here waits except to yield, so no event loop is needed."""
     taking = Feed(Taken(), lambda terminal: terminal.startswith("1")).take(body)
     try:
         while taking.send(None) is None:
@@ -54,7 +56,7 @@ def answered(body: bytes) -> FeedAnswer:
 
 
 def is_batch(body: bytes) -> bool:
-    """Whether an implementation that shares no code with ours sees an array of arrays of plain values, and not too many."""
+    """Tell whether an implementation that shares no code with ours sees an array of few enough arrays of plain values."""
     try:
         rows = msgpack.unpackb(body)
     except (ValueError, TypeError, RecursionError, msgpack.UnpackException):
@@ -65,7 +67,7 @@ def is_batch(body: bytes) -> bool:
 
 
 def seeds() -> dict[str, bytes]:
-    """By name, packed by the other implementation."""
+    """Return the first inputs by name, packed by the other implementation."""
     odd: list[object] = [
         [*ROW[:5], "800", *ROW[6:]],
         list(ROW[:9]),

@@ -1,4 +1,4 @@
-"""Does any byte stream break a conversation with a terminal, or make it keep or say more than it may?"""
+"""The target of terminals: no byte stream may break a conversation, or make it keep or send more than it may."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ from tests.gateway.neighbours import NOON, NOW, PHONE, REGISTRATION, Registry, S
 LIMITS: Final = Limits(max_unfinished_bytes=4_096, max_unfinished_messages=2)
 SHORTEST: Final = 13
 MOST_SAID: Final = 40
-"""Bytes that we answer to one byte of theirs, at most: who asks for missing packets names many at once."""
+"""Largest ratio of bytes answered to bytes received: a request for missing packets names many at once."""
 
 
 def try_one(stream: bytes) -> None:
-    """The stream as it came, with every check byte put right, and with every length put right besides."""
+    """Try the stream as it came, with every check byte corrected, and also with every length corrected."""
     for variant in (stream, resealed(stream, refit=False), resealed(stream, refit=True)):
         for piece in variant.split(FLAG):
             read(piece)
@@ -33,7 +33,7 @@ def try_one(stream: bytes) -> None:
 
 
 def read(piece: bytes) -> tuple[Frame, Message] | None:
-    """A frame and its message, where there is one; whatever is wrong is told by the decoder's own errors."""
+    """Decode a frame and its message, where there is one. Wrong input raises the decoder's own errors."""
     try:
         frame = decode(piece)
         return frame, parse(frame)
@@ -42,7 +42,7 @@ def read(piece: bytes) -> tuple[Frame, Message] | None:
 
 
 def resealed(stream: bytes, *, refit: bool) -> bytes:
-    """The same frames with their check bytes, and perhaps their lengths, as they should be: the hostile part is within."""
+    """Correct the frames' check bytes, and optionally their lengths, so that the hostile part is within."""
     return FLAG.join(_resealed(piece, refit=refit) for piece in stream.split(FLAG))
 
 
@@ -59,7 +59,7 @@ def _resealed(piece: bytes, *, refit: bool) -> bytes:
 
 
 def converse(stream: bytes) -> None:
-    """A terminal that has authenticated says all this, in two pieces; then one more report, in a conversation of its own."""
+    """Send the stream in two pieces after authentication, then a report in a conversation of its own."""
     shelf, wire, terminal = Shelf(), Wire(), Terminal()
     exchange = Exchange(terminals=Registry(), ingest=shelf, limits=LIMITS, now=lambda: NOW, soon=shelf.soon)
     session = Session(exchange, wire)
@@ -72,7 +72,7 @@ def converse(stream: bytes) -> None:
     session.sweep(exchange.tick + 2 * LIMITS.split_patience_s)
     said = sum(map(len, wire.writes))
     assert said <= MOST_SAID * (len(stream) + 100), f"{said} bytes for {len(stream)}"
-    wire.said()  # Raises for what is no frame of ours.
+    wire.said()  # raises for a frame that is not ours
     check_fixes(shelf.fixes)
     other = Session(exchange, neighbour := Wire())
     other.receive(Terminal().authenticates() + Terminal(serial=1).reports())
@@ -81,7 +81,7 @@ def converse(stream: bytes) -> None:
 
 
 def check_memory(session: Session) -> None:
-    """Nothing that the session keeps is beyond its limit."""
+    """Check that the session keeps nothing beyond its limits."""
     assert len(session._reader.pending) <= LIMITS.max_frame_bytes
     for packets in (session._strangers_packets, *(seat.packets for seat in session.seats())):
         if packets is not None:
@@ -92,16 +92,16 @@ def check_memory(session: Session) -> None:
 
 
 def check_fixes(fixes: list[Fix]) -> None:
-    """They can be stored, and come back as they were."""
+    """Check that the fixes can be stored, and come back unchanged."""
     if fixes:
         assert decode_batch(encode_fixes(NOW, fixes)) == (NOW, fixes)
 
 
-# -- what the corpus begins with ---------------------------------------------------------------------------------------
+# -- the corpus's first inputs -----------------------------------------------------------------------------------------
 
 
 def seeds() -> dict[str, bytes]:
-    """By name: real conversations, made by our own encoder."""
+    """Return the first inputs by name: real conversations, made by our own encoder."""
     old, new = Terminal(), Terminal(protocol_version=1)
     location = encode_location(fixed_at=NOON, lat_e6=30_123_456, lon_e6=-120_654_321, speed_dkmh=623, status=3)
     items = ((0x01, bytes(4)), (0x18, b"\0\1\5"), (0x2B, bytes(4)), (0x66, bytes(40) + b"\1" + bytes(10)))

@@ -1,4 +1,4 @@
-"""How does one hostile input become another? Without a look into the program: works wherever Python does, and repeats by seed."""
+"""Makes one hostile input from another, without coverage: it works wherever Python does, and repeats by seed."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ SLOW_S: Final = 5.0
 
 
 def mutated(corpus: Sequence[bytes], seed: int) -> Iterator[bytes]:
-    """Without end; the same for the same seed."""
+    """Yield inputs without end, the same for the same seed."""
     dice = random.Random(seed)
     while True:
         content = bytearray(dice.choice(corpus))
@@ -49,7 +49,7 @@ class TooSlow(AssertionError):
 
 
 def tried(try_one: Callable[[bytes], None], content: bytes) -> None:
-    """Raises what ``try_one`` raises, and ``TooSlow``."""
+    """Try an input. Raises its error, or ``TooSlow``."""
     began = time.process_time()
     try_one(content)
     if time.process_time() - began > SLOW_S:

@@ -1,4 +1,4 @@
-"""How much did the fleet send, what became of it, and how long did the answers take?"""
+"""The figures of a drive: reports sent, their fate, and the time that answers took."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 _BOUNDS_S: Final = tuple(0.0001 * 1.12**step for step in range(125))
-"""From 0.1 ms to two minutes in steps of 12 %."""
+"""The bounds go from 0.1 ms to two minutes in steps of 12 %."""
 
 
 class Latencies:
@@ -19,12 +19,12 @@ class Latencies:
         self.total = 0
 
     def add(self, seconds: float) -> None:
-        """One answer came after so long."""
+        """Count an answer that took this long."""
         self._counts[bisect_left(_BOUNDS_S, seconds)] += 1
         self.total += 1
 
     def quantile_s(self, share: float) -> float:
-        """What this share of the answers stayed below, to 12 %; 0 while there are none."""
+        """Return the time that this share of the answers stayed below, to 12 %; 0 while there are none."""
         left = share * self.total
         for bound, count in zip((*_BOUNDS_S, _BOUNDS_S[-1]), self._counts, strict=True):
             left -= count
@@ -43,9 +43,9 @@ class Counts:
     """Reports sent for the first time, live and back-filled."""
     acked: int = 0
     backfilled: int = 0
-    """Of the acknowledged: those sent late in a batch."""
+    """Acknowledged reports that were sent late in a batch."""
     resent: int = 0
-    """Frames sent again, for want of an answer."""
+    """Frames sent again because no answer came."""
     connects: int = 0
     reconnects: int = 0
     stored: int = 0
@@ -59,12 +59,12 @@ class Counts:
     refused: int = 0
     """Reports that the service answered with anything but ok."""
     misbehaved: Counter[str] = field(default_factory=Counter)
-    """What terminals did wrong on purpose, by kind."""
+    """Faults that terminals committed on purpose, by kind."""
     errors: Counter[str] = field(default_factory=Counter)
-    """What went wrong, by kind."""
+    """Errors, by kind."""
     latencies: Latencies = field(default_factory=Latencies)
 
     @property
     def unfinished(self) -> int:
-        """What still waits for an answer, in whatever stage."""
+        """Count the reports and messages that still wait for an answer, at any stage."""
         return self.in_flight + self.queued + self.stored

@@ -1,4 +1,4 @@
-"""What do operators see of a drive while it goes on?"""
+"""Reports a drive's figures to operators while it goes on."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ from sim.scenarios import Scenario
 PERIOD_S: Final = 2.0
 """Real seconds between two reports."""
 PATIENCE_S: Final = 2.0
-"""For the service's answer."""
+"""Real seconds to wait for the service's answer."""
 MAX_KINDS: Final = 20
 MAX_KIND_CHARS: Final = 60
-"""The service takes no more of either."""
+"""The service's limits on the number of kinds and on the length of a kind."""
 
 
 class DriveReport(msgspec.Struct, frozen=True):
@@ -46,7 +46,7 @@ class DriveReport(msgspec.Struct, frozen=True):
 def report_of(
     scenario: Scenario, counts: Counts, *, seed: int, vehicles: int, speedup: float, elapsed_s: float
 ) -> DriveReport:
-    """The figures as they are now."""
+    """Collect the present figures."""
     return DriveReport(
         scenario=scenario.name,
         title=scenario.title,
@@ -72,7 +72,7 @@ def _most(counter: Counter[str]) -> dict[str, int]:
 
 @asynccontextmanager
 async def operators_told(service: Service, report: Callable[[], DriveReport]) -> AsyncIterator[None]:
-    """Tells them how the drive goes, as long as the block lasts; without their key, nothing."""
+    """Report the drive to operators while the block runs; without their key, do nothing."""
     if not service.has_ops_key:
         yield
         return
@@ -85,7 +85,7 @@ async def operators_told(service: Service, report: Callable[[], DriveReport]) ->
 
 
 async def _keep_telling(service: Service, report: Callable[[], DriveReport]) -> None:
-    """A service that is away, too slow, older than this call or says no is told again later: no drive waits for its watchers."""
+    """Report until cancelled. A failed or refused report is followed by the next: no drive waits for its watchers."""
     while True:
         with suppress(ServiceError, TimeoutError):
             async with asyncio.timeout(PATIENCE_S):

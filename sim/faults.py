@@ -1,4 +1,4 @@
-"""How does a terminal misbehave, and when?"""
+"""The faults of terminals: their kinds, their rates and their moments."""
 
 from __future__ import annotations
 
@@ -16,35 +16,35 @@ _ABSURD_WORD: Final = 0xFFFF_FFFF
 
 @dataclass(frozen=True, slots=True)
 class FaultRates:
-    """Chances per report, unless it says otherwise."""
+    """Probabilities per report, unless a field says otherwise."""
 
     duplicate: float = 0.0
     swapped: float = 0.0
-    """Sent after the next one."""
+    """The report is sent after the next."""
     bad_checksum: float = 0.0
     noise: float = 0.0
-    """Bytes between frames that belong to none."""
+    """Bytes that belong to no frame come between frames."""
     chopped: float = 0.0
     """The frame arrives in two pieces."""
     junk_items: float = 0.0
     no_fix: float = 0.0
     null_island: float = 0.0
-    """(0,0), said to be positioned."""
+    """The position is (0,0), reported as valid."""
     astray: float = 0.0
-    """A position that no truck could have reached."""
+    """The position is out of any truck's reach."""
     absurd_alarms: float = 0.0
-    """An alarm word that can't be true."""
+    """The alarm word cannot be true."""
     reboot: float = 0.0
     clock_offsets: tuple[tuple[float, int], ...] = ()
-    """(chance per terminal, seconds ahead)."""
+    """Pairs of (probability per terminal, seconds ahead)."""
     storm_every_s: float = 0.0
-    """Real seconds between moments in which many connections break at once; 0 for none."""
+    """Real seconds between storms, in which many connections break at once; 0 for none."""
     storm_share: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
 class Sending:
-    """What goes wrong on the way with one report."""
+    """The faults in the sending of one report."""
 
     duplicate: bool
     swapped: bool
@@ -59,7 +59,7 @@ _FAULTLESS: Final = Sending(False, False, False, False, False, False, False)
 
 
 class Faults:
-    """One terminal's misbehaviour: a function of the seed, the truck and the report's time."""
+    """A terminal's faults, a function of the seed, the truck and the report's time."""
 
     __slots__ = ("_garbles", "_key", "_rates", "_sends_badly", "clock_offset_s", "in_storms")
 
@@ -83,7 +83,7 @@ class Faults:
         self._garbles = any((rates.no_fix, rates.null_island, rates.astray, rates.absurd_alarms))
 
     def sending(self, at: int) -> Sending:
-        """What goes wrong on the way with the report of this second."""
+        """Return the faults in sending the report of this second."""
         if not self._sends_badly:
             return _FAULTLESS
         rng, rates = Random(self._key ^ at), self._rates
@@ -98,10 +98,10 @@ class Faults:
         )
 
     def measured(self, truck: Truck, at: int) -> Report:
-        """The truck's report of this second, or what a faulty terminal makes of it.
+        """Return the truck's report of this second, or the version of a faulty terminal.
 
-        Only quiet moments are spoilt, in which no alarm is on: what an absurd word or a missing speed means for a
-        running alarm, no rule says.
+        Only quiet moments, without an alarm, are spoilt: no rule says what an absurd word or a missing speed means for
+        a running alarm.
         """
         report = truck.report(at)
         if not self._garbles or not _quiet(report, truck.device):

@@ -28,12 +28,12 @@ _CONNECTING_LIMIT: Final = 200
 _CONNECT_TIMEOUT_S: Final = 10.0
 _PORTS_PER_ADDRESS: Final = 20_000
 MAX_REPORTS: Final = 40_000_000
-"""What all ledgers together may hold; a drive ends before it forgets."""
+"""The limit of all ledgers together; a drive ends before it forgets reports."""
 _MIN_LEDGER: Final = 64
 
 
 class Fleet:
-    """All terminals of a drive, one wheel, one set of figures."""
+    """The terminals of a drive, with one wheel and one set of figures."""
 
     def __init__(
         self,
@@ -67,7 +67,7 @@ class Fleet:
         self._driving = True
 
     async def ramp(self) -> None:
-        """Builds and starts terminal after terminal, at a pace that leaves the machine room to answer."""
+        """Build and start terminal after terminal, at a pace that lets the machine answer."""
         loop = asyncio.get_running_loop()
         started_at = loop.time()
         self._plan_storms()
@@ -104,17 +104,17 @@ class Fleet:
 
     @property
     def full(self) -> bool:
-        """Whether a ledger can't hold more, so that the drive has to end."""
+        """Tell whether a ledger is full, so that the drive has to end."""
         return any(terminal.ledger.full for terminal in self.terminals)
 
     def finish(self) -> None:
-        """Generates nothing new; everything held goes out."""
+        """Stop generating reports; those held still go out."""
         self._driving = False
         for terminal in self.terminals:
             terminal.finish()
 
     async def drain(self, timeout_s: float) -> bool:
-        """Waits until every message is answered; False when that takes too long."""
+        """Wait until every message is answered; False when that takes too long."""
         for _ in range(ceil(timeout_s / _DRAIN_STEP_S)):
             if not self.counts.unfinished:
                 return True
@@ -122,7 +122,7 @@ class Fleet:
         return not self.counts.unfinished
 
     async def close(self) -> None:
-        """Ends all connections."""
+        """End all connections."""
         self._driving = False
         self._wheel.close()
         for terminal in self.terminals:
@@ -135,7 +135,7 @@ class Fleet:
     # Connections
 
     def dial(self, terminal: Terminal) -> None:
-        """Connects a terminal, not too many at a time; ends in its ``connected`` or ``connect_failed``."""
+        """Connect a terminal, a limited number at a time; ends in its ``connected`` or ``connect_failed``."""
         task = asyncio.get_running_loop().create_task(self._connect(terminal))
         self._dialling.add(task)
         task.add_done_callback(self._dialling.discard)
@@ -155,7 +155,7 @@ class Fleet:
                 terminal.connect_failed(_reason(error))
 
     def _local_address(self, index: int) -> tuple[str, int] | None:
-        """On one machine, another loopback address for each 20,000 terminals: ports are few."""
+        """Return a further loopback address for each 20,000 terminals on one machine: ports are few."""
         if not self._address[0].startswith("127.") or self.vehicles <= _PORTS_PER_ADDRESS:
             return None
         return f"127.0.0.{2 + index // _PORTS_PER_ADDRESS}", 0
@@ -177,7 +177,7 @@ class Fleet:
 
 
 def _first(index: int, count: int) -> Sequence[int]:
-    """Every number below ``count``, this one first."""
+    """Return every number below ``count``, this one first."""
     return [index, *(other for other in range(count) if other != index)]
 
 

@@ -1,4 +1,4 @@
-"""What kinds of drivers and terminals does a fleet have, and which of them has this truck?"""
+"""The kinds of drivers and terminals in a fleet, and their assignment to trucks."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Final
 
 
 class Driver(Enum):
-    """How the truck is driven."""
+    """The kind of driver."""
 
     CAREFUL = "careful"
     """Within the limit, a rest after two or three hours, a bed every night (or, for some, every day)."""
@@ -22,7 +22,7 @@ class Driver(Enum):
 
 
 class FatigueCarrier(Enum):
-    """How the terminal tells that its driver is tired, if it can."""
+    """The way in which the terminal reports a tired driver, if it can."""
 
     NONE = "none"
     ALARM_BIT = "alarm bit 2"
@@ -32,14 +32,14 @@ class FatigueCarrier(Enum):
 
 @dataclass(frozen=True, slots=True)
 class DriverMix:
-    """Weights of the driver kinds in a fleet; what is left of 1 is careful."""
+    """Weights of the driver kinds in a fleet; the rest up to 1 is careful."""
 
     relay: float = 0.35
     speeding: float = 0.12
     overlong: float = 0.05
 
     def pick(self, draw: float) -> Driver:
-        """The kind at ``draw`` in [0, 1)."""
+        """Return the kind at ``draw`` in [0, 1)."""
         for kind, weight in (
             (Driver.RELAY, self.relay),
             (Driver.SPEEDING, self.speeding),
@@ -53,19 +53,19 @@ class DriverMix:
 
 @dataclass(frozen=True, slots=True)
 class Device:
-    """What the terminal can do; it depends on the seed and the truck alone, never on the scenario."""
+    """A terminal's abilities; they depend on the seed and the truck alone, never on the scenario."""
 
     protocol_version: int | None
     """1 for the 2019 layout, None for 2013's."""
     computes_speeding: bool
-    """It sets alarm bit 1 itself, exactly when its own speed is above the limit."""
+    """The terminal sets alarm bit 1 itself, exactly when its own speed is above the limit."""
     warns_of_speeding: bool
-    """It sets bit 13 within 5 km/h below the limit; only if it computes speeding."""
+    """The terminal sets bit 13 within 5 km/h below the limit; only if it computes speeding."""
     fatigue: FatigueCarrier
     zeroes_without_fix: bool
-    """Without satellites it sends (0,0) instead of the last known position."""
+    """Without satellites the terminal sends (0,0) instead of the last known position."""
     vendor_items: bool
-    """It adds items that only its maker understands."""
+    """The terminal adds items that only its maker understands."""
 
 
 _LIMITS_KMH: Final = (None, None, None, None, None, None, None, None, 90, 80)
@@ -73,12 +73,12 @@ DEFAULT_LIMIT_KMH: Final = 100
 
 
 def limit_kmh(seed: int, index: int) -> int | None:
-    """What the registry says of this vehicle's speed limit; None means 100."""
+    """Return this vehicle's speed limit in the registry; None means 100."""
     return Random(f"{seed}/limit/{index}").choice(_LIMITS_KMH)
 
 
 def device(seed: int, index: int) -> Device:
-    """The terminal in truck ``index`` of this seed's fleet."""
+    """Return the terminal of truck ``index`` in this seed's fleet."""
     rng = Random(f"{seed}/device/{index}")
     computes = rng.random() < 0.6
     return Device(

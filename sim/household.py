@@ -20,7 +20,10 @@ from sim.registry_lines import (
 
 DURATION: Final = "7d"
 OTHERS_KEPT: Final = 1
-"""A driver has room for three (R12): this truck, the one that the family member may bind, and one of an earlier demo."""
+"""Bindings of earlier demos that are kept.
+
+A driver has room for three (R12): this truck and the delegated one are the others.
+"""
 _TIMEOUT: Final = aiohttp.ClientTimeout(total=30)
 
 T = TypeVar("T")
@@ -40,11 +43,11 @@ class Household(NamedTuple):
     owner_password: str
     owner_token: str
     free_link: str
-    """A second share of the truck, that nobody has opened."""
+    """A second share of the truck, not opened yet."""
     delegation_link: str
-    """For another truck, whose papers a family member may fill in."""
+    """A link for another truck, whose papers a family member may fill in."""
     papers: Identity
-    """The other truck."""
+    """The papers of the other truck."""
 
 
 class _Terms(msgspec.Struct):
@@ -85,13 +88,13 @@ class _Delegations(msgspec.Struct):
 
 
 class _Any(msgspec.Struct):
-    """An answer of which nothing is needed."""
+    """An answer whose content is not needed."""
 
 
 async def make_household(url: str, *, seed: int, truck: int = 0) -> Household:
-    """Signs three people in, binds this truck of the seed's fleet, shares it and opens a share.
+    """Sign three people in, bind this truck of the seed's fleet, share it and open a share.
 
-    On a store that has these people already it begins with fresh links. Raises ``ServiceError``.
+    On a store that has these people already, make fresh links. Raises ``ServiceError``.
     """
     async with _Client(url) as client:
         owner, home = business(seed, business_of(truck)), family_member(seed)
@@ -122,7 +125,7 @@ async def make_household(url: str, *, seed: int, truck: int = 0) -> Household:
 
 
 async def _bound(client: _Client, token: str, truck: Identity) -> str:
-    """The binding of this truck; shares of an earlier demo are cancelled (R19), and room is made (R12)."""
+    """Return the binding of this truck. Cancels shares of an earlier demo (R19) and makes room (R12)."""
     bindings = (await client.call("GET", "/api/v1/driver/vehicles", token, _Bindings)).items
     for binding in bindings:
         await client.call("DELETE", f"/api/v1/driver/bindings/{binding.id}/shares", token, _Any)
@@ -137,7 +140,7 @@ async def _bound(client: _Client, token: str, truck: Identity) -> str:
 
 
 async def _delegated(client: _Client, token: str, truck: Identity) -> str:
-    """The link of a fresh delegation; earlier ones are withdrawn, so that they do not pile up."""
+    """Return the link of a fresh delegation, after withdrawing earlier ones so that they do not pile up."""
     path = "/api/v1/driver/delegations"
     for delegation in (await client.call("GET", path, token, _Delegations)).items:
         if delegation.status in ("unopened", "open"):
@@ -165,12 +168,15 @@ class _Client:
         await self._http.close()
 
     async def sign_in(self, **form: str) -> str:
-        """The token of a new session."""
+        """Sign in and return the new session's token."""
         body = form | {"terms_version": self._terms}
         return (await self.call("POST", "/api/v1/sessions", "", _Session, **body)).token
 
     async def call(self, method: str, path: str, who: str, answer: type[T], /, **body: str) -> T:
-        """The answer's body; ``who`` is the caller's token. Raises ``ServiceError``, also for a refusal."""
+        """Make a call and return the answer's body; ``who`` is the caller's token.
+
+        Raises ``ServiceError``, also for a refusal.
+        """
         headers = {"Authorization": f"Bearer {who}"} if who else {}
         try:
             async with self._http.request(method, self._url + path, headers=headers, json=body or None) as response:

@@ -1,4 +1,4 @@
-"""Where along its route is a truck at any moment, and how fast does it drive?"""
+"""A truck's journey: its place along the route and its speed at any moment."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ DAY_S: Final = 86_400
 CHINA_OFFSET_S: Final = 8 * 3600
 LONG_REST_S: Final = 1200.0
 _NIGHT_SHIFT: Final = 0.4
-"""Of those who sleep regularly, how many sleep by day and drive by night."""
+"""The share of regular sleepers who sleep by day and drive by night."""
 _CITY_M: Final = 9000.0
 _LAST_STRETCH_M: Final = 1500.0
 _KMH: Final = 1 / 3.6
@@ -31,7 +31,7 @@ class Motion(NamedTuple):
     cover: Cover
     ignition_on: bool
     driven_m: float
-    """Since the journey's start; falls back to 0 when the round trip begins again."""
+    """Metres since the journey's start; returns to 0 when the round trip begins again."""
 
 
 class Stand(NamedTuple):
@@ -43,7 +43,7 @@ class Stand(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Style:
-    """How one driver drives: the numbers behind a kind."""
+    """A driver's style: the numbers behind a kind."""
 
     driver: Driver
     cruise_kmh: float
@@ -51,10 +51,10 @@ class Style:
 
 
 class Journey:
-    """A round trip for ever: out, unload, back, load, and again, as a function of time.
+    """An endless round trip, as a function of time: out, unload, back, load, and again.
 
-    Speed is linear between knots, so position is its exact integral: a truck never jumps, whenever it is looked at,
-    and a second run of the same seed goes on where the truck would be by then.
+    Speed is linear between knots, and position is its exact integral. A truck therefore never jumps, whenever it is
+    looked at, and a second run of the same seed continues where the truck would be by then.
     """
 
     __slots__ = ("_at_s", "_driven_m", "_offset_s", "_speeds", "period_s", "route", "stands")
@@ -77,11 +77,11 @@ class Journey:
         self._offset_s = whole_days_s if writer.keeps_nights else rng.uniform(0, self.period_s)
 
     def phase_s(self, at: float) -> float:
-        """Where in its round the truck is at this Unix time."""
+        """Return the seconds into the round at this Unix time."""
         return (at + CHINA_OFFSET_S + self._offset_s) % self.period_s
 
     def at(self, at: float) -> Motion:
-        """The truck at this Unix time."""
+        """Return the truck's motion at this Unix time."""
         phase = self.phase_s(at)
         after = min(max(bisect_right(self._at_s, phase), 1), len(self._at_s) - 1)
         since, span = phase - self._at_s[after - 1], self._at_s[after] - self._at_s[after - 1]
@@ -97,7 +97,7 @@ class Journey:
         return Motion(place.lon, place.lat, course, moving * 3.6, cover, self._ignition(phase), driven)
 
     def _ignition(self, phase: float) -> bool:
-        """Off during stands of half an hour and more."""
+        """Tell whether the ignition is on; it is off during stands of half an hour and more."""
         index = bisect_right(self.stands, Stand(phase, self.period_s + 1)) - 1
         if index < 0:
             return True
@@ -105,7 +105,7 @@ class Journey:
         return phase >= stand.end_s or stand.end_s - stand.start_s < 1800
 
     def stints(self) -> list[tuple[float, float]]:
-        """From the end of each long rest to the start of the next, in seconds of the journey."""
+        """Return the stints, each from one long rest's end to the next one's start, in seconds of the journey."""
         rests = [stand for stand in self.stands if stand.end_s - stand.start_s >= LONG_REST_S]
         starts = [0.0, *(rest.end_s for rest in rests)]
         return [(start, rest.start_s) for start, rest in zip(starts, rests, strict=False)]
@@ -135,7 +135,7 @@ class _Writer:
         self.stand(DAY_S - self.at_s[-1] % DAY_S)
 
     def drive_to(self, goal_m: float) -> None:
-        """Drives stint after stint, with the stops that this driver makes, to a halt at ``goal_m``."""
+        """Drive stint after stint, with this driver's stops, to a halt at ``goal_m``."""
         while True:
             until_s = self.at_s[-1] + self._stint_s()
             while self.at_s[-1] < until_s and goal_m - self.driven_m[-1] > _LAST_STRETCH_M:
@@ -152,7 +152,7 @@ class _Writer:
         self._change(target, min(seconds, 2 * room_m / (speed + target)))
 
     def _arrive(self, goal_m: float) -> None:
-        """Brakes so that the wheels stop exactly at the goal."""
+        """Brake so that the wheels stop exactly at the goal."""
         speed = self.speeds[-1] or 3.0
         left_m = goal_m - self.driven_m[-1]
         self._knot(self.at_s[-1] + 2 * left_m / speed, goal_m, 0.0)
@@ -186,7 +186,7 @@ class _Writer:
         return self._rng.uniform(*hours) * 3600
 
     def _pause_s(self) -> float:
-        """How long this stop takes: short at a service area, long for a bed."""
+        """Draw the length of this stop: short at a service area, long for a bed."""
         if self._style.driver is Driver.OVERLONG and self._rng.random() < 0.6:
             return self._rng.uniform(7, 15) * 60
         hour = self.at_s[-1] % DAY_S / 3600

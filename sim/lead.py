@@ -1,4 +1,4 @@
-"""The lead truck is the one that a demo shares: on the road from its first second, with an alarm in its first minute."""
+"""The lead truck, which a demo shares: on the road from its first second, with an alarm in its first minute."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from sim.truck import POSITIONED, Truck
 from sim.world import load
 
 INTERVAL_S: Final = 3
-"""The lead reports this often, so that its page moves while a newcomer looks."""
+"""Seconds between the lead's reports, so that its page moves while a newcomer looks."""
 ALARM_AFTER_S: Final = 20.0
 ALARM_LASTS_S: Final = 60.0
 """Real seconds, both: a viewer sees the alert begin and end."""
@@ -21,7 +21,7 @@ _DRIVING_KMH: Final = 20
 
 
 class Lead(NamedTuple):
-    """Its number in the fleet, and when its terminal tells of a tired driver (Unix seconds of the service's clock)."""
+    """The lead's number in the fleet, and the time of its fatigue alarm (Unix seconds of the service's clock)."""
 
     truck: int
     alarm_from: float
@@ -31,9 +31,9 @@ class Lead(NamedTuple):
 
 
 def pick_lead(scenario: Scenario, *, seed: int, vehicles: int, clock: ServiceClock) -> Lead:
-    """The first truck of the fleet that drives under an open sky for the next five minutes; else truck 0.
+    """Return the first truck that drives under an open sky for the next five minutes; else truck 0.
 
-    Each of the registry's drivers stands for ten trucks, so that repeated demos never bring one beyond R13.
+    Each driver in the registry stands for ten trucks, so that repeated demos never exceed R13.
     """
     now = clock.now()
     world = load(seed=seed, shade=scenario.shade)

@@ -1,4 +1,4 @@
-"""Which reports has the service acknowledged, and in which order did it get them?"""
+"""The ledger of the reports that the service has acknowledged, in the order in which it received them."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ BYTES_PER_REPORT: Final = _row.size
 
 
 class Told(NamedTuple):
-    """One acknowledged report, as it stood on the wire."""
+    """An acknowledged report, as it stood on the wire."""
 
     order: int
-    """Counts the terminal's sendings; of one sent again, the first that could be read."""
+    """The number of the terminal's sending. For a report sent again, the first readable sending counts."""
     received_at: float
-    """When it was sent, by the service's clock as the simulator knows it."""
+    """The time of sending, by the service's clock as the simulator knows it."""
     fixed_at: int
     lon_e6: int
     lat_e6: int
@@ -28,7 +28,7 @@ class Told(NamedTuple):
 
 
 class Ledger:
-    """One vehicle's acknowledged reports, packed small; ``limit`` bounds them, and what is beyond sets ``full``."""
+    """A vehicle's acknowledged reports, packed small; beyond ``limit`` none is kept and ``full`` is set."""
 
     __slots__ = ("_limit", "_rows", "full")
 
@@ -38,7 +38,7 @@ class Ledger:
         self.full = False
 
     def add(self, told: Told) -> None:
-        """Notes one acknowledgement."""
+        """Note an acknowledgement."""
         if len(self) >= self._limit:
             self.full = True
             return
@@ -48,5 +48,5 @@ class Ledger:
         return len(self._rows) // _row.size
 
     def reports(self) -> list[Told]:
-        """Everything acknowledged, in the order in which it reached the service."""
+        """Return the acknowledged reports, in the order in which they reached the service."""
         return sorted(Told(*row) for row in _row.iter_unpack(self._rows))

@@ -1,4 +1,4 @@
-"""One drive, from the first question to the verdict."""
+"""Runs a drive, from the first call to the verdict."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ _MAX_INTERVAL_S: Final = 300
 
 @dataclass(frozen=True, slots=True)
 class SimOptions:
-    """What ``run.py sim`` was asked for."""
+    """The options of ``run.py sim``."""
 
     api: str = "http://127.0.0.1:8080"
     jt808_host: str = "127.0.0.1"
@@ -46,14 +46,14 @@ class SimOptions:
     seed: int = 1
     scenario: str = "everyday"
     duration_s: float | None = None
-    """Real seconds; None until somebody stops it."""
+    """Real seconds; None runs until stopped."""
     speedup: float = 1.0
     interval_s: int | None = None
     """Seconds of the service's clock between two reports; None for the scenario's own."""
     registry: Path | None = None
-    """Only write the fleet's registry lines, here."""
+    """The file for the fleet's registry lines; if set, nothing else is done."""
     ops_key: str | None = None
-    """For a ``/health`` that asks for one."""
+    """The operators' key, for a service whose ``/health`` requires it."""
     lead: Lead | None = None
     """The truck that a demo shows."""
 
@@ -63,9 +63,9 @@ class Impossible(Exception):
 
 
 async def run_sim(options: SimOptions, *, stop: asyncio.Event | None = None, console: Console | None = None) -> int:
-    """Drives the fleet until its time is over, ``stop`` is set or Ctrl-C comes, and gives the verdict.
+    """Drive the fleet until its time is over, ``stop`` is set or Ctrl-C comes, and give the verdict.
 
-    The exit status: 0 when all agrees, 1 when something differs, 2 when the drive was impossible.
+    Returns the exit status: 0 when all agrees, 1 when something differs, 2 when the drive was impossible.
     """
     console = console or Console()
     try:
@@ -92,13 +92,13 @@ def _write_registry(options: SimOptions, path: Path, console: Console) -> int:
 
 
 def check_interval(interval_s: int) -> None:
-    """Raises ``Impossible`` for seconds between two reports that no terminal would have."""
+    """Check the seconds between two reports. Raises ``Impossible`` for an interval that no terminal would have."""
     if not 1 <= interval_s <= _MAX_INTERVAL_S:
         raise Impossible(f"the interval between two reports must be 1 to {_MAX_INTERVAL_S} seconds")
 
 
 def _raise_descriptor_limit(vehicles: int) -> None:
-    """One socket a terminal."""
+    """Raise the limit of file descriptors: one socket per terminal."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     needed = vehicles + _SPARE_DESCRIPTORS
     if soft != hard:
@@ -113,7 +113,7 @@ def _raise_descriptor_limit(vehicles: int) -> None:
 
 @contextmanager
 def _stopping(stop: asyncio.Event | None, console: Console) -> Iterator[asyncio.Event]:
-    """The event that ends the drive; without one from outside, Ctrl-C sets it, and a second Ctrl-C gives up."""
+    """Yield the event that ends the drive. Without an outside event, Ctrl-C sets it, and a second Ctrl-C gives up."""
     if stop is not None:
         yield stop
         return
@@ -186,7 +186,7 @@ async def _clock(service: Service, speedup: float) -> ServiceClock:
 
 
 async def _look_before(service: Service, options: SimOptions, console: Console) -> dict[str, verdict.Before]:
-    """What the service knows before; a fleet that it doesn't know can't drive."""
+    """Return the service's prior knowledge; a fleet unknown to the service cannot drive."""
     owners = registry_lines.businesses(options.seed, options.vehicles)
     try:
         before = await verdict.look_before(service, owners)
@@ -237,7 +237,7 @@ def _told_of(fleet: Fleet, options: SimOptions, chosen: Scenario) -> Callable[[]
 
 
 async def _run(fleet: Fleet, options: SimOptions, chosen: Scenario, over: asyncio.Event, console: Console) -> None:
-    """The drive itself, and the wait until nothing is in flight."""
+    """Run the drive, then wait until nothing is in flight."""
     title = f"{options.vehicles} trucks, {chosen.name}: {chosen.title} (seed {options.seed})"
     console.print(title, soft_wrap=True)
     progress = Progress(console, fleet.counts, vehicles=options.vehicles, title=title)
@@ -258,7 +258,7 @@ async def _run(fleet: Fleet, options: SimOptions, chosen: Scenario, over: asynci
 
 
 async def _until_over(fleet: Fleet, duration_s: float | None, over: asyncio.Event) -> None:
-    """Ends with the duration, the event, or a full memory."""
+    """Wait for the duration, the event, or a full memory."""
     loop = asyncio.get_running_loop()
     until = loop.time() + duration_s if duration_s is not None else float("inf")
     while loop.time() < until and not fleet.full:

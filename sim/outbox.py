@@ -1,4 +1,4 @@
-"""What does a terminal still have to send, what has it sent, and what is known to have arrived?"""
+"""The outbox of a terminal: messages to send, in flight, and answered."""
 
 from __future__ import annotations
 
@@ -13,23 +13,23 @@ from sim.ledger import Ledger, Told
 from sim.wire import BACKFILL, BATCH, LOCATION
 
 WINDOW: Final = 16
-"""How many messages may wait for an answer at a time."""
+"""The number of messages that may wait for an answer at a time."""
 QUEUE_LIMIT: Final = 64
 STORED_LIMIT: Final = 4000
-"""Reports that a terminal's memory holds without a network; more push out the oldest."""
+"""Reports that a terminal's memory holds without a network; further ones push out the oldest."""
 _BATCH_BODY_BYTES: Final = 1000
 _SPLIT_BATCH_REPORTS: Final = 60
 
 
 @dataclass(slots=True, eq=False)
 class Parcel:
-    """One message to be sent until it is answered: a body, and the reports in it."""
+    """A message to be sent until it is answered: a body, and the reports in it."""
 
     message_id: int
     body: bytes
     reports: tuple[Told, ...] = ()
     spoil_checksum: bool = False
-    """The first copy is to be unreadable."""
+    """The first copy is sent unreadable."""
     delivered: bool = False
     """A readable copy has gone out, so that the reports have their place in the order."""
     parts_open: int = 0
@@ -38,7 +38,7 @@ class Parcel:
 
 @dataclass(slots=True, eq=False)
 class InFlight:
-    """One frame that waits for its answer."""
+    """A frame that waits for its answer."""
 
     parcel: Parcel
     frame: bytes
@@ -50,7 +50,7 @@ class InFlight:
 
 @dataclass(slots=True)
 class Stored:
-    """One report taken without a network."""
+    """A report taken without a network."""
 
     body: bytes
     told: Told
@@ -60,21 +60,21 @@ class Stored:
 class Outbox:
     """A terminal's memory, which survives connections and reboots.
 
-    Order is kept through everything: what was sent and not answered when a connection broke goes first on the next,
-    then what was taken meanwhile as batches of type 1, its newest report as a live one.
+    Order is kept throughout. After a broken connection, unanswered messages go first. Reports taken meanwhile follow as
+    batches of type 1, and the newest of them as a live report.
     """
 
     ledger: Ledger
     counts: Counts
     splits: bool
-    """Whether its batches outgrow a frame."""
+    """Tells whether its batches outgrow a frame."""
     queue: deque[Parcel] = field(default_factory=deque)
     in_flight: dict[int, InFlight] = field(default_factory=dict)
     stored: deque[Stored] = field(default_factory=deque)
     _order: int = 0
 
     def store(self, body: bytes, told: Told) -> None:
-        """Keeps a report for later."""
+        """Keep a report for later."""
         if len(self.stored) >= STORED_LIMIT:
             self.stored.popleft()
             self.counts.dropped += 1
@@ -83,23 +83,23 @@ class Outbox:
         self.stored.append(Stored(body, told))
 
     def enqueue(self, parcel: Parcel) -> None:
-        """Puts a message behind those that wait."""
+        """Put a message behind those that wait."""
         self.queue.append(parcel)
         self.counts.queued += 1
 
     def has_room(self) -> bool:
-        """Whether a new report can still go out live; if not, it is stored."""
+        """Tell whether a new report can go out live; if not, it is stored."""
         return len(self.queue) < QUEUE_LIMIT and not self.stored
 
     def next_to_send(self) -> Parcel | None:
-        """The oldest waiting message, if one more may be in flight."""
+        """Return the oldest waiting message, if another may be in flight."""
         if not self.queue or len(self.in_flight) >= WINDOW:
             return None
         self.counts.queued -= 1
         return self.queue.popleft()
 
     def recover(self) -> None:
-        """Turns what was stored into batches, and its newest report into a live one."""
+        """Turn the stored reports into batches, and the newest into a live report."""
         if not self.stored:
             return
         newest = self.stored.pop()
@@ -125,12 +125,12 @@ class Outbox:
             yield batch
 
     def sent(self, serial: int, flight: InFlight) -> None:
-        """Notes one frame on its way."""
+        """Note a frame on its way."""
         self.in_flight[serial] = flight
         self.counts.in_flight += 1
 
     def deliver(self, parcel: Parcel, now: float) -> None:
-        """Gives a message's reports their place in the order, once a readable copy of it has gone out."""
+        """Give a message's reports their place in the order, once a readable copy of it has gone out."""
         if parcel.delivered:
             return
         parcel.delivered = True
@@ -142,7 +142,7 @@ class Outbox:
         self.counts.sent += len(numbered)
 
     def answered(self, serial: int, *, ok: bool) -> InFlight | None:
-        """Takes in an answer; the reports of a message count when all of its packets are answered."""
+        """Take in an answer; a message's reports count when all of its packets are answered."""
         flight = self.in_flight.pop(serial, None)
         if flight is None:
             return None
@@ -159,10 +159,10 @@ class Outbox:
         return flight
 
     def connection_lost(self) -> None:
-        """Everything unanswered goes first again, in its old order, each message once.
+        """Queue everything unanswered first, in its old order, each message once.
 
-        What went out unreadably comes last: of the others nobody knows whether they arrived, and so their order must
-        be right either way.
+        Messages that went out unreadable come last. Whether the others arrived is unknown, so their order must be right
+        either way.
         """
         parcels = list(dict.fromkeys(flight.parcel for flight in self.in_flight.values() if flight.parcel.reports))
         parcels.sort(key=lambda parcel: not parcel.delivered)
@@ -175,5 +175,5 @@ class Outbox:
 
     @property
     def unfinished(self) -> int:
-        """Messages and reports that are not known to have arrived."""
+        """Count the messages and reports that are not known to have arrived."""
         return len(self.in_flight) + len(self.queue) + len(self.stored)

@@ -15,7 +15,7 @@ from sim.registry_lines import Business
 PAGE: Final = 200
 _TRIES: Final = 8
 _FIRST_TRIES: Final = 2
-"""The first question of a drive: nobody waits half a minute to learn that no service is there."""
+"""Tries for a drive's first call, few so that a missing service is noticed soon."""
 _RETRY_S: Final = 0.75
 _PAGES_LIMIT: Final = 5000
 _TIMEOUT: Final = aiohttp.ClientTimeout(total=30)
@@ -109,17 +109,17 @@ class SeenFix(NamedTuple):
 
 
 class SeenVehicle(NamedTuple):
-    """One line of an owner's list."""
+    """An entry of an owner's list."""
 
     id: str
     plate: str
     online: bool | None
-    """None where the service says that it can't tell."""
+    """None where the service cannot tell."""
     last_fix: SeenFix | None
 
 
 class SeenAlert(NamedTuple):
-    """One alert of a vehicle's page, times in Unix seconds."""
+    """An alert of a vehicle's page, times in Unix seconds."""
 
     kind: str
     source: str
@@ -134,9 +134,9 @@ class SeenAlerts(NamedTuple):
     alerts: tuple[SeenAlert, ...]
     cut: bool
     driving_today_s: int | None = None
-    """Driving since midnight, from the same page; None where the page does not tell."""
+    """Seconds of driving since midnight, from the same page; None where the page does not tell."""
     online: bool | None = True
-    """As the same page tells."""
+    """The presence on the same page."""
 
 
 class Service:
@@ -156,7 +156,7 @@ class Service:
             await self._http.close()
 
     async def clock(self) -> ClockReading:
-        """Reads ``/health``; raises ServiceError."""
+        """Read the clock from ``/health``. Raises ``ServiceError``."""
         raw = await self._call("GET", "/health", headers=self._ops_headers, tries=_FIRST_TRIES)
         clock = _decoded(raw, _Health).clock
         now = clock.now if isinstance(clock.now, float) else _unix(clock.now)
@@ -164,19 +164,19 @@ class Service:
 
     @property
     def has_ops_key(self) -> bool:
-        """Whether it may speak to operators."""
+        """Tell whether an operators' key is set."""
         return bool(self._ops_headers)
 
     async def tell_drive(self, report: Mapping[str, object]) -> None:
-        """Shows operators how the drive goes; raises ServiceError, as an older service's 404 is."""
+        """Report the drive to operators. Raises ``ServiceError``, also for an older service's 404."""
         await self._call("PUT", "/api/v1/ops/drive", headers=self._ops_headers, form=report, tries=1)
 
     async def terms_version(self) -> str:
-        """The version of the statement that a sign-in accepts."""
+        """Return the version of the statement that a sign-in accepts."""
         return _decoded(await self._call("GET", "/api/v1/terms"), _Terms).version
 
     async def sign_in(self, owner: Business, terms_version: str) -> str:
-        """The token of this owner's new session; raises SignInRefused."""
+        """Sign this owner in and return the new session's token. Raises ``SignInRefused``."""
         form = {
             "kind": "legal",
             "username": owner.username,
@@ -186,7 +186,7 @@ class Service:
         return _decoded(await self._call("POST", "/api/v1/sessions", form=form), _Session).token
 
     async def vehicles(self, token: str) -> AsyncIterator[SeenVehicle]:
-        """Every vehicle of the owner, page by page."""
+        """Yield every vehicle of the owner, page by page."""
         cursor: str | None = None
         for _ in range(_PAGES_LIMIT):
             query = {"list": "all", "limit": str(PAGE)} | ({"cursor": cursor} if cursor else {})
@@ -199,7 +199,7 @@ class Service:
                 return
 
     async def alerts(self, token: str, vehicle_id: str) -> SeenAlerts:
-        """The alerts on the vehicle's page."""
+        """Return the alerts on the vehicle's page."""
         raw = await self._call("GET", f"/api/v1/owner/vehicles/{vehicle_id}", headers=_bearer(token))
         page = _decoded(raw, _VehiclePage)
         cut = page.alerts_next is not None or len(page.alerts) >= _LISTED_ALERTS
@@ -216,7 +216,7 @@ class Service:
         form: Mapping[str, object] | None = None,
         tries: int = _TRIES,
     ) -> bytes:
-        """One answer's body; a service that is starting again or overloaded is asked some times more."""
+        """Return an answer's body. A service that is restarting or overloaded is asked again a few times."""
         trouble = ""
         for attempt in range(tries):
             try:

@@ -1,4 +1,4 @@
-"""How is the drive going?"""
+"""Shows the progress of a drive."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _ERRORS_SHOWN: Final = 6
 
 
 class Progress:
-    """A live table on a terminal; a plain line now and then anywhere else."""
+    """A live table on a terminal; elsewhere an occasional plain line."""
 
     def __init__(self, console: Console, counts: Counts, *, vehicles: int, title: str) -> None:
         self._console = console
@@ -31,7 +31,7 @@ class Progress:
         self._rate = Rate()
 
     async def watch(self, over: Callable[[], bool]) -> None:
-        """Shows the figures until ``over``."""
+        """Show the figures until ``over``."""
         last_line_at = monotonic()
         with self._view() as live:
             while not over():
@@ -49,7 +49,7 @@ class Progress:
         return nullcontext()
 
     def line(self) -> str:
-        """Everything in one line."""
+        """Format the figures in one line."""
         counts = self._counts
         text = (
             f"{monotonic() - self._started_at:5.0f} s  online {counts.online}/{self._vehicles}  sent {counts.sent}  "
@@ -62,7 +62,7 @@ class Progress:
         )
 
     def table(self) -> Table:
-        """The same, and what went wrong, as a table."""
+        """Format the figures and the errors as a table."""
         counts = self._counts
         table = Table(title=f"{self._title} · {monotonic() - self._started_at:.0f} s", show_header=False)
         for name, value in (
@@ -83,18 +83,18 @@ class Progress:
 
 
 class Rate:
-    """How fast a count grows, over about the last five seconds."""
+    """The growth of a count, over about the last five seconds."""
 
     def __init__(self) -> None:
         self._seen: list[tuple[float, int]] = []
 
     def take(self, count: int, at: float) -> None:
-        """Looks at the count."""
+        """Take a sample of the count."""
         self._seen = [*self._seen[-10:], (at, count)]
 
     @property
     def per_s(self) -> float:
-        """Counts a second."""
+        """Return the growth per second."""
         if len(self._seen) < 2:
             return 0.0
         (first_at, first), (last_at, last) = self._seen[0], self._seen[-1]

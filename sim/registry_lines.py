@@ -1,4 +1,4 @@
-"""Who are the fleet's vehicles, owners and drivers in the transport registry?"""
+"""The fleet's vehicles, owners and drivers, as lines of the transport registry."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _TRADES: Final = ("物流", "运输", "货运", "供应链")
 _MAKERS: Final = ("LFW", "LGA", "LZZ", "LRD", "LGG", "LZG")
 _PLATE_SPACE: Final = len(_PLATE_LETTERS) * 100_000
 _STRIDE: Final = 1_234_577
-"""Prime to the spaces it walks through, so that no two vehicles of a fleet meet."""
+"""Prime to the sizes of the spaces it walks through, so that no two vehicles of a fleet meet."""
 
 _VIN_VALUES: Final = dict(
     zip("0123456789ABCDEFGHJKLMNPRSTUVWXYZ", (*range(10), *range(1, 9), *range(1, 6), 7, 9, *range(2, 10)), strict=True)
@@ -37,7 +37,7 @@ _CITIZEN_WEIGHTS: Final = (7, 9, 10, 5, 8, 4, 2, 1, 6, 3, 7, 9, 10, 5, 8, 4, 2)
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """What tells one vehicle and its terminal from all others; unique within a seed's fleet of up to 2.4 million."""
+    """The identifiers of a vehicle and its terminal; unique within a seed's fleet of up to 2.4 million."""
 
     plate: str
     plate_color: str
@@ -48,7 +48,7 @@ class Identity:
 
 @dataclass(frozen=True, slots=True)
 class Business:
-    """One owner of vehicles, and how it signs in."""
+    """An owner of vehicles, and its credentials."""
 
     uscc: str
     name: str
@@ -57,7 +57,7 @@ class Business:
 
 
 def identity(seed: int, index: int) -> Identity:
-    """Truck ``index`` of this seed's fleet."""
+    """Return truck ``index`` of this seed's fleet."""
     number = _number(seed, index, _PLATE_SPACE)
     letter, digits = divmod(number, 100_000)
     rng = Random(f"{seed}/identity/{index}")
@@ -72,7 +72,7 @@ def identity(seed: int, index: int) -> Identity:
 
 
 def business(seed: int, number: int) -> Business:
-    """Owner ``number`` of this seed's fleet; it owns 200 vehicles in a row."""
+    """Return owner ``number`` of this seed's fleet; it owns 200 vehicles in a row."""
     rng = Random(f"{seed}/business/{number}")
     name = f"{rng.choice(_TOWNS)}{rng.choice(_TOWNS)}{rng.choice(_TRADES)}有限公司"
     secret = sha256(f"{seed}/password/{number}".encode()).hexdigest()[:12]
@@ -89,28 +89,31 @@ class Person:
 
 
 def driver(seed: int, number: int) -> Person:
-    """Driver ``number`` of this seed's fleet; any of them may bind any truck whose papers are at hand."""
+    """Return driver ``number`` of this seed's fleet, who may bind any truck whose papers are at hand."""
     return _person(f"{seed}/person/{number}", order=_number(seed, number, 500), phone=_number(seed, number, 10**9))
 
 
 def family_member(seed: int) -> Person:
-    """Somebody at home, registered and without a qualification."""
+    """Return the family member, registered and without a qualification."""
     number = _number(seed, 0, 10**8)
     return _person(f"{seed}/family", order=number % 500, phone=5 * 10**8 + number, network="13")
 
 
 def business_of(index: int) -> int:
-    """Which owner has truck ``index``."""
+    """Return the number of the owner of truck ``index``."""
     return index // VEHICLES_PER_BUSINESS
 
 
 def businesses(seed: int, vehicles: int) -> list[Business]:
-    """All owners of a fleet of this size."""
+    """List all owners of a fleet of this size."""
     return [business(seed, number) for number in range(business_of(max(vehicles, 1) - 1) + 1)]
 
 
 def lines(seed: int, vehicles: int, *, year: int) -> Iterator[str]:
-    """The registry file, line by line: owners, vehicles, a driver for every tenth, and one at home; valid for years from ``year``."""
+    """Yield the registry file's lines: owners, vehicles, a driver for every tenth, and a family member.
+
+    The certificates are valid for years from ``year``.
+    """
     for owner in businesses(seed, vehicles):
         yield _line(_business_entry(seed, owner, year))
     for index in range(vehicles):
@@ -122,7 +125,7 @@ def lines(seed: int, vehicles: int, *, year: int) -> Iterator[str]:
 
 
 def write(path: Path, *, seed: int, vehicles: int, year: int) -> int:
-    """Writes the registry file and tells how many lines it has; raises OSError."""
+    """Write the registry file and return its number of lines. Raises ``OSError``."""
     count = 0
     with path.open("w", encoding="utf-8") as file:
         for line in lines(seed, vehicles, year=year):
@@ -188,7 +191,7 @@ def _qualification(seed: int, number: int, person: Person, year: int) -> dict[st
 
 
 def _number(seed: int, index: int, space: int) -> int:
-    """A different number below ``space`` for each index, scattered, and elsewhere for another seed."""
+    """Return a number below ``space``: different for each index, scattered, and different for another seed."""
     start = int.from_bytes(sha256(str(seed).encode()).digest()[:8], "big")
     return (start + index * _STRIDE) % space
 
@@ -198,7 +201,7 @@ def _day(rng: Random, year: int) -> str:
 
 
 def _vin(rng: Random, number: int) -> str:
-    """17 signs with the check digit of GB 16735 at the ninth place."""
+    """Return 17 characters with GB 16735's check digit in the ninth place."""
     made = rng.choice(_MAKERS) + "".join(rng.choice("ABCDEFGHJKLMNPRSTUVWXYZ0123456789") for _ in range(5))
     plant = "NPRST"[number // 1_000_000] if number < 5_000_000 else "V"
     rest = f"{rng.choice('LMNPRST')}{plant}{number % 1_000_000:06d}"
@@ -207,7 +210,7 @@ def _vin(rng: Random, number: int) -> str:
 
 
 def _uscc(seed: int, number: int) -> str:
-    """A unified social credit code (GB 32100), the organisation's own check sign (GB 11714) included."""
+    """Return a unified social credit code (GB 32100), with the organisation's own check character (GB 11714)."""
     organisation = f"{_number(seed, number, 10**8):08d}"
     total = sum(int(sign) * weight for sign, weight in zip(organisation, _ORGANISATION_WEIGHTS, strict=True))
     own_check = "0123456789X0"[(11 - total % 11) % 11]
@@ -217,7 +220,7 @@ def _uscc(seed: int, number: int) -> str:
 
 
 def _citizen_id(rng: Random, order: int) -> str:
-    """An identity number with its check sign (GB 11643)."""
+    """Return an identity number with its check character (GB 11643)."""
     born = f"{rng.randint(1965, 1999)}{rng.randint(1, 12):02d}{rng.randint(1, 28):02d}"
     front = f"{rng.choice(_DIVISIONS)}{born}{2 * order + 1:03d}"
     total = sum(int(sign) * weight for sign, weight in zip(front, _CITIZEN_WEIGHTS, strict=True))

@@ -1,4 +1,4 @@
-"""Which drives can be asked for by name?"""
+"""The drives that can be chosen by name."""
 
 from __future__ import annotations
 
@@ -14,20 +14,20 @@ DEFAULT_INTERVAL_S: Final = 10
 
 @dataclass(frozen=True, slots=True)
 class Scenario:
-    """One kind of drive: who drives, what the roads do to terminals, what terminals do wrong."""
+    """A kind of drive: its drivers, the roads' effects on terminals, and the terminals' faults."""
 
     name: str
     title: str
     drivers: DriverMix = field(default_factory=DriverMix)
     shade: float = 1.0
-    """How many tunnels and dead zones there are, against the everyday."""
+    """The number of tunnels and dead zones, relative to everyday roads."""
     faults: FaultRates = field(default_factory=FaultRates)
     interval_s: int = DEFAULT_INTERVAL_S
     """Seconds of the service's clock between two reports."""
 
 
 class UnknownScenario(ValueError):
-    """There is no scenario of this name."""
+    """No scenario has this name."""
 
     def __init__(self, name: str) -> None:
         super().__init__(f"there is no scenario {name!r}; there are: {', '.join(sorted(SCENARIOS))}")
@@ -81,7 +81,7 @@ SCENARIOS: Final = MappingProxyType(
 
 
 def scenario(name: str) -> Scenario:
-    """The scenario of this name; raises ``UnknownScenario``."""
+    """Return the scenario of this name. Raises ``UnknownScenario``."""
     found = SCENARIOS.get(name)
     if found is None:
         raise UnknownScenario(name)

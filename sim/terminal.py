@@ -1,4 +1,4 @@
-"""How does one terminal hold its conversation with the platform?"""
+"""A terminal's conversation with the platform."""
 
 from __future__ import annotations
 
@@ -23,19 +23,19 @@ from sim.wheel import Wheel
 
 FIRST_WAIT_S: Final = 3.0
 MAX_TRIES: Final = 4
-"""The standard's T(n+1) = T(n) x (n+1): 3, 6, 18 seconds, then once more, and the link is dead."""
+"""Tries by the standard's T(n+1) = T(n) x (n+1): after 3, 6, 18 seconds, then a last one; then the link is dead."""
 BACK_OFF_S: Final = (0.25, 5.0)
-"""The first wait before connecting again, and the longest."""
+"""The first and the longest wait before reconnecting."""
 _PART_BYTES: Final = 900
 _CHOP_S: Final = 0.15
 _LATE_S: Final = 2.0
-"""By how many real seconds a report may come late, on a busy machine, before it is left out."""
+"""Real seconds by which a report may be late, on a busy machine, before it is left out."""
 _ACCEPTED: Final = (0, 4)
-"""Results of 0x8001: ok, and alarm handled."""
+"""Results of 0x8001 that count as success: ok, and alarm handled."""
 
 
 class Phase(Enum):
-    """Where the conversation stands."""
+    """The stage of the conversation."""
 
     OFF = "off"
     CONNECTING = "connecting"
@@ -49,7 +49,7 @@ Connect = Callable[["Terminal"], None]
 
 
 class Link(asyncio.Protocol):
-    """One TCP connection of a terminal; an outlived one has no say any more."""
+    """A TCP connection of a terminal; a replaced one has no effect."""
 
     __slots__ = ("_reader", "_terminal", "transport")
 
@@ -59,13 +59,13 @@ class Link(asyncio.Protocol):
         self.transport: asyncio.Transport | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """The socket is open."""
+        """Tell the terminal that the socket is open."""
         assert isinstance(transport, asyncio.Transport)
         self.transport = transport
         self._terminal.connected(self)
 
     def data_received(self, data: bytes) -> None:
-        """Hands on each frame; what is none is counted."""
+        """Pass on each frame; count everything else."""
         for raw in self._reader.feed(data):
             try:
                 self._terminal.received(self, decode(raw))
@@ -73,12 +73,12 @@ class Link(asyncio.Protocol):
                 self._terminal.counts.errors["unreadable answer"] += 1
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """The socket is gone, whoever closed it."""
+        """Tell the terminal that the socket is closed, by either end."""
         self._terminal.disconnected(self)
 
 
 class Terminal:
-    """One simulated terminal: connects, registers, authenticates, reports, repeats itself, and comes back."""
+    """A simulated terminal: connects, registers, authenticates, reports, repeats itself, and comes back."""
 
     def __init__(
         self,
@@ -119,13 +119,13 @@ class Terminal:
     # Driving
 
     def start(self) -> None:
-        """Connects, and reports from the next due second on."""
+        """Connect, and report from the next due second on."""
         self.driving = True
         self._connect_soon(0.0)
         self._schedule_report(self.truck.next_due(self._clock.now()))
 
     def finish(self) -> None:
-        """Reports nothing new; what it holds goes out, wherever the truck is."""
+        """Stop reporting; the reports held still go out, wherever the truck is."""
         self.driving = False
         self._release_held()
         self._shadowed = False
@@ -135,7 +135,7 @@ class Terminal:
             self._connect_soon(0.0)
 
     def close(self) -> None:
-        """Ends the connection, politely where there is one."""
+        """End the connection, politely where there is one."""
         self.driving = False
         self._shadowed = True
         if self.phase is Phase.LIVE:
@@ -144,7 +144,7 @@ class Terminal:
             self._link.transport.close()
 
     def break_off(self, *, reboot: bool = False) -> None:
-        """Loses the connection at once; a reboot forgets the code and the serial number, not the reports."""
+        """Lose the connection at once; a reboot forgets the code and the serial number, not the reports."""
         if reboot:
             self._code = None
             self._serial = 0
@@ -170,7 +170,7 @@ class Terminal:
         self._take(report)
 
     def _notice_network(self, reachable: bool) -> None:
-        """A longer way without a network loses the connection in half of the trucks, in the others it falls silent."""
+        """Take note of the network. On a longer gap half of the trucks lose the connection; the others fall silent."""
         if reachable == (not self._shadowed):
             return
         self._shadowed = not reachable
@@ -200,7 +200,7 @@ class Terminal:
             self.break_off(reboot=True)
 
     def _post(self, parcel: Parcel, report: Report, going: Sending) -> None:
-        """Sends a live report, with whatever goes wrong on the way."""
+        """Send a live report, with its sending's faults."""
         positioned = bool(report.status & POSITIONED) and report.lon_e6 != 0
         if going.swapped and positioned and self._held is None:
             self._held = parcel
@@ -222,7 +222,7 @@ class Terminal:
             self._release_held()
 
     def _release_held(self) -> None:
-        """Sends the report that was held back to come out of order."""
+        """Send the report that was held back to come out of order."""
         if self._held is not None:
             self.counts.queued -= 1
             self.outbox.enqueue(self._held)
@@ -246,7 +246,7 @@ class Terminal:
         self._pump()
 
     def _pump(self, *, chop: bool = False) -> None:
-        """Sends what waits, as far as the window allows."""
+        """Send waiting messages, as far as the window allows."""
         while self.phase is Phase.LIVE and not self._shadowed and (parcel := self.outbox.next_to_send()):
             self._dispatch(parcel, chop=chop)
         if self.phase is Phase.LIVE and not self._shadowed and self.outbox.stored and not self.outbox.queue:
@@ -254,7 +254,7 @@ class Terminal:
             self._pump()
 
     def _dispatch(self, parcel: Parcel, *, chop: bool = False) -> None:
-        """Sends one message, in as many frames as it needs. Some terminals' hearts beat between two packets."""
+        """Send a message, in as many frames as it needs. Some terminals send heartbeats between two packets."""
         parts = list(split_body(parcel.body, _PART_BYTES)) if len(parcel.body) > 1023 else [parcel.body]
         parcel.parts_open = len(parts)
         for number, part in enumerate(parts, start=1):
@@ -302,7 +302,7 @@ class Terminal:
             self._wheel.at(due, self._check_answers)
 
     def _check_answers(self) -> None:
-        """Repeats what got no answer in time; gives the link up when that does not help."""
+        """Repeat messages without a timely answer; give the link up when that does not help."""
         self._checking = False
         now = self._wheel.time()
         for flight in self.outbox.in_flight.values():
@@ -339,7 +339,7 @@ class Terminal:
             self._connect(self)
 
     def connected(self, link: Link) -> None:
-        """The connection stands: register, or authenticate with the code that is still known."""
+        """Register on the new connection, or authenticate with a code that is still known."""
         self.counts.connects += 1
         self._link = link
         if self._code is None:
@@ -349,13 +349,13 @@ class Terminal:
             self._authenticate(self._code)
 
     def connect_failed(self, reason: str) -> None:
-        """No connection came about."""
+        """Plan another attempt after a failed connection."""
         self.counts.errors[reason] += 1
         self.phase = Phase.OFF
         self._come_back()
 
     def disconnected(self, link: Link) -> None:
-        """The connection is gone; the current one only is worth coming back from."""
+        """Reconnect after losing the current connection; a replaced one is ignored."""
         if link is not self._link:
             return
         if self.phase is Phase.LIVE:
@@ -383,7 +383,7 @@ class Terminal:
     # Receiving
 
     def received(self, link: Link, frame: Frame) -> None:
-        """One frame from the platform; raises MessageError or FrameError where it makes no sense."""
+        """Handle a frame from the platform. Raises ``MessageError`` or ``FrameError`` for an invalid one."""
         if link is not self._link:
             return
         if frame.message_id == wire.PLATFORM_REPLY:
@@ -429,7 +429,7 @@ class Terminal:
             self._recover()
 
     def _write_reply(self, frame: Frame) -> None:
-        """Commands are answered as unsupported, so that the platform stops asking."""
+        """Answer a command as unsupported, so that the platform stops asking."""
         reply = Reply(frame.serial, frame.message_id, 3)
         version = self.truck.device.protocol_version
         raw = encode(
@@ -456,5 +456,5 @@ def _told(report: Report, clock_offset_s: int) -> Told:
 
 
 def _spoilt(frame: bytes) -> bytes:
-    """The same frame with one wrong bit, which makes no flag and no escape."""
+    """Flip one bit of the frame, without making a flag or an escape."""
     return frame[:3] + bytes((frame[3] ^ 0x20,)) + frame[4:]

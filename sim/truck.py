@@ -1,4 +1,4 @@
-"""What does one truck's terminal measure and report at any moment?"""
+"""A truck's terminal: its measurements and reports at any moment."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ _MASK: Final = (1 << 64) - 1
 
 
 class Report(NamedTuple):
-    """One location report as the terminal means it, before its clock and its faults get at it."""
+    """A location report before the terminal's clock and faults affect it."""
 
     fixed_at: int
     lon_e6: int
@@ -48,12 +48,12 @@ class Report(NamedTuple):
     """The JT/T 808 alarm word."""
     status: int
     camera_event: int
-    """What item 0x65 says of fatigue: one of the ``EVENT_`` numbers."""
+    """The fatigue state of item 0x65: one of the ``EVENT_`` numbers."""
     abnormal: int
-    """Item 0x18's word, 0 for no item."""
+    """The word of item 0x18, 0 for no item."""
     odometer_dkm: int
     reachable: bool
-    """Whether the network is there."""
+    """Tells whether the network is reachable."""
 
 
 class Spell(NamedTuple):
@@ -67,7 +67,7 @@ class Spell(NamedTuple):
 
 
 class Truck:
-    """One truck's life, a function of (seed, index, time)."""
+    """A truck's life, a function of (seed, index, time)."""
 
     __slots__ = ("_key", "_spells", "device", "driver", "index", "journey", "limit_kmh", "period_s")
 
@@ -84,16 +84,16 @@ class Truck:
         self._key = rng.getrandbits(64)
 
     def next_due(self, at: float) -> int:
-        """The first second after ``at`` in which a report falls due; the grid depends on the truck alone."""
+        """Return the first second after ``at`` in which a report falls due; the grid depends on the truck alone."""
         return int(at) - (int(at) - self._key) % self.period_s + self.period_s
 
     def alarm(self, alarms: int, since: float, until: float) -> None:
-        """Let the terminal set these alarm bits between two Unix times, besides what its life brings."""
+        """Let the terminal set these alarm bits between two Unix times, besides those of its own life."""
         start_s = self.journey.phase_s(since)
         self._spells = tuple(sorted([*self._spells, Spell(start_s, start_s + until - since, alarms)]))
 
     def report(self, at: int) -> Report:
-        """The report of this second."""
+        """Return the report of this second."""
         motion = self.journey.at(at)
         blind = motion.cover in (Cover.SHORT_TUNNEL, Cover.TUNNEL)
         noise = _scrambled(self._key ^ at)
@@ -122,7 +122,7 @@ class Truck:
         return max(0, round((motion.speed_kmh + sway) * 10) + (noise >> 32 & 7) - 3)
 
     def _position(self, motion: Motion, noise: int, *, blind: bool) -> tuple[int, int]:
-        """Within some metres; without satellites nothing, or about the last that was known."""
+        """Return a position within some metres; without satellites (0,0) on some terminals."""
         if blind and self.device.zeroes_without_fix:
             return 0, 0
         east_m, north_m = (noise & 0xFF) / 32 - 4, (noise >> 8 & 0xFF) / 32 - 4
@@ -139,7 +139,7 @@ class Truck:
         return SPEEDING_WARNING if near else 0
 
     def _conditions(self, at: int) -> tuple[int, int, int]:
-        """(alarm bits, camera event, abnormal driving) of the spells that touch the time since the last report."""
+        """Return (alarm bits, camera event, abnormal driving) of the spells that touch the time since the last report."""
         phase = self.journey.phase_s(at)
         before = phase - self.period_s
         alarms = abnormal = 0
@@ -168,7 +168,7 @@ def _status(motion: Motion, *, blind: bool) -> int:
 
 
 def _scrambled(value: int) -> int:
-    """64 bits that look random and depend on ``value`` alone (splitmix64)."""
+    """Return 64 bits that look random and depend on ``value`` alone (splitmix64)."""
     value = (value + 0x9E3779B97F4A7C15) & _MASK
     value = ((value ^ value >> 30) * 0xBF58476D1CE4E5B9) & _MASK
     value = ((value ^ value >> 27) * 0x94D049BB133111EB) & _MASK
@@ -176,7 +176,7 @@ def _scrambled(value: int) -> int:
 
 
 def _pick_route(world: World, rng: Random) -> Route:
-    """Between two cities at a truckable distance; the longest found when ten tries find none."""
+    """Draw a route between two cities at a truckable distance; the longest found when ten tries find none."""
     best: Route | None = None
     for _ in range(10):
         origin, destination = rng.sample(range(len(world.cities)), 2)
@@ -191,7 +191,7 @@ def _pick_route(world: World, rng: Random) -> Route:
 
 
 def _spells(journey: Journey, fitted: Device, rng: Random) -> Sequence[Spell]:
-    """Every condition of one round, in order of its start."""
+    """Return every condition of one round, in order of its start."""
     spells = [spell for stint in journey.stints() for spell in _tiredness(stint, fitted)]
     if fitted.fatigue is FatigueCarrier.CAMERA:
         spells += [_lasting(rng, journey, (3, 150), 0, camera=True) for _ in range(int(journey.period_s / 9000))]
@@ -210,7 +210,7 @@ def _spells(journey: Journey, fitted: Device, rng: Random) -> Sequence[Spell]:
 
 
 def _tiredness(stint: tuple[float, float], fitted: Device) -> list[Spell]:
-    """What a terminal that counts the hours says of a drive beyond four of them."""
+    """Return the spells of a terminal that counts the hours, in a drive of over four hours."""
     start_s, end_s = stint[0] + 4 * 3600, stint[1]
     if end_s <= start_s:
         return []
@@ -227,7 +227,7 @@ def _lasting(rng: Random, journey: Journey, lengths_s: tuple[int, int], alarms: 
 
 
 def _apart(spells: list[Spell]) -> list[Spell]:
-    """Without camera spells that run into each other: one camera, one event at a time."""
+    """Drop camera spells that run into each other: one camera, one event at a time."""
     kept: list[Spell] = []
     free_s = 0.0
     for spell in sorted(spells):

@@ -1,7 +1,7 @@
 """The ground truth: what the service must tell about a vehicle, given the reports that it acknowledged.
 
-Written from the rules alone (R32, R50, R52 and the settled readings), over whole lists and without regard to cost; it
-shares nothing with the service, so that an error there does not find its twin here.
+It is derived from the rules alone (R32, R50, R52 and the settled readings), over whole lists and without regard to
+cost. It shares nothing with the service, so that no error there is repeated here.
 """
 
 from __future__ import annotations
@@ -81,7 +81,7 @@ class LastFix(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Episode:
-    """One alert, from its start to its end or still on."""
+    """An alert from its start to its end, or ongoing."""
 
     kind: str
     source: str
@@ -92,23 +92,23 @@ class Episode:
 
 @dataclass(frozen=True, slots=True)
 class Truth:
-    """Everything that can be known about one vehicle from a run's acknowledged reports."""
+    """The facts that can be known about a vehicle from a run's acknowledged reports."""
 
     last_fix: LastFix | None
     episodes: tuple[Episode, ...]
-    """As if the newest fix were just made: see ``silenced``."""
+    """The episodes as if the newest fix were just made: see ``silenced``."""
     driving_s: dict[int, int]
     """Seconds of driving by day, counted in days since 1970 of China's calendar."""
     clock_offset_s: int
-    """By how much the terminal's clock was found to be ahead."""
+    """Seconds by which the terminal's clock was found to be ahead."""
     fatigue_known_from: int
-    """From this fix time on the hours at the wheel are known: at the start, or after a rest that this run saw."""
+    """The fix time from which the hours at the wheel are known: the start, or a rest that this run saw."""
 
 
 def truth(reports: Sequence[Told], *, limit_kmh: int, before: LastFix | None = None) -> Truth:
-    """Folds acknowledged reports, in their order of arrival, on top of the last fix ``before`` them.
+    """Fold acknowledged reports, in their order of arrival, on top of the last fix ``before`` them.
 
-    What began before the run shows up as episodes that start at ``before``; they are not this run's to judge.
+    Conditions from before the run appear as episodes that start at ``before``; this run does not judge them.
     """
     right, clock_offset_s = right_clocks(reports)
     live = newest_only(right, before)
@@ -128,11 +128,14 @@ def truth(reports: Sequence[Told], *, limit_kmh: int, before: LastFix | None = N
     )
 
 
-# Whose time is right (R50)
+# The right time (R50)
 
 
 def right_clocks(reports: Iterable[Told]) -> tuple[list[Told], int]:
-    """The live reports and the offset found: taken off once it is known; until then reports from the future wait."""
+    """Return the live reports and the offset found.
+
+    The offset is subtracted once it is known; until then reports from the future wait.
+    """
     kept: list[Told] = []
     steady: list[Told] = []
     ahead: list[Told] = []
@@ -158,18 +161,18 @@ def right_clocks(reports: Iterable[Told]) -> tuple[list[Told], int]:
 
 
 def hours_offset_s(skew_s: float) -> int:
-    """The whole hours by which a clock is wrong; 0 where it is right or wrong in another way."""
+    """Return the whole hours by which a clock is wrong; 0 where it is right or wrong in another way."""
     if -_LATE_S < skew_s <= _FUTURE_S:
         return 0
     nearest = round(skew_s / _HOUR_S) * _HOUR_S
     return nearest if abs(skew_s - nearest) <= _STEADY_WITHIN_S else 0
 
 
-# What is news, and where is the truck
+# News, and the truck's position
 
 
 def newest_only(live: Iterable[Told], before: LastFix | None) -> list[Told]:
-    """Without duplicates and what is older than something already told."""
+    """Drop duplicates, and reports older than one already told."""
     newest = before.fixed_at if before else 0
     kept = []
     for report in live:
@@ -180,7 +183,7 @@ def newest_only(live: Iterable[Told], before: LastFix | None) -> list[Told]:
 
 
 def plausible(live: Iterable[Told], before: LastFix | None) -> list[Told]:
-    """The reports that say where the truck is: positioned, on earth, and reachable from the fix before."""
+    """Keep reports that tell the truck's position: positioned, on earth, and reachable from the previous fix."""
     kept: list[Told] = []
     astray: list[Told] = []
     last = before
@@ -205,25 +208,25 @@ def _as_fix(report: Told) -> LastFix:
 
 
 def _as_report(fix: LastFix | None) -> list[Told]:
-    """The fix before the run, so that the first of the run can be the second of a pair."""
+    """Return the fix before the run, so that the run's first fix can be the second of a pair."""
     if fix is None:
         return []
     return [Told(0, fix.fixed_at, fix.fixed_at, fix.lon_e6, fix.lat_e6, fix.speed_dkmh, 0, 0, 0, POSITIONED, 0)]
 
 
 def on_earth(report: Told) -> bool:
-    """Not (0,0), and within the globe's degrees."""
+    """Tell whether the position is within the globe's degrees and not (0,0)."""
     somewhere = (report.lon_e6, report.lat_e6) != (0, 0)
     return somewhere and abs(report.lon_e6) <= 180_000_000 and abs(report.lat_e6) <= 90_000_000
 
 
 def reachable(a: LastFix, b: LastFix) -> bool:
-    """Whether a truck could have driven from one to the other: 500 m, and 50 m/s."""
+    """Tell whether a truck could have driven from one to the other: 500 m, and 50 m/s."""
     return metres(a, b) <= 500 + 50 * abs(b.fixed_at - a.fixed_at)
 
 
 def metres(a: LastFix | Told, b: LastFix | Told) -> float:
-    """Great-circle distance."""
+    """Return the great-circle distance."""
     lat_a, lat_b = radians(a.lat_e6 / 1e6), radians(b.lat_e6 / 1e6)
     across = radians((b.lon_e6 - a.lon_e6) / 1e6)
     half = sin((lat_b - lat_a) / 2) ** 2 + cos(lat_a) * cos(lat_b) * sin(across / 2) ** 2
@@ -234,7 +237,7 @@ def metres(a: LastFix | Told, b: LastFix | Told) -> float:
 
 
 def terminal_episodes(live: Sequence[Told]) -> list[Episode]:
-    """For each kind the runs of reports that carry it."""
+    """Return, for each kind, the runs of reports that carry it."""
     told = [(report, conditions(report)) for report in live]
     camera = camera_states(live)
     episodes = []
@@ -245,7 +248,7 @@ def terminal_episodes(live: Sequence[Told]) -> list[Episode]:
 
 
 def conditions(report: Told) -> set[str]:
-    """What the alarm word and item 0x18 say; nothing where the word can't be true."""
+    """Return the conditions in the alarm word and item 0x18; empty where the word cannot be true."""
     word = report.alarms
     if word.bit_count() >= 16:
         word = 0
@@ -256,7 +259,7 @@ def conditions(report: Told) -> set[str]:
 
 
 def camera_states(live: Iterable[Told]) -> list[bool]:
-    """Whether item 0x65 holds a fatigue at each report: from its start (1) to its end (2), or just once (3)."""
+    """Tell for each report whether item 0x65 holds a fatigue: from its start (1) to its end (2), or just once (3)."""
     states = []
     held = False
     for report in live:
@@ -266,7 +269,7 @@ def camera_states(live: Iterable[Told]) -> list[bool]:
 
 
 def runs(reports: Sequence[Told], carried: Sequence[bool], *, kind: str, source: str) -> list[Episode]:
-    """One episode for each unbroken run of carrying reports; the first report after it is its end."""
+    """Return an episode for each unbroken run of carrying reports; the first report after it is its end."""
     episodes: list[Episode] = []
     on = False
     for report, carries in zip(reports, carried, strict=True):
@@ -285,7 +288,7 @@ def runs(reports: Sequence[Told], carried: Sequence[bool], *, kind: str, source:
 
 
 def speeding_episodes(fixes: Sequence[Told], *, limit_kmh: int) -> list[Episode]:
-    """Above the limit on two fixes in a row, until the first that is not."""
+    """Return the speeding episodes: above the limit on two fixes in a row, until the first that is not."""
     episodes: list[Episode] = []
     parts = stretches(fixes)
     for stretch in parts:
@@ -299,7 +302,7 @@ def speeding_episodes(fixes: Sequence[Told], *, limit_kmh: int) -> list[Episode]
 
 
 def stretches(fixes: Sequence[Told]) -> list[list[Told]]:
-    """The fixes between silences of ten minutes; at least one stretch, which is empty without a fix."""
+    """Split the fixes at silences of ten minutes. There is at least one stretch, empty without a fix."""
     found: list[list[Told]] = [[]]
     for fix in fixes:
         if found[-1] and fix.fixed_at - found[-1][-1].fixed_at >= _SILENCE_S:
@@ -309,19 +312,19 @@ def stretches(fixes: Sequence[Told]) -> list[list[Told]]:
 
 
 def over_at(episode: Episode, last_shown_at: int) -> Episode:
-    """R52: what the platform inferred, and nothing ended, is over at the last fix before a silence."""
+    """End an inferred, still ongoing episode at the last fix before a silence (R52)."""
     inferred = episode.source == "platform" and episode.ended_at is None
     return replace(episode, ended_at=last_shown_at) if inferred else episode
 
 
 def silenced(known: Truth) -> list[Episode]:
-    """The episodes as they are told once the vehicle is offline."""
+    """Return the episodes as they are told once the vehicle is offline."""
     last = known.last_fix
     return [over_at(each, last.fixed_at) if last else each for each in known.episodes]
 
 
 class Step(NamedTuple):
-    """What is known of the hours at the wheel when a fix has been taken in."""
+    """The known hours at the wheel after a fix."""
 
     fixed_at: int
     speed_dkmh: int
@@ -331,7 +334,7 @@ class Step(NamedTuple):
 
 
 def driving(fixes: Sequence[Told]) -> list[Step]:
-    """Driving since the last real stop, and rest since the last movement, at each fix."""
+    """Return the driving since the last real stop, and the rest since the last movement, at each fix."""
     steps: list[Step] = []
     driving_s = rest_s = 0
     for index, fix in enumerate(fixes):
@@ -355,13 +358,16 @@ def driving(fixes: Sequence[Told]) -> list[Step]:
 
 
 def parked_through(a: Told, b: Told) -> bool:
-    """Wheels still when the gap began, and still in the same place when it ends: the truck stood."""
+    """Tell whether the truck stood: wheels still when the gap began, and still in the same place when it ends."""
     still = a.speed_dkmh < _MOVING_DKMH and b.speed_dkmh < _MOVING_DKMH
     return still and metres(a, b) <= _PARKED_M
 
 
 def fatigue_episodes(driven: Sequence[Step]) -> list[Episode]:
-    """A warning from 3.5 h on, fatigue from 4 h on, both until a rest of 20 min or a silence; neither begins at a stop."""
+    """Return warnings from 3.5 h and fatigue from 4 h, both until a rest of 20 min or a silence.
+
+    Neither begins at a stop.
+    """
     episodes: list[Episode] = []
     running: Episode | None = None
     for index, step in enumerate(driven):
@@ -384,7 +390,7 @@ def fatigue_episodes(driven: Sequence[Step]) -> list[Episode]:
 
 
 def by_day(driven: Iterable[Step]) -> dict[int, int]:
-    """Driving by day; an interval that crosses midnight is cut there."""
+    """Sum the driving by day; cut an interval that crosses midnight."""
     days: dict[int, int] = {}
     for step in driven:
         day, second = divmod(step.fixed_at + CHINA_S, DAY_S)

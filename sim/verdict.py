@@ -22,19 +22,19 @@ LISTED_LIMIT: Final = 50
 OFFLINE_AFTER_S: Final = 600
 _OWNERS_AT_ONCE: Final = 4
 _PAGES_AT_ONCE: Final = 8
-"""Of each owner."""
+"""Pages read at once, per owner."""
 _EDGE_S: Final = 2
 _MIDNIGHT_S: Final = 600
-"""Around midnight it is not sure which day the service had in mind."""
+"""Seconds around midnight in which the service's day is uncertain."""
 AlertKey = tuple[str, str, int]
 """Kind, source and start: no two alerts of a vehicle share them."""
 Take = Callable[[str, SeenVehicle], Awaitable[None]]
-"""What is done with (an owner's token, one of the owner's vehicles)."""
+"""Handles (an owner's token, one of the owner's vehicles)."""
 _FATIGUE_KINDS: Final = ("fatigue", "fatigue_warning")
 
 
 class Difference(NamedTuple):
-    """One thing that the service tells otherwise than it was told."""
+    """A point on which the service's answer differs from the truth."""
 
     plate: str
     what: str
@@ -43,7 +43,7 @@ class Difference(NamedTuple):
 
 
 class Before(NamedTuple):
-    """What the service already knew of a vehicle when the drive began."""
+    """The service's knowledge of a vehicle when the drive began."""
 
     last_fix: LastFix | None
     ongoing: frozenset[tuple[str, str]]
@@ -63,12 +63,12 @@ class Verdict:
     fixes: int = 0
     alerts: int = 0
     not_comparable: Counter[str] = field(default_factory=Counter)
-    """What this run cannot know, by reason."""
+    """Facts that this run cannot know, by reason."""
     by_kind: Counter[str] = field(default_factory=Counter)
     differences: list[Difference] = field(default_factory=list)
 
     def add(self, found: Iterable[Difference]) -> None:
-        """Counts every difference and keeps the first ones."""
+        """Count every difference and keep the first ones."""
         for difference in found:
             self.by_kind[difference.what] += 1
             if len(self.differences) < LISTED_LIMIT:
@@ -76,27 +76,27 @@ class Verdict:
 
     @property
     def clean(self) -> bool:
-        """Whether everything agrees, and there was something to compare."""
+        """Tell whether everything agrees, and there was something to compare."""
         return not self.by_kind and self.vehicles > 0
 
 
 class Question(NamedTuple):
-    """One vehicle's case."""
+    """A vehicle's case."""
 
     plate: str
     truth: Truth
     before: Before
     clock_offset_s: int
-    """By how much the terminal's clock really was ahead."""
+    """Seconds by which the terminal's clock really was ahead."""
     started_at: float
-    """The drive's start; alerts from before it are not this run's to judge."""
+    """The drive's start; this run does not judge earlier alerts."""
 
 
 # Comparing
 
 
 def judge(question: Question, seen: SeenVehicle | None, alerts: SeenAlerts, verdict: Verdict) -> None:
-    """Compares one vehicle and adds to the verdict what differs."""
+    """Compare a vehicle and add its differences to the verdict."""
     verdict.vehicles += 1
     if seen is None:
         verdict.add([Difference(question.plate, "vehicle", "in its owner's list", "not there")])
@@ -116,7 +116,7 @@ def judge(question: Question, seen: SeenVehicle | None, alerts: SeenAlerts, verd
 
 
 def fix_differences(plate: str, expected: LastFix | None, seen: SeenFix | None) -> list[Difference]:
-    """The last fix: time, place and speed."""
+    """Compare the last fix: time, place and speed."""
     if expected is None or seen is None:
         same = expected is None and seen is None
         return (
@@ -134,7 +134,7 @@ def fix_differences(plate: str, expected: LastFix | None, seen: SeenFix | None) 
 
 
 def presence_differences(plate: str, expected: LastFix | None, seen: SeenVehicle) -> list[Difference]:
-    """Online exactly while the newest fix is younger than 600 s, by the service's own now (R32)."""
+    """Compare presence: online exactly while the newest fix is younger than 600 s, by the service's own now (R32)."""
     online = False
     age_s = 0.0
     if expected and seen.last_fix:
@@ -149,7 +149,7 @@ def presence_differences(plate: str, expected: LastFix | None, seen: SeenVehicle
 
 
 def alert_differences(question: Question, seen: SeenAlerts, verdict: Verdict) -> list[Difference]:
-    """Missing alerts, alerts that never were, and ends and peaks that differ."""
+    """Find missing alerts, invented alerts, and differing ends and peaks."""
     oldest = min((alert.started_at for alert in seen.alerts), default=0) + 1 if seen.cut else 0
     since = max(question.started_at, oldest)
 
@@ -184,7 +184,7 @@ def alert_differences(question: Question, seen: SeenAlerts, verdict: Verdict) ->
 
 
 def driving_differences(question: Question, seen: SeenVehicle, told_s: int | None) -> list[Difference]:
-    """Today's driving, to the second; of vehicles that the service knew nothing of before the run."""
+    """Compare today's driving, to the second, for vehicles that the service did not know before the run."""
     if told_s is None or seen.last_fix is None or question.before.last_fix is not None:
         return []
     now = seen.last_fix.fixed_at + seen.last_fix.age_s
@@ -229,7 +229,10 @@ def _alert_text(alert: SeenAlert) -> str:
 
 
 async def look_before(service: Service, owners: Sequence[Business]) -> dict[str, Before]:
-    """What the service knows of each plate before the drive; raises ServiceError, SignInRefused for a strange fleet."""
+    """Return the service's knowledge of each plate before the drive.
+
+    Raises ``ServiceError``, or ``SignInRefused`` for a strange fleet.
+    """
     known: dict[str, Before] = {}
 
     async def take(token: str, vehicle: SeenVehicle) -> None:
@@ -253,7 +256,7 @@ async def verdict_of(
     before: dict[str, Before],
     started_at: float,
 ) -> Verdict:
-    """Asks for every vehicle and compares it with the reports that were acknowledged; raises ServiceError."""
+    """Ask for every vehicle and compare it with the acknowledged reports. Raises ``ServiceError``."""
     verdict = Verdict()
     open_cases = {terminal.who.plate: terminal for terminal in terminals}
 
@@ -277,7 +280,7 @@ async def verdict_of(
 
 
 def question_of(terminal: Terminal, before: Before, started_at: float) -> Question:
-    """One terminal's case."""
+    """Build a terminal's case."""
     known = truth(terminal.ledger.reports(), limit_kmh=terminal.truck.limit_kmh, before=before.last_fix)
     return Question(terminal.who.plate, known, before, terminal.faults.clock_offset_s, started_at)
 
@@ -287,7 +290,7 @@ def _as_last_fix(fix: SeenFix) -> LastFix:
 
 
 async def _each_vehicle(service: Service, owners: Sequence[Business], take: Take) -> None:
-    """Signs in as each owner and hands every vehicle on, some at a time."""
+    """Sign in as each owner and hand every vehicle on, some at a time."""
     terms_version = await service.terms_version()
     some_owners = asyncio.Semaphore(_OWNERS_AT_ONCE)
 
@@ -311,7 +314,7 @@ async def _each_vehicle(service: Service, owners: Sequence[Business], take: Take
 
 
 def show(verdict: Verdict, console: Console) -> None:
-    """Prints what was compared, and what differs."""
+    """Print what was compared, and what differs."""
     console.print(
         f"verdict: {verdict.vehicles} vehicles, {verdict.fixes} last fixes, {verdict.alerts} alerts compared; "
         f"{verdict.by_kind.total()} differences"

@@ -1,4 +1,4 @@
-"""Whose turn is it next, among thousands of terminals, with one timer for all?"""
+"""A schedule of thousands of terminals' calls on one timer."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from heapq import heappop, heappush
 from typing import Final
 
 _SLICE: Final = 100
-"""How many calls one turn of the loop makes at most, so that sockets are read in between."""
+"""The most calls that a turn of the loop makes, so that sockets are read in between."""
 
 
 class Wheel:
-    """Calls what is due, in order; holds one timer of the event loop, whatever the number of terminals."""
+    """Makes due calls in order, with one timer of the event loop, whatever the number of terminals."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop | None = None) -> None:
         self._loop = loop or asyncio.get_running_loop()
@@ -22,22 +22,22 @@ class Wheel:
         self._closed = False
 
     def time(self) -> float:
-        """Monotonic seconds."""
+        """Return monotonic seconds."""
         return self._loop.time()
 
     def at(self, due: float, call: Callable[[], None]) -> None:
-        """Has ``call`` made at that reading of ``time``, or soon if it has passed."""
+        """Make ``call`` at that reading of ``time``, or soon if it has passed."""
         self._count += 1
         heappush(self._waiting, (due, self._count, call))
         if self._timer is None or due < self._timer.when():
             self._arm()
 
     def after(self, delay_s: float, call: Callable[[], None]) -> None:
-        """Has ``call`` made in so many seconds."""
+        """Make ``call`` after this many seconds."""
         self.at(self.time() + delay_s, call)
 
     def close(self) -> None:
-        """Calls nothing any more."""
+        """Make no further calls."""
         self._closed = True
         self._waiting.clear()
         self._arm()

@@ -1,4 +1,4 @@
-"""How does a terminal put what it means into JT/T 808 bytes?"""
+"""The encoding of a terminal's messages into JT/T 808 bytes."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ NOISE: Final = b"\x01\x02GET / HTTP/1.1\r\n\r\n"
 
 
 def registration(who: Identity, truck: Truck) -> bytes:
-    """The body of 0x0100."""
+    """Encode the body of 0x0100."""
     modern = truck.device.protocol_version is not None
     form = Registration(
         province=51,
@@ -49,13 +49,13 @@ def registration(who: Identity, truck: Truck) -> bytes:
 
 
 def authentication(code: str, truck: Truck) -> bytes:
-    """The body of 0x0102."""
+    """Encode the body of 0x0102."""
     modern = truck.device.protocol_version is not None
     return Authentication(code, imei=f"86{truck.index:013d}", software="sim-1").encode(modern=modern)
 
 
 def location(report: Report, *, clock_offset_s: int, vendor_items: bool, junk_items: bool) -> bytes:
-    """The body of 0x0200, by a clock that is so many seconds ahead."""
+    """Encode the body of 0x0200, by a clock that is this many seconds ahead."""
     items = [
         (_ODOMETER, report.odometer_dkm.to_bytes(4, "big")),
         (_SIGNAL, b"\x1f"),
@@ -86,7 +86,7 @@ def location(report: Report, *, clock_offset_s: int, vendor_items: bool, junk_it
 
 
 def _camera_item(report: Report) -> bytes:
-    """Item 0x65 (T/JSATL 12): a fatigue that starts, ends, or is told once."""
+    """Encode item 0x65 (T/JSATL 12): a fatigue that starts, ends, or is told once."""
     state = 0 if report.camera_event == EVENT_SINGLE else report.camera_event
     head = (1).to_bytes(4, "big") + bytes((state, _CAMERA_FATIGUE, 1, 7))
     where = bytes(4) + bytes((report.speed_dkmh // 10,)) + report.altitude_m.to_bytes(2, "big")

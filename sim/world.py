@@ -1,4 +1,4 @@
-"""Where can a truck drive, and what does the road do to its terminal?"""
+"""The world that trucks drive in: cities, roads, and the roads' effects on terminals."""
 
 from __future__ import annotations
 
@@ -18,20 +18,20 @@ from typing import Final, NamedTuple
 
 GEOGRAPHY: Final = Path(__file__).resolve().parent.parent / "geography"
 STEP_M: Final = 1500.0
-"""How far apart the points of a densified road lie."""
+"""Distance between the points of a densified road."""
 _EARTH_M: Final = 6_371_008.8
 _METRES_PER_DEGREE: Final = _EARTH_M * pi / 180
 _ROUTES_KEPT: Final = 20_000
 
 
 class Cover(IntEnum):
-    """What a stretch of road leaves a terminal."""
+    """The reception that a stretch of road leaves a terminal."""
 
     OPEN = 0
     SHORT_TUNNEL = 1
     """Network, but no satellites."""
     TUNNEL = 2
-    """Neither."""
+    """Neither network nor satellites."""
     DEAD_ZONE = 3
     """Satellites, but no network."""
 
@@ -52,7 +52,7 @@ class Stretch(NamedTuple):
 
 
 class Place(NamedTuple):
-    """A point on the road, and where the road leads from there."""
+    """A point on the road, and the road's direction there."""
 
     lon: float
     lat: float
@@ -61,7 +61,7 @@ class Place(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class City:
-    """One entry of ``geography/cities.json``."""
+    """An entry of ``geography/cities.json``."""
 
     name: str
     province: str
@@ -72,20 +72,20 @@ class City:
 
 
 def metres_between(a: Point, b: Point) -> float:
-    """Great-circle distance."""
+    """Return the great-circle distance."""
     up, across = radians(b.lat - a.lat) / 2, radians(b.lon - a.lon) / 2
     half = sin(up) ** 2 + cos(radians(a.lat)) * cos(radians(b.lat)) * sin(across) ** 2
     return 2 * _EARTH_M * asin(sqrt(half))
 
 
 def altitude_m(lon: float, lat: float) -> int:
-    """A plausible height: China rises to the west in three steps, with hills on each."""
+    """Return a plausible height: China rises to the west in three steps, with hills on each."""
     base = 1900.0 if lon < 103 else 900.0 if lon < 111 else 60.0
     return int(base + base * 0.2 * sin(lon * 9) * cos(lat * 11) + 15 * sin(lon * 140))
 
 
 class Road:
-    """One stretch of motorway between two neighbouring points of a corridor, bending as roads do."""
+    """A stretch of motorway between two neighbouring points of a corridor, bending as roads do."""
 
     __slots__ = ("ends", "lats", "length_m", "lons", "metres", "stretches")
 
@@ -100,7 +100,7 @@ class Road:
         self.stretches = stretches
 
     def at(self, distance_m: float) -> Place:
-        """The place so many metres from the road's first end, and the course when driving away from it."""
+        """Return the place this many metres from the road's first end, and the course away from it."""
         after = min(max(bisect_right(self.metres, distance_m), 1), len(self.metres) - 1)
         span = self.metres[after] - self.metres[after - 1]
         share = (distance_m - self.metres[after - 1]) / span if span else 0.0
@@ -110,7 +110,7 @@ class Road:
         return Place(lon + dlon * share, lat + dlat * share, course)
 
     def cover_at(self, distance_m: float) -> Stretch | None:
-        """The tunnel or dead zone around this place."""
+        """Return the tunnel or dead zone around this place."""
         return next((s for s in self.stretches if s.start_m <= distance_m < s.end_m), None)
 
 
@@ -134,13 +134,13 @@ class Route:
         self.cities_m = array("d", passed)
 
     def at(self, distance_m: float) -> Place:
-        """The place so many metres from the origin, and the course towards the destination."""
+        """Return the place this many metres from the origin, and the course towards the destination."""
         road, forward, along = self._find(distance_m)
         place = road.at(along)
         return place if forward else Place(place.lon, place.lat, (place.course_deg + 180) % 360)
 
     def cover_at(self, distance_m: float) -> Cover:
-        """What the terminal has left here."""
+        """Return the reception at this place."""
         road, _, along = self._find(distance_m)
         stretch = road.cover_at(along) if road.stretches else None
         return stretch.cover if stretch else Cover.OPEN
@@ -168,7 +168,7 @@ class World:
         self._arrivals = lru_cache(maxsize=len(self.cities))(self._search)
 
     def lay(self, via: Sequence[str | Point]) -> None:
-        """Builds the roads of one corridor along these cities and way-points; raises KeyError for an unknown city."""
+        """Build the roads of a corridor along these cities and way-points. Raises ``KeyError`` for an unknown city."""
         nodes = [self._node(stop) for stop in via]
         for index, (a, b) in enumerate(pairwise(nodes)):
             if any(to == b for to, _, _ in self._ways[a]):
@@ -194,7 +194,7 @@ class World:
         self._ways[ends[1]].append((ends[0], road, False))
 
     def _route(self, origin: int, destination: int) -> Route | None:
-        """The shortest way between two cities, by their places in ``cities``; None where no road leads."""
+        """Return the shortest way between two cities, by their places in ``cities``; None where no road leads."""
         arrivals = self._arrivals(origin)
         steps: list[tuple[Road, bool]] = []
         node = destination
@@ -206,7 +206,7 @@ class World:
         return Route(self.cities[origin], self.cities[destination], steps[::-1], len(self.cities))
 
     def _search(self, origin: int) -> dict[int, tuple[int, Road, bool]]:
-        """Dijkstra: for each node the step that reaches it from nearer the origin."""
+        """Run Dijkstra's algorithm: for each node, return the step that reaches it from nearer the origin."""
         arrivals: dict[int, tuple[int, Road, bool]] = {}
         nearest = {origin: 0.0}
         waiting = [(0.0, origin)]
@@ -224,7 +224,7 @@ class World:
 
 
 def load(*, seed: int = 0, shade: float = 1.0, folder: Path = GEOGRAPHY) -> World:
-    """The world of ``geography/``; ``shade`` multiplies how many tunnels and dead zones there are."""
+    """Load the world of ``geography/``; ``shade`` multiplies the number of tunnels and dead zones."""
     entries = json.loads((folder / "cities.json").read_text("utf-8"))
     cities = [City(entry["name"], entry["province"], entry["lon"], entry["lat"]) for entry in entries]
     world = World(cities, seed=seed, shade=shade)
@@ -234,7 +234,7 @@ def load(*, seed: int = 0, shade: float = 1.0, folder: Path = GEOGRAPHY) -> Worl
 
 
 def _bent(before: Point, a: Point, b: Point, after: Point) -> list[Point]:
-    """Points from ``a`` to ``b`` on a Catmull-Rom curve through all four, swaying a little from side to side."""
+    """Return points from ``a`` to ``b`` on a Catmull-Rom curve through all four, swaying a little from side to side."""
     length_m = metres_between(a, b)
     count = max(2, ceil(length_m / STEP_M))
     sway_deg = min(900.0, length_m * 0.012) / _METRES_PER_DEGREE
@@ -252,14 +252,14 @@ def _bent(before: Point, a: Point, b: Point, after: Point) -> list[Point]:
 
 
 def _spline(p0: float, p1: float, p2: float, p3: float, *, t: float) -> float:
-    """Catmull-Rom with a tension that keeps unevenly spaced points from looping."""
+    """Interpolate by Catmull-Rom, with a tension that keeps unevenly spaced points from looping."""
     m1, m2 = 0.3 * (p2 - p0), 0.3 * (p3 - p1)
     t2, t3 = t * t, t * t * t
     return (2 * t3 - 3 * t2 + 1) * p1 + (t3 - 2 * t2 + t) * m1 + (3 * t2 - 2 * t3) * p2 + (t3 - t2) * m2
 
 
 def _shaded(rng: Random, length_m: float, shade: float) -> tuple[Stretch, ...]:
-    """Tunnels on some roads, a dead zone on few, in order and apart from each other."""
+    """Draw tunnels on some roads and a dead zone on few, in order and apart from each other."""
     found: list[Stretch] = []
     at_m = 2000.0
     while at_m < length_m - 8000:

@@ -106,7 +106,7 @@ class Idempotency:
         self._now = now
         self._keyed = Keyed(store, "idempotency")
         self._turns: dict[str, _Turn] = {}
-        """Ordered by document key, one entry per call in progress."""
+        """Turns by document key, at most one per call in progress."""
 
     async def answer(self, request: Request, key: str, work: Work) -> web.StreamResponse:
         """Return the first answer, or that of ``work``.

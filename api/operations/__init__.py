@@ -1,1 +1,1 @@
-"""What operators see: health, metrics, readiness and the control room."""
+"""The calls for operators: health, metrics, readiness and the control room."""

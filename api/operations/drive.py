@@ -1,4 +1,4 @@
-"""What does a simulator tell of its drive? Figures for those who watch it: bounded, soon forgotten, and no proof of anything."""
+"""The figures that a simulator reports of its drive: bounded, soon forgotten, and no proof of anything."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ import msgspec
 from msgspec import Meta
 
 SHOWN_S: Final = 15.0
-"""Real seconds after the last report, in which the drive is taken to go on."""
+"""Real seconds after the last report, during which the drive counts as going on."""
 MAX_KINDS: Final = 20
 MAX_KIND_CHARS: Final = 60
 MAX_EXACT: Final = 2**53 - 1
-"""Beyond it, a browser's numbers are not exact."""
+"""The largest integer that a browser's numbers hold exactly."""
 
 Number = Annotated[int, Meta(ge=0, le=MAX_EXACT)]
 KindCounts = Annotated[
@@ -21,7 +21,7 @@ KindCounts = Annotated[
 
 
 class DriveReport(msgspec.Struct, frozen=True):
-    """How a simulated drive goes, by the simulator's own figures."""
+    """The state of a simulated drive, by the simulator's own figures."""
 
     scenario: Annotated[str, Meta(min_length=3, max_length=40, pattern="^[a-z][a-z0-9_]*$")]
     title: Annotated[str, Meta(min_length=3, max_length=120, pattern=r"^[A-Za-z\u4e00-\u9fff][^\x00-\x1f]*$")]
@@ -38,24 +38,24 @@ class DriveReport(msgspec.Struct, frozen=True):
     """Reports that wait in terminals without a network."""
     refused: Number
     misbehaved: KindCounts
-    """What terminals did wrong on purpose."""
+    """Faults that terminals committed on purpose, by kind."""
     errors: KindCounts
     elapsed_s: Annotated[float, Meta(ge=0, le=1e9)]
 
 
 class LastDrive:
-    """The newest report, for as long as it is news; of several simulators, whoever told last is seen."""
+    """The newest report while it is recent. With several simulators, the latest report wins."""
 
     def __init__(self) -> None:
         self._report: DriveReport | None = None
         self._at = float("-inf")
 
     def take(self, report: DriveReport, at: float) -> None:
-        """``at`` is monotonic seconds."""
+        """Keep a report; ``at`` is monotonic seconds."""
         self._report, self._at = report, at
 
     def seen(self, at: float) -> DriveReport | None:
-        """None when nobody drives, as far as was told."""
+        """Return the report; None when no drive has reported lately."""
         if at - self._at >= SHOWN_S:
             self._report = None
         return self._report

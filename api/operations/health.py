@@ -1,4 +1,4 @@
-"""The operational picture, in plain values without a person, a plate or a place."""
+"""The types of the operational picture: plain values without a person, a plate or a place."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class Alive(msgspec.Struct, frozen=True):
 
 
 class Readiness(msgspec.Struct, frozen=True):
-    """Whether calls should be sent here, and what speaks against it."""
+    """Tells whether calls should be sent here, and the reasons against it."""
 
     ready: bool
     reasons: list[str]
@@ -33,39 +33,42 @@ class ClockView(msgspec.Struct, frozen=True):
 
 
 class Timekeeping(msgspec.Struct, frozen=True):
-    """How far the system's clock may be relied on."""
+    """The reliability of the system's clock."""
 
     settled: bool
-    """False after a step of the machine's clock: ours goes on without it, nothing is learned, and no end is committed (R50)."""
+    """False after a step of the machine's clock: ours goes on without it, nothing is learned, and no end is committed
+    (R50).
+    """
     machine_ahead_s: float
-    """How far the machine's clock is ahead of ours, while not settled."""
+    """Seconds by which the machine's clock is ahead of ours, while not settled."""
     fleet_ahead_s: int | None
-    """How far a tenth of the fleet or more is ahead of ours, to five minutes: by so much our clock seems to be behind."""
+    """Seconds by which a tenth of the fleet or more is ahead of ours, to five minutes: our clock seems that far behind.
+    """
 
 
 class Provider(msgspec.Struct, frozen=True):
-    """Who vouches for people."""
+    """The identity provider."""
 
     name: str
     notice: str
 
 
 class Component(msgspec.Struct, frozen=True):
-    """One part of the service."""
+    """A part of the service."""
 
     status: Status
     reasons: list[str]
 
 
 class Mailboxes(msgspec.Struct, frozen=True):
-    """How many messages wait, in the actors that had something to do lately."""
+    """The number of waiting messages, in actors that were active lately."""
 
     depth_max: int
     depth_total: int
 
 
 class DeadLetterView(msgspec.Struct, frozen=True):
-    """A message that nobody handled; the actor's key is an opaque id."""
+    """A message that no actor handled; the actor's key is an opaque id."""
 
     at: str
     actor: str
@@ -74,14 +77,14 @@ class DeadLetterView(msgspec.Struct, frozen=True):
 
 
 class DeadLetters(msgspec.Struct, frozen=True):
-    """The newest last."""
+    """The dead letters, newest last."""
 
     total: int
     last: list[DeadLetterView]
 
 
 class TelemetryView(msgspec.Struct, frozen=True):
-    """Fixes since the start, and in real seconds."""
+    """Fixes since the start; times in real seconds."""
 
     fixes_total: int
     fixes_per_s_10s: float
@@ -106,16 +109,16 @@ class Timers(msgspec.Struct, frozen=True):
 
 
 class StoreTroubleView(msgspec.Struct, frozen=True):
-    """Something is wrong with the store that does not pass by itself."""
+    """A lasting problem with the store."""
 
     code: str
-    """As in the reasons."""
+    """The code used among the reasons."""
     sentence: str
-    """What happened, and what to do."""
+    """A Chinese sentence on the problem, and what to do."""
 
 
 class StoreView(msgspec.Struct, frozen=True):
-    """Real seconds, of the last thousand commits."""
+    """The last thousand commits; times in real seconds."""
 
     name: str
     commits: int
@@ -127,18 +130,18 @@ class StoreView(msgspec.Struct, frozen=True):
     append_s: float
     troubles: list[StoreTroubleView]
     damage_check: str
-    """How far the search for damage after the start is: none, running, whole, damaged, stopped or failed."""
+    """State of the search for damage after the start: none, running, whole, damaged, stopped or failed."""
 
 
 class LoopView(msgspec.Struct, frozen=True):
-    """How late the event loop comes round, in real seconds."""
+    """The event loop's lateness, in real seconds."""
 
     lag_s: float
     worst_lag_60s_s: float
 
 
 class DataQuality(msgspec.Struct, frozen=True):
-    """The figures of provincial supervision; null before there is anything to say."""
+    """The figures of provincial supervision; null while there is no data."""
 
     online_rate: float | None
     valid_fix_rate: float | None
@@ -152,7 +155,7 @@ class DataQuality(msgspec.Struct, frozen=True):
 
 
 class ForwardedView(msgspec.Struct, frozen=True):
-    """What was odd about the headers by which proxies tell of whom they forward a call, since the start."""
+    """Oddities since the start in the headers by which proxies name the forwarded caller."""
 
     proxies: int
     oddities: dict[str, int]
@@ -160,7 +163,7 @@ class ForwardedView(msgspec.Struct, frozen=True):
 
 
 class Health(msgspec.Struct, frozen=True):
-    """All of it."""
+    """The whole operational picture."""
 
     status: Status
     version: str
@@ -170,7 +173,7 @@ class Health(msgspec.Struct, frozen=True):
     identity_provider: Provider
     components: dict[str, Component]
     vehicles: int
-    """With a terminal, by the registry."""
+    """Vehicles with a terminal, by the registry."""
     online: int
     offline: int
     actors: dict[str, int]
@@ -187,4 +190,4 @@ class Health(msgspec.Struct, frozen=True):
     data_quality: DataQuality
     forwarded: ForwardedView
     drive: DriveReport | None
-    """What a simulator says that it does; null while none reports."""
+    """A simulator's report of its drive; null while none reports."""

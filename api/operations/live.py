@@ -1,4 +1,4 @@
-"""What does the control room see, live? How the service is, and where the fleet is, without a plate."""
+"""The control room's live stream: the service's health, and the fleet's positions without plates."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ from domain.errors import Busy, OpsKeyInvalid
 PERIOD_S: Final = 2.0
 """Real seconds between two pictures."""
 SWEEP_S: Final = 5.0
-"""Between two sweeps over the fleet, while somebody looks at it."""
+"""Real seconds between two sweeps over the fleet, while an operator looks at it."""
 FIRST_SWEEP_S: Final = 1.0
-"""So long a first picture waits for the sweep; one of a large fleet begins empty."""
+"""Real seconds that a first picture waits for the sweep; a large fleet's begins empty."""
 FULL_RETRY_S: Final = 10.0
 
 VehicleRow = tuple[str, int, int, int, int, int]
@@ -46,7 +46,7 @@ class OpsView(msgspec.Struct, frozen=True):
 class FleetPicture(msgspec.Struct, frozen=True):
     """The vehicles in view, or clusters of them where there are more than ``limit``.
 
-    A vehicle's id means nothing outside this service, and changes when it starts again.
+    A vehicle's id means nothing outside this service, and changes when the service restarts.
     """
 
     vehicles: list[VehicleRow]
@@ -58,7 +58,7 @@ EVENTS: Final = (("health", Health), ("fleet", FleetPicture))
 
 
 class _Viewer:
-    """One operator's stream."""
+    """An operator's stream."""
 
     __slots__ = ("_due", "is_over")
 
@@ -74,13 +74,13 @@ class _Viewer:
         self._due.set()
 
     async def wait(self) -> None:
-        """For the next picture's time."""
+        """Wait until the next picture is due."""
         await self._due.wait()
         self._due.clear()
 
 
 class OpsLiveDesk:
-    """The handler of the control room's stream; what it costs is shared by all who look."""
+    """The handler of the control room's stream; all viewers share its cost."""
 
     def __init__(self, services: Services, ops: OpsDesk, grid: FleetGrid) -> None:
         self._services = services
@@ -96,7 +96,7 @@ class OpsLiveDesk:
         self._is_closed = False
 
     def add_to(self, app: web.Application) -> None:
-        """Beats while the application runs, and ends all streams when it stops."""
+        """Beat while the application runs, and end all streams when it stops."""
 
         async def beat(_: web.Application) -> AsyncIterator[None]:
             beating = asyncio.create_task(self._heart.run())
@@ -115,9 +115,9 @@ class OpsLiveDesk:
         app.on_shutdown.append(close)
 
     async def live(self, call: Call[None, OpsView]) -> web.StreamResponse:
-        """The picture of ``/health`` every two seconds; with ``bbox``, the fleet in view, too.
+        """Send the picture of ``/health`` every two seconds; with ``bbox``, also the fleet in view.
 
-        Always needs the key: a service without one refuses.
+        Always needs the key: a service without a key refuses.
         """
         if not self._services.ops_key:
             raise OpsKeyInvalid(configured=False)
@@ -141,7 +141,7 @@ class OpsLiveDesk:
         return events.response
 
     async def _tell(self, viewer: _Viewer, events: EventStream, box: Box | None, limit: int) -> None:
-        """Until the client or the service has gone; who takes long gets fewer pictures, never old ones."""
+        """Send pictures until the client or the service has gone. A slow client gets fewer pictures, never old ones."""
         while not viewer.is_over:
             await events.send(await self._health_event())
             if box is not None:
@@ -151,7 +151,7 @@ class OpsLiveDesk:
         await events.close()
 
     async def _health_event(self) -> bytes:
-        """At most once in half a period, for everybody."""
+        """Encode the health picture, at most once per half period for all viewers."""
         if monotonic() - self._health_at >= PERIOD_S / 2:
             self._health_at = monotonic()
             self._health = event("health", await self._ops.picture())

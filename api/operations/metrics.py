@@ -1,4 +1,4 @@
-"""What Prometheus reads: the same figures as ``/health``, as text, without a label that grows with the fleet."""
+"""The figures of ``/health`` as Prometheus text, without a label that grows with the fleet."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class MetricsDesk:
         self._registry.register(figures)
 
     async def metrics(self, call: Call[None, None]) -> web.Response:
-        """Prometheus' text format."""
+        """Serve Prometheus' text format."""
         return web.Response(body=generate_latest(self._registry), headers={"Content-Type": CONTENT_TYPE})
 
 
@@ -59,7 +59,7 @@ class Figures(Collector):
         self._ops = ops
 
     def describe(self) -> Iterable[Metric]:
-        """Nothing: otherwise the registry would collect once just to learn the names."""
+        """Describe nothing: otherwise the registry would collect once just to learn the names."""
         return ()
 
     def collect(self) -> Iterator[Metric]:
@@ -156,7 +156,7 @@ class Figures(Collector):
         yield _counter("http_silent_connections", "Hung up on: no request came in time.", connections.no_head)
 
     def _gateway(self) -> Iterator[Metric]:
-        """Every number that the gateway tells; a mapping of numbers becomes one metric with a label."""
+        """Yield every number of the gateway's figures; a mapping of numbers becomes one metric with a label."""
         for name, value in self._services.gateway_stats().items():
             if isinstance(value, bool):
                 continue

@@ -44,15 +44,15 @@ from persistence.store import StoreError
 
 PROBE_S: Final = 2.0
 PROBED_FOR_S: Final = 1.0
-"""How long the answer of a probe, and a look into the mailboxes, stays good."""
+"""Real seconds for which a probe's answer, or a sample of mailboxes, stays valid."""
 LOOKED_AT: Final = 64
-"""Vehicles of each partition whose mailbox is looked into."""
+"""Vehicles of each partition whose mailboxes are sampled."""
 LAST_DEAD_LETTERS: Final = 10
 SLOW_LOOP_S: Final = 1.0
 
 
 class Advance(msgspec.Struct, frozen=True):
-    """By how much to move the virtual clock."""
+    """The time by which to advance the virtual clock."""
 
     advance_s: Annotated[float, Meta(ge=0, le=10 * 366 * 86_400)]
 
@@ -71,11 +71,11 @@ class OpsDesk:
         self._drive = LastDrive()
 
     async def healthz(self, call: Call[None, None]) -> Alive:
-        """Answering is the answer."""
+        """Answer: the answer itself shows that the process is alive."""
         return Alive()
 
     async def readyz(self, call: Call[None, None]) -> Readiness | web.Response:
-        """503 with the reasons while calls should go elsewhere."""
+        """Answer 503 with the reasons while calls should go elsewhere."""
         reasons = await self.reasons()
         readiness = Readiness(not reasons, reasons)
         if not reasons:
@@ -84,22 +84,22 @@ class OpsDesk:
         return web.Response(body=msgspec.json.encode(readiness), status=503, content_type=JSON, headers=headers)
 
     async def advance(self, call: Call[Advance, None]) -> ClockView:
-        """Exists on a virtual clock only; every timer due on the way fires before the answer."""
+        """Advance the clock, on a virtual clock only. Every timer that falls due fires before the answer."""
         assert self._services.advance is not None
         await self._services.advance(call.body.advance_s)
         return self._clock()
 
     async def drive(self, call: Call[DriveReport, None]) -> None:
-        """A simulator tells how its drive goes; ``/health`` and the control room show it for 15 seconds.
+        """Take a simulator's report; ``/health`` and the control room show it for 15 seconds.
 
-        A courtesy that proves nothing. Always needs the key: a service without one refuses.
+        The report proves nothing. Always needs the key: a service without a key refuses.
         """
         if not self._services.ops_key:
             raise OpsKeyInvalid(configured=False)
         self._drive.take(call.body, monotonic())
 
     async def reasons(self) -> list[str]:
-        """Why the service is not ready; empty when it is."""
+        """List the reasons why the service is not ready; empty when it is."""
         services, reasons = self._services, []
         if services.is_draining():
             reasons.append("draining")
@@ -111,11 +111,11 @@ class OpsDesk:
         return reasons
 
     async def health(self, call: Call[None, None]) -> Health:
-        """The operational picture."""
+        """Return the operational picture."""
         return await self.picture()
 
     async def picture(self) -> Health:
-        """As it is now."""
+        """Build the picture of this moment."""
         services, fleet, vitals = self._services, self._services.fleet, self._vitals
         supervisor, ingest = services.supervisor, services.ingest_stats()
         components = self._components(await self.reasons())
@@ -148,7 +148,7 @@ class OpsDesk:
         )
 
     def data_quality(self) -> DataQuality:
-        """Ratios between 0 and 1."""
+        """Return the supervision figures; ratios are between 0 and 1."""
         fleet, known = self._services.fleet, self._services.known_vehicles()
         quality = fleet.quality
         return DataQuality(
@@ -164,7 +164,10 @@ class OpsDesk:
         )
 
     def mailboxes(self) -> Mailboxes:
-        """A sample: vehicles changed since their checkpoint, some of each partition; at least one message a ready actor."""
+        """Sample the mailboxes of some changed vehicles in each partition.
+
+        A ready actor counts as one message at least.
+        """
         if monotonic() - self._looked_at >= PROBED_FOR_S:
             dirty = self._services.fleet.dirty
             depths = [actor.mailbox_depth for vehicles in dirty for actor in vehicles[-LOOKED_AT:]]
@@ -176,7 +179,7 @@ class OpsDesk:
     # -- parts -------------------------------------------------------------------------------------------------------
 
     async def _reasons_of_store(self) -> list[str]:
-        """What is known to be wrong with it says more than that it does not answer, or refuses."""
+        """List the store's known troubles, which say more than a refusal or a missing answer."""
         answers = await self._store_is_there()
         if known := [trouble.code for trouble in self._services.store_stats().troubles if trouble.refuses]:
             return known
@@ -224,7 +227,7 @@ class OpsDesk:
 
     def _clock(self) -> ClockView:
         clock = self._services.clock
-        # To the millisecond: simulators set their clocks by it.
+        # In milliseconds, as simulators set their clocks by it.
         now = datetime.fromtimestamp(clock.now(), CHINA_TIME).isoformat(timespec="milliseconds")
         return ClockView(now, clock.speed, clock.virtual)
 
@@ -239,7 +242,7 @@ class OpsDesk:
     def _dead_letters(self) -> DeadLetters:
         supervisor = self._services.supervisor
         last = list(supervisor.dead_letters)[-LAST_DEAD_LETTERS:]
-        # Of a reason only the exception's name is told: its arguments may hold anything.
+        # Only the name of a reason's exception is shown: its arguments may hold anything.
         views = [
             DeadLetterView(time_text(each.at), each.actor, each.message, each.reason.partition("(")[0][:80])
             for each in last

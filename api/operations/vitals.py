@@ -1,4 +1,4 @@
-"""How does the process feel? The event loop's lag, and how fast fixes come in, measured all the time."""
+"""The process's vital figures, measured all the time: the event loop's lag, and the rate of incoming fixes."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from api.ports import IngestFigures, StoreFigures
 TICK_S: Final = 0.1
 WINDOW_S: Final = 60.0
 FAILING_S: Final = 10.0
-"""So long after the last refused write or read the store counts as failing."""
+"""Real seconds after a refused write or read during which the store counts as failing."""
 LOOK_S: Final = 1.0
-"""Between two looks at the store's own figures, which cost more."""
+"""Real seconds between two reads of the store's own figures, which cost more."""
 LAG_BOUNDS_S: Final = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0)
 
 
@@ -26,14 +26,14 @@ class _Sample(NamedTuple):
 
 
 class Vitals:
-    """Samples in real time; ``note`` is one sample."""
+    """Samples in real time; each ``note`` is one sample."""
 
     def __init__(self, stats: Callable[[], IngestFigures], store: Callable[[], StoreFigures]) -> None:
         self.started_at = monotonic()
         self.loop_lag_s = 0.0
-        """How late the loop came round at the last tick."""
+        """The loop's lateness at the last tick."""
         self.lags = [0] * (len(LAG_BOUNDS_S) + 1)
-        """How many ticks were late by up to each bound, and by more; since the start."""
+        """Ticks since the start by lateness: one count per bound, and one beyond the last."""
         self.lag_sum_s = 0.0
         self._stats = stats
         self._store = store
@@ -44,7 +44,7 @@ class Vitals:
 
     @property
     def worst_loop_lag_s(self) -> float:
-        """Of the last 60 s."""
+        """Return the worst lag of the last 60 s."""
         return max(self._lags, default=0.0)
 
     @property
@@ -52,7 +52,7 @@ class Vitals:
         return monotonic() - self.started_at
 
     async def run(self) -> None:
-        """Until cancelled."""
+        """Sample until cancelled."""
         self.note(monotonic(), lag_s=0.0)
         while True:
             before = monotonic()
@@ -61,7 +61,7 @@ class Vitals:
             self.note(now, lag_s=max(0.0, now - before - TICK_S))
 
     def note(self, at: float, *, lag_s: float) -> None:
-        """``at`` is monotonic seconds."""
+        """Take a sample; ``at`` is monotonic seconds."""
         stats = self._stats()
         self.loop_lag_s = lag_s
         self.lag_sum_s += lag_s
@@ -74,14 +74,14 @@ class Vitals:
             self._look_at_store(at)
 
     def _look_at_store(self, at: float) -> None:
-        """A full disk may refuse commands while no telemetry comes."""
+        """Read the store's figures: a full disk may refuse commands while no telemetry comes."""
         self._looked_at = at
         failures = self._store().failures
         if failures > self._store_failures:
             self._store_failures, self._failed_at = failures, at
 
     def fixes_per_s(self, window_s: float) -> float:
-        """Over the last ``window_s`` (at most 60), or since the start when that is less."""
+        """Return the rate over the last ``window_s`` (at most 60), or since the start if that is shorter."""
         if len(self._samples) < 2:
             return 0.0
         newest = self._samples[-1]
@@ -91,5 +91,5 @@ class Vitals:
 
     @property
     def store_refuses(self) -> bool:
-        """It failed a moment ago."""
+        """Tell whether the store failed within the last ``FAILING_S``."""
         return bool(self._samples) and self._samples[-1].at - self._failed_at < FAILING_S

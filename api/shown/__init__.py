@@ -1,1 +1,1 @@
-"""What the answers show: views of vehicles, shares, alerts and bindings."""
+"""The views in answers: vehicles, shares, alerts and bindings."""

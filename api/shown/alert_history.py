@@ -1,4 +1,4 @@
-"""Which alerts has a vehicle had? What the store keeps and what its actor has not saved yet, as one list (R34)."""
+"""The alerts that a vehicle has had: the stored ones and those that its actor has not saved, as one list (R34)."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from persistence.records import decode
 from persistence.store import Document, Store
 
 SCANNED_AT_ONCE: Final = 1_000
-"""Alerts that one page looks at; it may come out short, and ``next`` goes on."""
+"""Alerts that one page examines; the page may come out short, and ``next`` continues."""
 LONGEST_S: Final = 30 * 86_400
-"""An alert that ended and lasted longer than this before ``since`` is not looked for."""
+"""Longest alert that is looked for: a longer one that ended after ``since`` may be missing."""
 _MAX_ID_CHARS: Final = 64
 
 
@@ -29,7 +29,7 @@ class Key(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class AlertPage:
-    """Newest first; ``next`` is the cursor of what follows, None at the end."""
+    """Alerts, newest first; ``next`` is the cursor of the next page, None at the end."""
 
     alerts: list[Alert]
     next: str | None
@@ -37,32 +37,32 @@ class AlertPage:
 
 @dataclass(frozen=True, slots=True)
 class _Place:
-    """Where a page ended: after ``shown``, and no document before ``after`` is needed any more."""
+    """The end of a page: ``shown`` was its last alert, and documents before ``after`` are no longer needed."""
 
     shown: Key | None = None
     after: str | None = None
 
 
 def concerns(alert: Alert, since: float) -> bool:
-    """Whether it began after ``since`` (Unix seconds) or was running then."""
+    """Tell whether the alert began after ``since`` (Unix seconds) or was running then."""
     return alert.started_at >= since or alert.ended_at is None or alert.ended_at > since
 
 
 class _Read:
-    """How far the store was read."""
+    """The state of reading the store."""
 
     def __init__(self, after: str | None) -> None:
         self.after = after
         self.is_all = False
         self.scanned = 0
         self.lowest: Key | None = None
-        """Down to here all is known."""
+        """The lowest place down to which everything is known."""
         self._ends: list[tuple[Key, str]] = []
-        """Of each page: its last alert, and the cursor of what follows."""
+        """For each page read: its last alert, and the next page's cursor."""
         self._began = after
 
     def note(self, documents: Sequence[Document], following: str | None, *, horizon: float) -> None:
-        """One more page; before ``horizon`` nothing is looked for."""
+        """Add a page; nothing before ``horizon`` is looked for."""
         self.scanned += len(documents)
         self.after = following
         if following is None or not documents:
@@ -73,12 +73,12 @@ class _Read:
         self._ends.append((self.lowest, following))
 
     def known(self, alerts: Iterable[Alert]) -> list[Alert]:
-        """Newest first, without those below which the store may have others in between."""
+        """Return the known alerts, newest first, down to where the store may have others in between."""
         lowest = None if self.is_all else self.lowest
         return sorted((each for each in alerts if lowest is None or _key(each) >= lowest), key=_key, reverse=True)
 
     def cursor(self, shown: Key) -> str:
-        """Goes on below ``shown``, from the first page that has anything there."""
+        """Return a cursor that continues below ``shown``, from the first page with anything there."""
         after = self._began
         for lowest, following in self._ends:
             if lowest >= shown:
@@ -87,18 +87,19 @@ class _Read:
 
 
 class AlertHistory:
-    """Reads for whoever may see a vehicle. What a view holds must be asked for before: so that nothing is missed."""
+    """Reads a vehicle's alerts. Ask for the vehicle's view first, so that no alert is missed."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
 
     async def newest(self, vehicle_id: str, view: VehicleView | None, *, limit: int, since: float = 0.0) -> list[Alert]:
-        """Of an alert that both know, the actor's version is the newer. Raises ``StoreUnavailable``."""
+        """Return the newest alerts; of two versions the actor's is newer. Raises ``StoreUnavailable``."""
         return (await self.page(vehicle_id, view, ListQuery(limit), since=since)).alerts
 
     async def page(self, vehicle_id: str, view: VehicleView | None, query: ListQuery, *, since: float) -> AlertPage:
-        """Those that concern who looks ``since`` then. Raises ``InvalidInput`` for a cursor that is not of this list, or
-        ``StoreUnavailable``.
+        """Return a page of the alerts that concern a viewer since ``since``.
+
+        Raises ``InvalidInput`` for a cursor of another list, or ``StoreUnavailable``.
         """
         place = _read_cursor(query.cursor)
         live = {} if view is None else {alert.id: alert for alert in view.alerts}

@@ -1,4 +1,4 @@
-"""In which words is an alert told? A Chinese sentence for each kind, with 疑似 where the platform inferred it (R34)."""
+"""The wording of alerts: a Chinese sentence for each kind, with 疑似 where the platform inferred it (R34)."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ NOUNS: Final[Mapping[str, str]] = {
 
 
 def title_of(alert: Alert) -> str:
-    """``疑似超速行驶，最高 112 公里/小时，限速 100 公里/小时``."""
+    """Word an alert, for example ``疑似超速行驶，最高 112 公里/小时，限速 100 公里/小时``."""
     noun = NOUNS.get(alert.kind, "安全提醒")
     title = f"疑似{noun}" if alert.source == "platform" else noun
     if alert.kind != "speeding":

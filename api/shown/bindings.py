@@ -1,4 +1,4 @@
-"""What is told of a binding, and what must be shown to make one (R11)?"""
+"""The views of a binding, and the parsing of the certificate data that making one requires (R11)."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ from domain.people.driver import Binding, BindingKind, Unbinder
 T = TypeVar("T")
 
 Typed = Annotated[str, Meta(max_length=MAX_INPUT_CHARS)]
-"""What a person types from a certificate."""
+"""A text that a person copies from a certificate."""
 
 
 class BindingView(msgspec.Struct, frozen=True):
-    """A binding as the driver sees it; of one that ended, nothing of where the vehicle is."""
+    """A binding as the driver sees it. An ended one shows nothing of the vehicle's position."""
 
     id: str
     vehicle: PlateView
@@ -43,7 +43,7 @@ class BindingView(msgspec.Struct, frozen=True):
 
 
 class BindRequest(msgspec.Struct, frozen=True):
-    """What the driver reads off the vehicle's certificates."""
+    """The data that the driver reads off the vehicle's certificates."""
 
     plate: Typed
     plate_color: PlateColor
@@ -52,21 +52,21 @@ class BindRequest(msgspec.Struct, frozen=True):
 
 
 class Papers(msgspec.Struct, frozen=True):
-    """What the family member reads off the certificates of a vehicle that is known already."""
+    """The data that a family member reads off the certificates of an already named vehicle."""
 
     transport_cert_no: Typed
     vin: Typed
 
 
 class Proof(msgspec.Struct, frozen=True):
-    """The same as parsed."""
+    """The parsed certificate data."""
 
     transport_cert_no: str
     vin: str
 
 
 def binding_view(binding: Binding, view: VehicleView | None, *, shares_live: int, place_of: PlaceOf) -> BindingView:
-    """``view`` is None when the vehicle can't be asked, or may not be shown."""
+    """Build the view; ``view`` is None when the vehicle cannot be asked or must not be shown."""
     shown = view if binding.unbound_at is None else None
     return BindingView(
         id=binding.id,
@@ -83,17 +83,17 @@ def binding_view(binding: Binding, view: VehicleView | None, *, shares_live: int
 
 
 def parsed_plate(text: str) -> str:
-    """Raises ``InvalidInput``."""
+    """Parse a plate. Raises ``InvalidInput``."""
     return _Reader().read_all(lambda reader: reader.parsed("plate", parse_plate, text))
 
 
 def parsed_request(body: BindRequest) -> tuple[str, Proof]:
-    """The plate, and what proves to know the vehicle. Raises ``InvalidInput`` with all that is wrong."""
+    """Parse the plate and the proof of knowing the vehicle. Raises ``InvalidInput`` with all errors."""
     return _Reader().read_all(lambda reader: (reader.parsed("plate", parse_plate, body.plate), _proof(reader, body)))
 
 
 def parsed_papers(body: Papers) -> Proof:
-    """Raises ``InvalidInput`` with all that is wrong."""
+    """Parse the proof. Raises ``InvalidInput`` with all errors."""
     return _Reader().read_all(lambda reader: _proof(reader, body))
 
 
@@ -105,7 +105,7 @@ def _proof(reader: _Reader, body: BindRequest | Papers) -> Proof:
 
 
 class _Reader:
-    """Reads fields one after the other and remembers what is wrong with each."""
+    """Reads fields one after the other and collects the errors of each."""
 
     def __init__(self) -> None:
         self._errors: list[tuple[str, str]] = []

@@ -1,4 +1,4 @@
-"""Where are a business's own vehicles, for a map of thousands that move (R40)? Those of the viewport, or clusters of them."""
+"""A business's map of its own moving vehicles (R40): those in the viewport, or clusters of them."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ class FleetMapDesk:
         self._fleets = fleets
 
     async def map(self, call: Call[None, MapQuery]) -> web.Response:
-        """Own vehicles that have a position, of the part of the map in view; 304 while none of them has moved."""
+        """Return own vehicles with a position in the part of the map in view; 304 while none of them has moved."""
         business, box = owner_of(call.account), box_of(call.query.bbox)
         vehicles = await self._fleets.of(business.uscc)
         await self._wake(list(vehicles))
@@ -88,7 +88,7 @@ class FleetMapDesk:
         return web.Response(body=body, headers=headers, content_type=JSON, charset="utf-8")
 
     async def _wake(self, vehicle_ids: Sequence[str]) -> None:
-        """Those that slept for an hour show their last position, too. Raises ``StoreUnavailable``."""
+        """Wake vehicles that slept for an hour, so that they show their last position. Raises ``StoreUnavailable``."""
         awake = self._services.supervisor.actors(KIND)
         asleep = [key for key in vehicle_ids if key not in awake]
         for start in range(0, len(asleep), WOKEN_AT_ONCE):

@@ -1,4 +1,4 @@
-"""Which vehicles does a business own, and how do they and their papers stand? For its map and its home page."""
+"""The vehicles that a business owns, and the state of their papers, for its map and its home page."""
 
 from __future__ import annotations
 
@@ -22,15 +22,15 @@ from domain.people.certificates import EXPIRING_DAYS, china_date
 from domain.registry import RegisteredVehicle
 
 MAX_VEHICLES: Final = 20_000
-"""Of one business, by plate."""
+"""Vehicles of one business, by plate."""
 READ_AT_ONCE: Final = 1_000
 REMEMBERED_FLEETS: Final = 50
 COUNTED_AT_ONCE: Final = 500
 COUNTED_FOR_S: Final = 60.0
-"""Real seconds that the count of a fleet larger than ``COUNTED_AT_ONCE`` is good for."""
+"""Real seconds for which the count of a fleet larger than ``COUNTED_AT_ONCE`` stays valid."""
 
 Which = Literal["all", "online", "alerting", "expiring"]
-"""Which vehicles of a fleet a map shows; ``expiring`` are those, too, whose papers have expired."""
+"""The part of a fleet that a map shows; ``expiring`` includes vehicles whose papers have expired."""
 
 
 class Owned(NamedTuple):
@@ -49,29 +49,29 @@ OwnedVehicles = Mapping[str, Owned]
 
 
 class FleetSummary(msgspec.Struct, frozen=True):
-    """For the owner's home page."""
+    """The summary for the owner's home page."""
 
     vehicles: int
     bound: int
-    """Vehicles that somebody has bound; of a large fleet it may be a minute old."""
+    """Vehicles with a binding; for a large fleet the count may be a minute old."""
     online: int
     alerting: int
-    """Vehicles of which an alert goes on."""
+    """Vehicles with an ongoing alert."""
     expiring: int
-    """Vehicles whose transport certificate or review is running out or has run out."""
+    """Vehicles whose transport certificate or review is about to expire or has expired."""
     expired: int
-    """Of these, those where it has run out."""
+    """Of these, the vehicles where it has expired."""
 
 
 class OwnedFleets:
-    """The fleets of those businesses that looked lately, read again only when the registry may have changed."""
+    """The fleets of businesses that looked lately, read again only when the registry may have changed."""
 
     def __init__(self, services: Services) -> None:
         self._services = services
         self._fleets: Remembered[OwnedVehicles] = Remembered(REMEMBERED_FLEETS)
 
     async def of(self, uscc: str) -> OwnedVehicles:
-        """Raises ``StoreUnavailable``."""
+        """Return a business's fleet. Raises ``StoreUnavailable``."""
         revision = self._services.registry_revision()
         known = self._fleets.get(uscc, revision)
         if known is not None:
@@ -91,7 +91,7 @@ class OwnedFleets:
         return china_date(self._services.clock.now())
 
     def shows(self, which: Which, spot: Spot, vehicles: OwnedVehicles, today: date) -> bool:
-        """Whether a map of those shows this one."""
+        """Tell whether a map of this part of the fleet shows this vehicle."""
         match which:
             case "all":
                 return True
@@ -114,7 +114,7 @@ class SummaryDesk:
         self._counting = asyncio.Semaphore(1)
 
     async def summary(self, call: Call[None, None]) -> FleetSummary:
-        """R40: of this business's own vehicles, and nobody else's."""
+        """Summarise this business's own vehicles, and no other's (R40)."""
         uscc = owner_of(call.account).uscc
         vehicles = await self._fleets.of(uscc)
         today, online, alerting = self._fleets.today(), 0, 0
@@ -132,7 +132,7 @@ class SummaryDesk:
         )
 
     async def _bound(self, uscc: str, vehicles: OwnedVehicles) -> int:
-        """One business counts at a time: a large fleet is thousands of small questions to the store."""
+        """Count the bound vehicles, one business at a time: a large fleet takes thousands of small reads."""
         is_small = len(vehicles) <= COUNTED_AT_ONCE
         async with self._counting:
             mark = None if is_small else int(monotonic() / COUNTED_FOR_S)

@@ -1,7 +1,8 @@
-"""The view of a shared vehicle, and whether it has changed since the last look (R30, R33).
+"""The view of a shared vehicle, and the check whether it has changed since the last look (R30, R33).
 
-Many phones ask for the same few facts every 30 seconds. So the answer is kept encoded under what it was made of: while
-that is the same, a question that brings the right ``ETag`` encodes nothing, and any other only puts in ``age_s``.
+Many phones ask for the same few facts every 30 seconds. The encoded answer is therefore kept with the inputs that it
+was made from. While the inputs are the same, a call with the right ``ETag`` encodes nothing, and any other call only
+fills in ``age_s``.
 """
 
 from __future__ import annotations
@@ -43,7 +44,7 @@ from domain.vehicle.alerts import Alert
 from domain.vehicle.vehicle import DrivingToday
 
 REFRESH_AFTER_S: Final = 30
-"""R31."""
+"""The interval that R31 sets."""
 SHOWN_ALERTS: Final = 10
 LOOK: Final = Look()
 NOTHING_TODAY: Final = DrivingToday(0.0, 0, 0, 0)
@@ -53,15 +54,15 @@ Papers = tuple[tuple[CertificateKind, date | None], ...]
 
 
 class Registered(NamedTuple):
-    """What the registry says of a share's vehicle and its driver."""
+    """The registry's facts on a share's vehicle and its driver."""
 
     papers: Papers
     phone: str
-    """The driver's, empty without one or without ``call_me``."""
+    """The driver's phone; empty without a driver or without ``call_me``."""
 
 
 class ShareDriver(msgspec.Struct, frozen=True):
-    """The driver who shares, by the real name; the phone is there with ``call_me`` only (R62)."""
+    """The driver who shares, by real name; the phone is included with ``call_me`` only (R62)."""
 
     display_name: str
     phone: str | None
@@ -84,16 +85,16 @@ class ShareView(msgspec.Struct, frozen=True):
 
 @dataclass(frozen=True, slots=True)
 class Encoded:
-    """A share view in JSON, but for ``age_s``; the fingerprint is that of all the rest."""
+    """A share view in JSON except for ``age_s``, and the fingerprint of the rest."""
 
     etag: str
-    """As it stands in the header, with its quotes."""
+    """The header's value, with its quotes."""
     head: bytes
     tail: bytes
-    """Empty, and ``head`` is all, where there is no position."""
+    """Empty where there is no position; ``head`` is then the whole view."""
 
     def body(self, view: VehicleView | None) -> bytes:
-        """The whole of it, at the moment of the view."""
+        """Return the whole view, with the age at the moment of ``view``."""
         if view is None or not self.tail:
             return self.head
         return b"%b%d%b" % (self.head, age_s(view), self.tail)
@@ -101,16 +102,16 @@ class Encoded:
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """All that a share view is made of, asked for in this order: the share must live, then its vehicle is looked at."""
+    """The inputs of a share view, read in this order: the live share first, then its vehicle."""
 
     share: Share
     view: VehicleView | None
-    """None for a vehicle that the registry does not know any more."""
+    """None for a vehicle that the registry no longer knows."""
     registered: Registered
 
 
 class ShareViews:
-    """Composes share views, for whoever may see them."""
+    """Composes share views for those accounts that may see them."""
 
     def __init__(self, services: Services, people: People) -> None:
         self._services = services
@@ -120,12 +121,15 @@ class ShareViews:
         self._encoded: Remembered[Encoded] = Remembered()
 
     async def see(self, share_id: str, ids: tuple[str, ...]) -> Seen:
-        """Raises ``NotFound`` or ``ShareEnded`` (R33), or what says that we can't tell now."""
+        """Read a share's inputs. Raises ``NotFound`` or ``ShareEnded`` (R33), or the error of an unavailable part."""
         share: Share = await self._services.supervisor.ask(SHARE, share_id, ViewShare(ids))
         return await self.look(share)
 
     def see_at_once(self, share_id: str, ids: tuple[str, ...]) -> Seen | None:
-        """As ``see``, where nothing has to be waited for; None where something has. Raises ``NotFound`` or ``ShareEnded``."""
+        """Read as ``see`` does, without waiting; None where a wait would be needed.
+
+        Raises ``NotFound`` or ``ShareEnded``.
+        """
         supervisor = self._services.supervisor
         share: Share | None = supervisor.answer_at_once(SHARE, share_id, ViewShare(ids))
         if share is None:
@@ -135,12 +139,12 @@ class ShareViews:
         return None if view is None or registered is None else Seen(share, view, registered)
 
     async def look(self, share: Share) -> Seen:
-        """At the vehicle of a share that this account may see. Raises what says that we can't tell now."""
+        """Read the inputs of a share that this account may see. Raises the error of an unavailable part."""
         view: VehicleView | None = await self._services.supervisor.ask(VEHICLE, share.vehicle_id, LOOK)
         return Seen(share, view, await self._look_up(share))
 
     def compose(self, seen: Seen) -> ShareView:
-        """Of what was seen, as of now."""
+        """Compose the view from its inputs, as of now."""
         share, view = seen.share, seen.view
         return ShareView(
             id=share.id,
@@ -158,12 +162,12 @@ class ShareViews:
         )
 
     def told(self, seen: Seen, if_none_match: str | None) -> tuple[str, bytes | None]:
-        """The ``ETag``, and the body unless the client has it."""
+        """Return the ``ETag``, and the body unless the client has it."""
         encoded = self.encoded(seen)
         return encoded.etag, None if is_known(if_none_match, encoded.etag) else encoded.body(seen.view)
 
     def encoded(self, seen: Seen) -> Encoded:
-        """The view in JSON; made anew only if anything of what it is made of has changed."""
+        """Return the view in JSON, encoded again only if any of its inputs has changed."""
         mark = self._made_of(seen)
         known = self._encoded.get(seen.share.id, mark)
         if known is None:
@@ -181,7 +185,10 @@ class ShareViews:
     # -- the registry --------------------------------------------------------------------------------------------------
 
     async def _look_up(self, share: Share) -> Registered:
-        """No read while registry and accounts are the same. Raises ``StoreUnavailable``."""
+        """Return the registry's facts, read only when registry or accounts have changed.
+
+        Raises ``StoreUnavailable``.
+        """
         mark = self._mark()
         known = self._registered.get(share.id, mark)
         if known is None:
@@ -194,7 +201,7 @@ class ShareViews:
         return self._services.registry_revision(), self._people.alterations
 
     async def _read_papers(self, share: Share) -> Papers:
-        """Those of the vehicle, its owner and the driver who shares."""
+        """Read the papers of the vehicle, its owner and the driver who shares."""
         driver = await self._people.find(share.driver_id)
         qualification = None if driver is None else driver.qualification
         own = (CertificateKind.QUALIFICATION, None if qualification is None else qualification.valid_until)
@@ -217,7 +224,7 @@ class ShareViews:
 
 
 def papers_of(vehicle: RegisteredVehicle) -> Papers:
-    """The vehicle's own certificates."""
+    """Return the vehicle's own certificates."""
     return (
         (CertificateKind.TRANSPORT, vehicle.transport_cert_valid_until),
         (CertificateKind.ANNUAL_REVIEW, vehicle.annual_review_due),
@@ -225,17 +232,20 @@ def papers_of(vehicle: RegisteredVehicle) -> Papers:
 
 
 def shown_alerts(share: Share, alerts: Iterable[Alert]) -> Sequence[Alert]:
-    """Those that began after the share was made or were running then, as many as the page shows; ``alerts`` newest first."""
+    """Return the alerts that began after the share was made or were running then, at most a page's worth.
+
+    ``alerts`` comes newest first, and so does the result.
+    """
     return [alert for alert in alerts if concerns(alert, share.created_at)][:SHOWN_ALERTS]
 
 
 def age_s(view: VehicleView) -> int:
-    """Of the newest position, at the moment of the view."""
+    """Return the newest position's age at the moment of the view."""
     return max(0, int(view.at - view.fixed_at))
 
 
 def is_known(if_none_match: str | None, etag: str) -> bool:
-    """Whether the client has this very version (RFC 9110 13.1.2: compared weakly)."""
+    """Tell whether the client has this very version (RFC 9110 13.1.2: compared weakly)."""
     if if_none_match is None:
         return False
     if if_none_match in (etag, "*"):
@@ -245,7 +255,7 @@ def is_known(if_none_match: str | None, etag: str) -> bool:
 
 _ETAGS: Final = re.compile(r'(?:W/)?("[\x21\x23-\x7e\x80-\xff]*")')
 _AGE: Final = b'"age_s":'
-"""Stands in the view once: quotes within a text are escaped."""
+"""Occurs in the view only once: quotes within a text are escaped."""
 
 
 def _encode(view: ShareView) -> Encoded:

@@ -1,4 +1,4 @@
-"""What do many vehicles show now? Asked together, and one that can't answer does not take the others with it."""
+"""The views of many vehicles, asked for together; a vehicle that cannot answer does not fail the others."""
 
 from __future__ import annotations
 
@@ -13,13 +13,16 @@ from actors.vehicles.vehicle import KIND, Look, VehicleView
 
 
 class VehicleLooks:
-    """Looks for lists; a page of one vehicle asks for itself, and fails with it."""
+    """Reads vehicles for lists. A page of one vehicle asks for itself, and fails with it."""
 
     def __init__(self, supervisor: Supervisor) -> None:
         self._supervisor = supervisor
 
     async def at(self, vehicle_ids: Sequence[str]) -> Mapping[str, VehicleView]:
-        """By vehicle id, those that answer; wakes them together first. Raises ``StoreUnavailable``."""
+        """Return the views by vehicle id, of the vehicles that answer.
+
+        Wakes them together. Raises ``StoreUnavailable``.
+        """
         unique = list(dict.fromkeys(vehicle_ids))
         if not unique:
             return {}

@@ -1,4 +1,4 @@
-"""Which part of the map does somebody look at?"""
+"""The part of a map that a caller looks at."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ class Viewport(msgspec.Struct, frozen=True):
     bbox: BoxText
     """West, south, east, north, in degrees (WGS-84)."""
     limit: Limit = DEFAULT_LIMIT
-    """With more vehicles than that there are clusters instead."""
+    """The number of vehicles above which clusters are returned instead."""
 
 
 def box_of(text: str) -> Box:
-    """Raises ``InvalidInput``."""
+    """Parse a box. Raises ``InvalidInput``."""
     found = _BOX.fullmatch(text)
     if found is None:
         raise InvalidInput(("bbox", "应为 西,南,东,北，单位为度"))

@@ -1,4 +1,4 @@
-"""What does a person see of a vehicle? The actors' values in the words and units of the contract."""
+"""The views of a vehicle: the actors' values in the words and units of the contract."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class LastFix(msgspec.Struct, frozen=True):
     """The newest accepted live position."""
 
     time: str
-    """When it was fixed, by the terminal's clock as corrected."""
+    """The time of the fix, by the terminal's clock as corrected."""
     received_at: str
     age_s: int
     wgs84: tuple[float, float]
@@ -43,7 +43,7 @@ class LastFix(msgspec.Struct, frozen=True):
 
 
 class AlertView(msgspec.Struct, frozen=True):
-    """One alert; positions are null when none was known."""
+    """An alert; positions are null when none was known."""
 
     id: str
     kind: str
@@ -80,7 +80,7 @@ class CertificateView(msgspec.Struct, frozen=True):
 
 
 class DrivingTodayView(msgspec.Struct, frozen=True):
-    """Since midnight in China."""
+    """The driving since midnight in China."""
 
     distance_km: float
     driving_s: int
@@ -89,12 +89,12 @@ class DrivingTodayView(msgspec.Struct, frozen=True):
 
 
 def time_text(at: float) -> str:
-    """RFC 3339, with China's offset."""
+    """Format Unix seconds as RFC 3339, with China's offset."""
     return datetime.fromtimestamp(int(at), CHINA_TIME).isoformat()
 
 
 class Sighting(Protocol):
-    """A vehicle as it was at ``at``: a ``VehicleView``, or what is announced of one."""
+    """A vehicle as it was at ``at``: a ``VehicleView``, or an announcement."""
 
     @property
     def at(self) -> float: ...
@@ -110,7 +110,7 @@ class Sighting(Protocol):
 
 
 def last_fix(view: Sighting, place_of: PlaceOf) -> LastFix | None:
-    """The view's newest position; its place is the nearest town."""
+    """Build the view of the newest position; its place is the nearest town."""
     fix = view.newest
     if fix is None:
         return None
@@ -134,7 +134,7 @@ def _place_in_words(at: Point, place_of: PlaceOf) -> str | None:
 
 
 def alert_view(alert: Alert, place_of: PlaceOf) -> AlertView:
-    """One alert, titled; its place is the nearest town."""
+    """Build the view of an alert, with its title; its place is the nearest town."""
     at = (
         Point(alert.lon_e6 / 1e6, alert.lat_e6 / 1e6) if alert.lon_e6 is not None and alert.lat_e6 is not None else None
     )
@@ -156,12 +156,12 @@ def alert_view(alert: Alert, place_of: PlaceOf) -> AlertView:
 
 
 def reminder_views(certificates: Iterable[Validity]) -> list[Reminder]:
-    """In the order given."""
+    """Build the reminders, in the order given."""
     return [Reminder(each.kind, each.state, each.valid_until.isoformat(), each.days_left) for each in certificates]
 
 
 def certificate_view(number: str, certificate: Validity) -> CertificateView:
-    """Never the whole number."""
+    """Build a certificate's view, with its number shortened."""
     return CertificateView(
         kind=certificate.kind,
         number_masked=certificate_number_masked(number),
@@ -172,7 +172,7 @@ def certificate_view(number: str, certificate: Validity) -> CertificateView:
 
 
 def driving_today_view(today: DrivingToday) -> DrivingTodayView:
-    """Metres become kilometres."""
+    """Build the view; metres become kilometres."""
     return DrivingTodayView(
         round(today.distance_m / 1000, 1), today.driving_s, today.longest_stint_s, today.alert_count
     )

@@ -1,1 +1,1 @@
-"""What driver, family, owner and platforms call, and the routes of those calls."""
+"""The calls of drivers, families, owners and platforms, and their routes."""

@@ -1,4 +1,4 @@
-"""A family's polls are answered in the turn in which they are read, where nothing has to be waited for (R31)."""
+"""Answers a family's poll in the turn in which it is read, where no wait is needed (R31)."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ _UNUSUAL: Final = frozenset(["Expect", "Transfer-Encoding", "Upgrade"])
 
 
 class PollsAtOnce:
-    """The short cut past aiohttp's tasks, routes and requests, for what nearly all calls are.
+    """The short cut past aiohttp's tasks, routes and requests for polls, which are nearly all calls.
 
-    Half of a poll's time went there. Tells only what the usual way would tell, of the same parts; where anything is not at
-    hand, not allowed or out of the ordinary it has changed nothing, and the call goes the usual way (``FamilyDesk.share``).
+    It saves half of a poll's time, and answers from the same parts as the usual path (``FamilyDesk.share``). Where
+    anything is not at hand, not allowed or out of the ordinary, it has changed nothing, and the call takes that path.
     """
 
     def __init__(self, edge: Edge, sessions: Sessions, views: ShareViews, *, now: Callable[[], float]) -> None:
@@ -35,7 +35,7 @@ class PollsAtOnce:
         self._views = views
 
     def answer(self, call: RawRequestMessage, peer: str) -> bytes | None:
-        """All that is to be sent, or None; the connection stays. ``call`` has no body."""
+        """Return the whole answer, or None; the connection stays open. ``call`` has no body."""
         if call.method != "GET" or not call.path.startswith(_BEFORE_ID):
             return None
         if call.version != HttpVersion11 or call.should_close or not _UNUSUAL.isdisjoint(call.headers):
@@ -43,7 +43,7 @@ class PollsAtOnce:
         return self._edge.at_once(call, ROUTE, peer, self._answer)
 
     def _answer(self, call: RawRequestMessage, request_id: str) -> Answered | None:
-        """Raises whatever the usual way is to tell."""
+        """Answer the poll. Raises any error that the usual path is to report."""
         share_id = checked_id(call.path[len(_BEFORE_ID) :])
         account = self._sessions.at_hand(bearer(call.headers))
         seen = self._views.see_at_once(share_id, account.ids) if isinstance(account, NaturalAccount) else None

@@ -1,4 +1,4 @@
-"""A driver binds vehicles, sees them and lets them go (R10-R16)."""
+"""The driver's calls on vehicles: bind them, see them and release them (R10-R16)."""
 
 from __future__ import annotations
 
@@ -33,17 +33,17 @@ from persistence.records import decode
 from persistence.store import StoreError
 
 COUNTED_ALERTS: Final = 100
-"""Of these, the newest, a binding's page tells how many there are of each kind."""
+"""Newest alerts among which a binding's page counts each kind."""
 
 
 class DriverVehicleList(ListQuery, frozen=True):
-    """R10."""
+    """The query of the driver's list of vehicles (R10)."""
 
     which: Literal["current", "history", "shared"] = msgspec.field(name="list", default="current")
 
 
 class BindingItems(msgspec.Struct, frozen=True):
-    """One page of bindings, the newest first."""
+    """A page of bindings, newest first."""
 
     items: list[BindingView]
     next: str | None
@@ -54,7 +54,7 @@ class BindingPage(BindingView, frozen=True):
 
     shares: list[DriverShare]
     share_refusal: Problem | None
-    """What would refuse one more share now (R18, R19)."""
+    """The refusal that a further share would meet now (R18, R19)."""
     certificate_reminders: list[Reminder]
     alert_counts: dict[str, int]
     alerts: list[AlertView]
@@ -72,7 +72,7 @@ class DriverDesk:
         self._alerts = AlertHistory(services.store)
 
     async def vehicles(self, call: Call[None, DriverVehicleList]) -> BindingItems | FamilyShareItems:
-        """R10: what is bound now, what was, or what others share with the driver."""
+        """List current bindings, former ones, or vehicles that others share with the driver (R10)."""
         account, query = driver_of(call.account), call.query
         if query.which == "shared":
             return await self._shared.page(account.ids, query)
@@ -82,7 +82,7 @@ class DriverDesk:
         return BindingItems(await self._views(account, bindings), page.next)
 
     async def bind(self, call: Call[BindRequest, None]) -> BindingView:
-        """R11-R14. Wrong data is counted (R61); a mismatch never says what does not match."""
+        """Bind a vehicle (R11-R14). Wrong data is counted (R61); a mismatch never says what does not match."""
         account, (plate, proof) = driver_of(call.account), parsed_request(call.body)
         async with self._gates.bind_data(account.id, call.address):
             vehicle = await self._services.registry.vehicle(vehicle_id(plate, call.body.plate_color))
@@ -90,7 +90,7 @@ class DriverDesk:
         return await self._bind(call, claimed, again=False)
 
     async def binding(self, call: Call[None, None]) -> BindingPage:
-        """A binding that ended tells nothing of what came after it."""
+        """Show a binding. An ended one shows nothing that came after it."""
         account = driver_of(call.account)
         binding = await self._own(account, call.http.match_info["id"])
         (line,) = await self._views(account, [binding])
@@ -104,17 +104,17 @@ class DriverDesk:
         return _page(line, shares, refusal, papers, alerts, self._services.place_of)
 
     async def unbind(self, call: Call[None, None]) -> None:
-        """R15: into history, and this driver's shares of the vehicle end."""
+        """Move the binding into history and end this driver's shares of the vehicle (R15)."""
         account, binding_id = driver_of(call.account), checked_id(call.http.match_info["id"])
         await self._services.supervisor.ask(PERSON, account.id, Unbind(binding_id, "driver", call.doer))
 
     async def rebind(self, call: Call[None, None]) -> BindingView:
-        """R16: nothing is typed again, but the registry's record must still be the one that was bound."""
+        """Bind again without new data, if the registry's record is still the one that was bound (R16)."""
         old = await self._own(driver_of(call.account), call.http.match_info["id"])
         vehicle = await self._services.registry.vehicle(old.vehicle.vehicle_id)
         return await self._bind(call, claim_again(old, vehicle), again=True)
 
-    # -- what of each ------------------------------------------------------------------------------------------------
+    # -- parts -------------------------------------------------------------------------------------------------------
 
     async def _bind(
         self, call: Call[BindRequest, None] | Call[None, None], claimed: VehicleClaim, *, again: bool
@@ -125,12 +125,12 @@ class DriverDesk:
         try:
             views = await self._looks.at([claimed.vehicle_id])
         except StoreError:
-            views = {}  # It is bound, whatever else can be told.
+            views = {}  # the binding stands, even if the vehicle cannot be asked
         view = views.get(claimed.vehicle_id)
         return binding_view(binding, view, shares_live=0, place_of=self._services.place_of)
 
     async def _own(self, account: NaturalAccount, text: str) -> Binding:
-        """This driver's binding, whether it stands or not. Raises ``NotFound``."""
+        """Return this driver's binding, current or ended. Raises ``NotFound``."""
         binding_id = checked_id(text)
         document = (await self._services.store.get(BINDING, (binding_id,))).get(binding_id)
         binding = None if document is None else decode(document.record, Binding)
@@ -175,7 +175,7 @@ class DriverDesk:
         return reminder_views(reminders(last_days, today=china_date(self._services.clock.now())))
 
     async def _alerts_since(self, binding: Binding) -> list[Alert]:
-        """Those since it was bound: of drivers before, nothing is told."""
+        """Return the alerts since the binding: those of earlier drivers stay hidden."""
         key = binding.vehicle.vehicle_id
         view = (await self._looks.at([key])).get(key)
         return await self._alerts.newest(key, view, limit=COUNTED_ALERTS, since=binding.bound_at)

@@ -1,4 +1,4 @@
-"""Shows a family member what is shared, and binds for somebody else (R22, R30-R34)."""
+"""The family's calls: see shared vehicles, and bind on a driver's behalf (R22, R30-R34)."""
 
 from __future__ import annotations
 
@@ -36,11 +36,11 @@ from persistence.records import decode
 HEAD: Final = Head(
     {**HEADERS, "Cache-Control": "private, max-age=0", "Content-Type": f"{JSON}; charset=utf-8"},
 )
-"""Of a share view; with 304, the type tells nothing new."""
+"""Headers of a share view; with 304, the type tells nothing new."""
 
 
 class FamilyShare(msgspec.Struct, frozen=True):
-    """A line of the list; of a share that ended, nothing of where the vehicle is (R33)."""
+    """An entry of the list; an ended share shows nothing of the vehicle's position (R33)."""
 
     id: str
     vehicle: PlateView
@@ -52,14 +52,14 @@ class FamilyShare(msgspec.Struct, frozen=True):
 
 
 class FamilyShareItems(msgspec.Struct, frozen=True):
-    """One page, what was opened last first."""
+    """A page of shares, ordered from the last opened."""
 
     items: list[FamilyShare]
     next: str | None
 
 
 class AlertItems(msgspec.Struct, frozen=True):
-    """One page, the newest first."""
+    """A page of alerts, newest first."""
 
     items: list[AlertView]
     next: str | None
@@ -77,21 +77,21 @@ class FamilyDelegation(msgspec.Struct, frozen=True):
 
 
 class FamilyDelegations(msgspec.Struct, frozen=True):
-    """One page, what was opened last first."""
+    """A page of delegations, ordered from the last opened."""
 
     items: list[FamilyDelegation]
     next: str | None
 
 
 class FamilyShares:
-    """The list of what others share with an account; drivers have it, too (R10)."""
+    """The list of shares that an account has opened; drivers have it, too (R10)."""
 
     def __init__(self, services: Services) -> None:
         self._services = services
         self._looks = VehicleLooks(services.supervisor)
 
     async def page(self, ids: Sequence[str], query: ListQuery) -> FamilyShareItems:
-        """``ids``: all that the account ever had. Raises ``InvalidInput`` or ``StoreUnavailable``."""
+        """Return a page; ``ids`` are all that the account ever had. Raises ``InvalidInput`` or ``StoreUnavailable``."""
         page = await newest_first(self._services.store, SHARE, BY_VIEWER, ids, query)
         shares = [decode(document.record, Share) for document in page.documents]
         now = self._services.clock.now()
@@ -112,7 +112,7 @@ class FamilyShares:
 
 
 class FamilyDesk:
-    """The handlers of ``/family``, but for the live stream."""
+    """The handlers of ``/family``, except for the live stream."""
 
     def __init__(self, services: Services, gates: Gates, *, shares: FamilyShares, views: ShareViews) -> None:
         self._services = services
@@ -122,35 +122,36 @@ class FamilyDesk:
         self._alerts = AlertHistory(services.store)
 
     async def shares(self, call: Call[None, ListQuery]) -> FamilyShareItems:
-        """分享车辆: what this account has opened, ended ones too."""
+        """List the shares that this account has opened, ended ones included (分享车辆)."""
         return await self._shares.page(registered_of(call.account).ids, call.query)
 
     async def share(self, call: Call[None, None]) -> web.StreamResponse:
-        """R30-R33. 304 while nothing but the position's age has changed."""
+        """Show a share's vehicle (R30-R33). Answers 304 while nothing but the position's age has changed."""
         share_id = checked_id(call.http.match_info["id"])
         seen = await self._views.see(share_id, natural_of(call.account).ids)
         etag, body = self._views.told(seen, call.http.headers.get("If-None-Match"))
         return Polled(HEAD, etag=etag, body=body)
 
     async def alerts(self, call: Call[None, ListQuery]) -> AlertItems:
-        """R34: those that began after the share was made or were running then."""
+        """List the alerts that began after the share was made or were running then (R34)."""
         share_id = checked_id(call.http.match_info["id"])
         seen = await self._views.see(share_id, natural_of(call.account).ids)
         share = seen.share
         page = await self._alerts.page(share.vehicle_id, seen.view, call.query, since=share.created_at)
         return AlertItems([alert_view(alert, self._services.place_of) for alert in page.alerts], page.next)
 
-    # -- binding for somebody else -----------------------------------------------------------------------------------
+    # -- binding on a driver's behalf
+    # ------------------------------------------------------------------------------------
 
     async def delegations(self, call: Call[None, ListQuery]) -> FamilyDelegations:
-        """代绑车辆 (R22)."""
+        """List the delegations that this account has opened (代绑车辆, R22)."""
         ids, now = registered_of(call.account).ids, self._services.clock.now()
         page = await newest_first(self._services.store, DELEGATION, BY_HOLDER, ids, call.query)
         delegations = [decode(document.record, Delegation) for document in page.documents]
         return FamilyDelegations([_delegation(each, now) for each in delegations], page.next)
 
     async def bind(self, call: Call[Papers, None]) -> BindingView:
-        """R22: for the driver, whose limits hold. Wrong data is counted for whoever sends it (R61)."""
+        """Bind for the driver, whose limits hold (R22). Wrong data is counted for the sender (R61)."""
         account, binding_id = natural_of(call.account), made_by(call.command_id)
         delegation = await self._held(call.http.match_info["id"], account.ids)
         proof = parsed_papers(call.body)
@@ -164,9 +165,9 @@ class FamilyDesk:
         return self._view(binding)
 
     async def _bound_by(self, delegation: Delegation, binding_id: str) -> Binding:
-        """What this very command made when it was sent before, whatever the papers say by now.
+        """Return the binding that this very command made when it was sent before, whatever the papers say now.
 
-        Raises ``DelegationEnded`` where it was another, ``KeyForgotten`` where it was too long ago.
+        Raises ``DelegationEnded`` if another command made it, or ``KeyForgotten`` if it was too long ago.
         """
         if delegation.binding_id != binding_id:
             raise DelegationEnded
@@ -179,7 +180,7 @@ class FamilyDesk:
         return binding_view(binding, None, shares_live=0, place_of=self._services.place_of)
 
     async def _held(self, text: str, ids: Sequence[str]) -> Delegation:
-        """The delegation that this account has opened. Raises ``NotFound``."""
+        """Return the delegation that this account has opened. Raises ``NotFound``."""
         delegation_id = checked_id(text)
         document = (await self._services.store.get(DELEGATION, (delegation_id,))).get(delegation_id)
         delegation = None if document is None else decode(document.record, Delegation)

@@ -1,4 +1,4 @@
-"""Answers the calls of whoever received a link: a preview claims nothing, opening claims it for one person (R20, R23, R33)."""
+"""The calls of a link's recipient: a preview claims nothing, opening claims it for one person (R20, R23, R33)."""
 
 from __future__ import annotations
 
@@ -27,20 +27,23 @@ MAX_TOKEN_CHARS: Final = 200
 
 
 class LinkRequest(msgspec.Struct, frozen=True):
-    """The token travels in the body: paths and queries are logged. It stands alone: the client cuts off what a chat glued to it."""
+    """A link's token, in the body because paths and queries are logged.
+
+    The client removes text that a chat appended to it.
+    """
 
     token: Annotated[str, Meta(max_length=MAX_TOKEN_CHARS)]
 
 
 class LinkViewer(msgspec.Struct, frozen=True):
-    """R63: the one person who opened a link."""
+    """The one person who opened a link (R63)."""
 
     display_name: str
     opened_at: str
 
 
 class LinkPreview(msgspec.Struct, frozen=True):
-    """The part of a link that its holder may know before opening it."""
+    """The part of a link that its recipient may know before opening it."""
 
     kind: LinkKind
     plate_masked: str
@@ -48,11 +51,11 @@ class LinkPreview(msgspec.Struct, frozen=True):
     state: LinkState
     own: bool
     viewer: LinkViewer | None
-    """Told to the driver who made the link (``own``), and to nobody else."""
+    """Shown only to the driver who made the link (``own``)."""
 
 
 class OpenedDelegation(msgspec.Struct, frozen=True):
-    """What the family member is asked to bind, and by whom."""
+    """The vehicle that the family member is asked to bind, and the driver who asks."""
 
     id: str
     plate: str
@@ -69,7 +72,10 @@ class LinksDesk:
         self._views = views
 
     async def preview(self, call: Call[LinkRequest, None]) -> LinkPreview:
-        """Claims nothing. Needs no sign-in; who is signed in learns whether the link is theirs. Guessing is counted (R61)."""
+        """Describe a link without claiming it, and without sign-in.
+
+        A signed-in caller learns whether the link is theirs. Guessing is counted (R61).
+        """
         ids = () if call.account is None else call.account.ids
         link = read_token(call.body.token)
         async with self._gates.link_token(call.address):
@@ -77,7 +83,7 @@ class LinksDesk:
         return _preview_view(link.kind, preview)
 
     async def open(self, call: Call[LinkRequest, None]) -> ShareView | OpenedDelegation:
-        """R20, R23: the first to open it owns it, and may come back. Guessing is counted (R61)."""
+        """Open a link: the first account to do so owns it, and may come back (R20, R23). Guessing is counted (R61)."""
         account = natural_of(call.account)
         link = read_token(call.body.token)
         async with self._gates.link_token(call.address):
@@ -106,7 +112,7 @@ class LinksDesk:
         return delegation
 
     async def _delegator(self, delegation_id: str) -> str:
-        """The driver whose delegation it is. Raises ``NotFound``."""
+        """Return the driver who made the delegation. Raises ``NotFound``."""
         document = (await self._services.store.get(DELEGATION, (delegation_id,))).get(delegation_id)
         if document is None:
             raise NotFound

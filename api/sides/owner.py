@@ -1,4 +1,4 @@
-"""Which vehicles does a business have, and what does it see of each (R40, R41)?"""
+"""The owner's calls: a business's vehicles, and what it may see of each (R40, R41)."""
 
 from __future__ import annotations
 
@@ -39,11 +39,11 @@ from domain.registry import Business, RegisteredVehicle
 from persistence.records import decode
 
 SCANNED_AT_ONCE: Final = 1_000
-"""Vehicles that one filtered page looks at; it may come out short, and ``next`` goes on."""
+"""Vehicles that a filtered page examines; the page may come out short, and ``next`` continues."""
 COUNTING_AT_ONCE: Final = 16
 MAX_ALERTS: Final = 100
 MAX_BINDINGS: Final = 200
-"""That a vehicle's page shows."""
+"""Bindings that a vehicle's page shows."""
 _ID_CHARS: Final = 16
 
 Keeps = Callable[[RegisteredVehicle], Awaitable[bool]]
@@ -53,13 +53,13 @@ class VehicleList(ListQuery, frozen=True):
     """The query of the list."""
 
     which: Literal["bound", "all", "expiring"] = msgspec.field(name="list", default="all")
-    """``expiring``: those whose own certificates are running out or have run out."""
+    """``expiring``: vehicles whose own certificates are about to expire or have expired."""
     q: Annotated[str, Meta(max_length=20)] = ""
     """A part of the plate."""
 
 
 class VehicleItem(msgspec.Struct, frozen=True):
-    """A line of the list; ``online`` is null, and so is the fix, while the vehicle can't be asked."""
+    """An entry of the list; ``online`` and the fix are null while the vehicle cannot be asked."""
 
     id: str
     plate: str
@@ -71,14 +71,14 @@ class VehicleItem(msgspec.Struct, frozen=True):
 
 
 class VehicleItems(msgspec.Struct, frozen=True):
-    """One page of the list, by plate."""
+    """A page of the list, by plate."""
 
     items: list[VehicleItem]
     next: str | None
 
 
 class VehicleBinding(msgspec.Struct, frozen=True):
-    """Who has bound a vehicle."""
+    """A binding of the vehicle, and its driver."""
 
     id: str
     driver_name_masked: str
@@ -117,7 +117,7 @@ class OwnerDesk:
         self._counting = asyncio.Semaphore(COUNTING_AT_ONCE)
 
     async def vehicles(self, call: Call[None, VehicleList]) -> VehicleItems:
-        """R40: this business's own, and nobody else's."""
+        """List this business's own vehicles, and no other's (R40)."""
         business, query = owner_of(call.account), call.query
         try:
             vehicles, following = await self._page(business.uscc, query)
@@ -131,7 +131,7 @@ class OwnerDesk:
         )
 
     async def vehicle(self, call: Call[None, None]) -> VehiclePage:
-        """R41; another business's vehicle is not found."""
+        """Show a vehicle (R41); another business's vehicle is not found."""
         business = owner_of(call.account)
         vehicle = await self._own(business, call.http.match_info["id"])
         view: VehicleView | None = await self._services.supervisor.ask(KIND, vehicle.id, Look())
@@ -158,11 +158,11 @@ class OwnerDesk:
         )
 
     async def unbind(self, call: Call[None, None]) -> None:
-        """R41: the driver's binding goes into history, marked as unbound by the owner, and the driver's shares end (R15)."""
+        """Unbind a driver (R41): mark the binding as unbound by the owner, and end the driver's shares (R15)."""
         business, binding_id = owner_of(call.account), checked_id(call.http.match_info["id"])
         await self._services.supervisor.ask(BUSINESS, business.uscc, UnbindAsOwner(binding_id, call.doer))
 
-    # -- which -------------------------------------------------------------------------------------------------------
+    # -- the list ----------------------------------------------------------------------------------------------------
 
     async def _page(self, uscc: str, query: VehicleList) -> tuple[Sequence[RegisteredVehicle], str | None]:
         registry, wanted = self._services.registry, _searched(query.q)
@@ -184,7 +184,7 @@ class OwnerDesk:
     async def _filtered(
         self, uscc: str, query: VehicleList, keeps: Keeps
     ) -> tuple[Sequence[RegisteredVehicle], str | None]:
-        """Reads on until the page is full, but never more than is left of it: so a page's cursor is always the right one."""
+        """Read until the page is full, never more than it still needs, so that its cursor is always right."""
         found: list[RegisteredVehicle] = []
         after, scanned = query.cursor, 0
         while True:
@@ -203,7 +203,7 @@ class OwnerDesk:
             raise NotFound
         return vehicle
 
-    # -- what of each ------------------------------------------------------------------------------------------------
+    # -- parts -------------------------------------------------------------------------------------------------------
 
     def _item(
         self, vehicle: RegisteredVehicle, view: VehicleView | None, count: int, business: Business
@@ -223,7 +223,7 @@ class OwnerDesk:
             return await self._services.store.count(BINDING, BY_VEHICLE, vehicle.id)
 
     async def _bindings(self, vehicle: RegisteredVehicle) -> tuple[list[VehicleBinding], int]:
-        """Those that stand now, the oldest first, and how many there are."""
+        """Return the current bindings, oldest first, and their number."""
         page = await self._services.store.find(BINDING, BY_VEHICLE, vehicle.id, limit=MAX_BINDINGS)
         bindings = [_binding(decode(found.record, Binding)) for found in page.documents]
         return bindings, len(bindings) if page.next is None else await self._bindings_count(vehicle)
@@ -242,7 +242,7 @@ def _binding(binding: Binding) -> VehicleBinding:
 
 
 def _searched(text: str) -> str:
-    """The part of a plate to look for. Raises ``InvalidInput``."""
+    """Return the part of a plate to look for. Raises ``InvalidInput``."""
     try:
         return part_of_plate(text)
     except InvalidIdentifier as error:

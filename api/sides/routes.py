@@ -1,4 +1,4 @@
-"""Which calls do drivers, family members and owners have? Their part of the route table."""
+"""The part of the route table that drivers, family members and owners use."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ _BINDING: Final = (VehicleMismatch, TooManyBindings, TooManyIn12Months, AlreadyB
 
 
 def side_routes(services: Services, *, gates: Gates, views: ShareViews) -> tuple[Route, ...]:
-    """All of them, but for the live stream."""
+    """List the routes, except for the live stream."""
     shared, shares = FamilyShares(services), SharesOfDriver(services)
     sharing = SharingDesk(services, shares)
     return (

@@ -28,14 +28,14 @@ from persistence.store import Document
 
 
 class ShareRequest(msgspec.Struct, frozen=True):
-    """R17: these four and nothing else."""
+    """The driver's choices for a share (R17): these four and no others."""
 
     duration: Duration
     call_me: bool = False
 
 
 class ShareViewer(msgspec.Struct, frozen=True):
-    """R63: who holds a share."""
+    """The holder of a share (R63)."""
 
     display_name: str
     opened_at: str
@@ -57,27 +57,27 @@ class DriverShare(msgspec.Struct, frozen=True):
 
 
 class NewShare(DriverShare, frozen=True):
-    """Link and token are told here only."""
+    """A new share. Link and token are shown here only."""
 
     link: str
     token: str
 
 
 class DriverShares(msgspec.Struct, frozen=True):
-    """One page, the newest first."""
+    """A page of shares, newest first."""
 
     items: list[DriverShare]
     next: str | None
 
 
 class Cancelled(msgspec.Struct, frozen=True):
-    """R21."""
+    """The number of shares that ended (R21)."""
 
     cancelled: int
 
 
 class DelegationRequest(msgspec.Struct, frozen=True):
-    """R22."""
+    """The vehicle that a driver asks a family member to bind (R22)."""
 
     plate: Typed
     plate_color: PlateColor
@@ -97,33 +97,33 @@ class DriverDelegation(msgspec.Struct, frozen=True):
 
 
 class NewDelegation(DriverDelegation, frozen=True):
-    """Link and token are told here only."""
+    """A new delegation. Link and token are shown here only."""
 
     link: str
     token: str
 
 
 class DriverDelegations(msgspec.Struct, frozen=True):
-    """One page, the newest first."""
+    """A page of delegations, newest first."""
 
     items: list[DriverDelegation]
     next: str | None
 
 
 class SharesOfDriver:
-    """Shares as their driver sees them, with when each was last watched."""
+    """Shares as their driver sees them, with the time of the last watching."""
 
     def __init__(self, services: Services) -> None:
         self._services = services
 
     async def of(self, share_ids: Sequence[str]) -> list[DriverShare]:
-        """The newest first. Raises ``StoreUnavailable``."""
+        """Return the views of these shares, newest first. Raises ``StoreUnavailable``."""
         documents = await self._services.store.get(SHARE, share_ids)
         shares = await self.views([decode(document.record, Share) for document in documents.values()])
         return sorted(shares, key=lambda share: (share.created_at, share.id), reverse=True)
 
     async def views(self, shares: Sequence[Share]) -> list[DriverShare]:
-        """In the order given. Raises ``StoreUnavailable``."""
+        """Return the views, in the order given. Raises ``StoreUnavailable``."""
         opened = [share.id for share in shares if share.viewer is not None]
         watched = await self._services.watch_log.last(opened) if opened else {}
         now = self._services.clock.now()
@@ -140,7 +140,7 @@ class SharingDesk:
     # -- shares ------------------------------------------------------------------------------------------------------
 
     async def share(self, call: Call[ShareRequest, None]) -> NewShare:
-        """R17-R19. The link and its token are told here only, once."""
+        """Make a share (R17-R19). The link and its token are shown here only, once."""
         account, binding_id = driver_of(call.account), checked_id(call.http.match_info["id"])
         link = self._link("share", call)
         command = CreateShare(link.id, binding_id, call.body.duration, link.hash, call.doer, call_me=call.body.call_me)
@@ -149,19 +149,19 @@ class SharingDesk:
         return NewShare(**_fields(view), link=link.url, token=link.token)
 
     async def cancel_of_binding(self, call: Call[None, None]) -> Cancelled:
-        """R21: ends this driver's shares of the vehicle at once, opened or not."""
+        """End this driver's shares of the vehicle at once, opened or not (R21)."""
         account, binding_id = driver_of(call.account), checked_id(call.http.match_info["id"])
         command = CancelShares(call.doer, binding_id=binding_id)
         return Cancelled(await self._services.supervisor.ask(PERSON, account.id, command))
 
     async def shares(self, call: Call[None, ListQuery]) -> DriverShares:
-        """R63: all of them, the newest first, ended ones too."""
+        """List all of the driver's shares, newest first, ended ones included (R63)."""
         account = driver_of(call.account)
         page = await newest_first(self._services.store, SHARE, BY_DRIVER, (account.id,), call.query)
         return DriverShares(await self._shares.views([_share_of(each) for each in page.documents]), page.next)
 
     async def cancel(self, call: Call[None, None]) -> None:
-        """R21: one alone; it is well if it had ended already."""
+        """End one share (R21); an already ended share is no error."""
         account, share_id = driver_of(call.account), checked_id(call.http.match_info["id"])
         document = (await self._services.store.get(SHARE, (share_id,))).get(share_id)
         if document is None or _share_of(document).driver_id != account.id:
@@ -171,7 +171,10 @@ class SharingDesk:
     # -- delegations -------------------------------------------------------------------------------------------------
 
     async def delegate(self, call: Call[DelegationRequest, None]) -> NewDelegation:
-        """R22: a link for a family member to bind through. Whether there is such a vehicle, the binding will show."""
+        """Make a link for a family member to bind through (R22).
+
+        The vehicle's existence is checked when it is bound.
+        """
         account, plate = driver_of(call.account), parsed_plate(call.body.plate)
         color, link = call.body.plate_color, self._link("delegation", call)
         command = Delegate(link.id, vehicle_id(plate, color), plate, color, link.hash, call.doer)
@@ -180,14 +183,14 @@ class SharingDesk:
         return NewDelegation(**_fields(view), link=link.url, token=link.token)
 
     async def delegations(self, call: Call[None, ListQuery]) -> DriverDelegations:
-        """The newest first, those that are over too."""
+        """List the driver's delegations, newest first, ended ones included."""
         account, now = driver_of(call.account), self._services.clock.now()
         page = await newest_first(self._services.store, DELEGATION, BY_DRIVER, (account.id,), call.query)
         delegations = [decode(document.record, Delegation) for document in page.documents]
         return DriverDelegations([_delegation(each, now) for each in delegations], page.next)
 
     async def withdraw(self, call: Call[None, None]) -> None:
-        """R23: nobody can bind through it any more."""
+        """Withdraw a delegation: no further binding can be made through it (R23)."""
         account, delegation_id = driver_of(call.account), checked_id(call.http.match_info["id"])
         await self._services.supervisor.ask(PERSON, account.id, WithdrawDelegation(delegation_id, call.doer))
 

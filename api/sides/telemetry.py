@@ -1,4 +1,4 @@
-"""How do other platforms hand in positions? One call, one batch, an answer once it is durable."""
+"""The call by which other platforms hand in positions: one batch, answered once it is durable."""
 
 from __future__ import annotations
 
@@ -15,5 +15,5 @@ class TelemetryDesk:
         self._feed = feed
 
     async def take(self, call: Call[bytes, None]) -> FeedAnswer:
-        """One bad row never loses the others."""
+        """Take a batch. A bad row never loses the others."""
         return await self._feed.take(call.body)
