@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 import pytest
 from _pytest.terminal import TerminalReporter
+
+WHY_CHARS: Final = 160
+"""Of what it says; the whole comes at the end of the run."""
 
 
 class FailuresAtOnce:
@@ -17,7 +22,7 @@ class FailuresAtOnce:
         if not report.failed or self._terminal.verbosity > 0:  # A verbose run names each test anyway.
             return
         crash = getattr(report.longrepr, "reprcrash", None)
-        why = f": {crash.message.splitlines()[0]}" if crash is not None and crash.message else ""
+        why = f": {crash.message.splitlines()[0][:WHY_CHARS]}" if crash is not None and crash.message else ""
         self._terminal.ensure_newline()
         self._terminal.line(f"\nFAILED {report.nodeid} ({report.when}){why}", red=True)
         self._terminal.flush()
