@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -40,6 +41,11 @@ METRES_A_DEGREE: Final = 111_320.0
 Body = dict[str, Any]
 Session = Mapping[str, Any]
 """What a sign-in answers: token and account."""
+
+
+IN_10_DAYS = re.compile("还有 (10|9) 天到期")
+"""As a page tells it; a run may go over midnight."""
+IN_20_DAYS = re.compile("还有 (20|19) 天到期")
 
 
 def registry_lines(today: date) -> list[Mapping[str, object]]:

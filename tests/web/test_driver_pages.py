@@ -10,7 +10,7 @@ from playwright.sync_api import Locator, expect
 
 from tests.web.conftest import Phones
 from tests.web.hands import card, confirms, live
-from tests.web.rig import SPEEDING, Api, Session, Truck, plate
+from tests.web.rig import IN_10_DAYS, IN_20_DAYS, SPEEDING, Api, Session, Truck, plate
 
 pytestmark = pytest.mark.e2e
 
@@ -30,9 +30,9 @@ def test_r10_home_shows_the_current_list_and_the_certificate(phone: Phones, api:
     expect(card(page, 1).get_by_text("在线")).to_be_visible()
     expect(card(page, 1).get_by_text("武汉市")).to_be_visible()
     expect(page.get_by_text("已绑 1/3 辆")).to_be_visible()
-    page.get_by_role("link", name="从业资格证 还有 20 天到期").tap()
+    page.get_by_role("link", name=re.compile(f"从业资格证 {IN_20_DAYS.pattern}")).tap()
     expect(page.get_by_role("heading", name="我的证照")).to_be_visible()
-    expect(page.get_by_text("还有 20 天到期")).to_be_visible()
+    expect(page.get_by_text(IN_20_DAYS)).to_be_visible()
     expect(page.get_by_text("请尽早办理换证")).to_be_visible()
 
 
@@ -88,7 +88,7 @@ def test_the_vehicles_page_shows_place_alerts_and_papers(phone: Phones, api: Api
     page.wait_for_url(f"**/driver/bindings/{binding}")
     expect(page.get_by_role("application", name=re.compile("货车位置地图.*在线"))).to_be_visible()
     expect(page.get_by_role("definition").filter(has_text="112")).to_be_visible()
-    expect(page.get_by_role("region", name="证照提醒").get_by_text("还有 10 天到期")).to_be_visible()
+    expect(page.get_by_role("region", name="证照提醒").get_by_text(IN_10_DAYS)).to_be_visible()
     alerts = page.get_by_role("region", name="动态提醒").last
     alerts.get_by_role("button", name=re.compile("超速行驶")).tap()
     expect(page.get_by_role("dialog").get_by_text("进行中").first).to_be_visible()

@@ -12,7 +12,7 @@ import pytest
 from playwright.sync_api import Page, Response, expect
 
 from tests.web.conftest import Phones
-from tests.web.rig import EMERGENCY, STRANGER, Api, Body, Server, Session, Truck, mobile, papers
+from tests.web.rig import EMERGENCY, IN_10_DAYS, STRANGER, Api, Body, Server, Session, Truck, mobile, papers
 
 pytestmark = pytest.mark.e2e
 
@@ -86,7 +86,7 @@ def test_one_click_opens_the_link_in_place_and_shows_the_truck(phone: Phones, ap
     expect(page.get_by_role("img", name=truck.plate)).to_be_visible()
     shows_speed(page, 63)
     expect(page.get_by_text("武汉市附近")).to_be_visible()
-    expect(page.get_by_text("还有 10 天到期")).to_be_visible()
+    expect(page.get_by_text(IN_10_DAYS)).to_be_visible()
     expect(page.get_by_text("分享还剩 3 天")).to_be_visible()
     assert api.items("/api/v1/driver/shares", driver)[0]["status"] == "open"
     assert share["token"] not in page.evaluate("JSON.stringify([localStorage, sessionStorage])")

@@ -13,7 +13,7 @@ from playwright.sync_api import Locator, Page, expect
 from tests.api.conftest import vehicle_line
 from tests.patience import PATIENCE_S
 from tests.web.conftest import Phones
-from tests.web.rig import EMERGENCY, VEHICLES, Api, Server, Truck, plate
+from tests.web.rig import EMERGENCY, IN_10_DAYS, VEHICLES, Api, Server, Truck, plate
 
 OWN = VEHICLES - 1
 """Vehicles of the first business; the last one is another's."""
@@ -104,7 +104,7 @@ def test_r41_a_vehicle_s_page_shows_its_data_where_it_is_and_who_has_bound_it(
     page = phone(api.owner(), dark=True)
     page.goto(f"/owner/vehicles/{truck.id}")
     expect(page.get_by_text("80 公里/小时 向东")).to_be_visible()
-    expect(page.get_by_text("还有 10 天到期")).to_be_visible()
+    expect(page.get_by_text(IN_10_DAYS)).to_be_visible()
     expect(page.get_by_text("自行绑定")).to_be_visible()
     assert "*" in page.locator(".binding strong").inner_text()
     truck.report(speed_kmh=60, alarms=EMERGENCY)
