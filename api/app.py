@@ -90,7 +90,7 @@ async def _keep_noting(sessions: Sessions, _: web.Application) -> AsyncIterator[
     try:
         await sessions.uses.flush()
     except StoreError as error:
-        log.warning("when sessions were last used is not written: %s", error)
+        log.warning("the times of sessions' last use are not written: %s", error)
 
 
 def make_runner(app: web.Application, *, drain_s: float) -> web.AppRunner:

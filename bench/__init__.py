@@ -1,1 +1,1 @@
-"""How fast is it, beside what? Every figure is taken in the same run as its baseline, each in a process of its own."""
+"""Benchmarks. Every figure is taken in the same run as its baseline, each in a process of its own."""

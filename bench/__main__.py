@@ -1,4 +1,4 @@
-"""Which figures are wanted, and where do they go? ``python -m bench [--only NAME] [--large] [--json FILE]``"""
+"""Runs the benchmarks that are asked for: ``python -m bench [--only NAME] [--large] [--json FILE]``."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from bench.processes import ROOT, python
 
 BENCHMARKS: Final = ("runtime", "store", "gateway", "feed", "vehicles", "family", "live", "end_to_end", "seam")
 KEPT: Final = ROOT / "docs" / "performance.json"
-"""The figures that ``docs/performance.md`` speaks of, with the machine that they are from."""
+"""The figures that ``docs/performance.md`` cites, with the machine that they are from."""
 WITH_LARGE_SIZES: Final = frozenset({"feed", "vehicles"})
 
 
 def measured(name: str, *, large: bool) -> list[Figure]:
-    """Runs one benchmark in a process of its own; raises ``CalledProcessError`` when it fails."""
+    """Run a benchmark in a process of its own. Raises ``CalledProcessError`` when it fails."""
     options = ("--large",) if large and name in WITH_LARGE_SIZES else ()
     with subprocess.Popen(
         python("-m", f"bench.{name}", *options), cwd=ROOT, stdout=subprocess.PIPE, text=True
@@ -34,7 +34,7 @@ def measured(name: str, *, large: bool) -> list[Figure]:
 
 
 def machine() -> dict[str, object]:
-    """What it ran on."""
+    """Describe the machine."""
     lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
     model = next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), "")
     return {

@@ -1,4 +1,6 @@
-"""What is the least that aiohttp could do for a family? One route, no rules: an answer in JSON, or a stream of events."""
+"""The least that aiohttp can do for a family, as a baseline: one route without rules, an answer in JSON or an event
+stream.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +15,7 @@ from bench.processes import allow_many_sockets
 
 
 class Bare:
-    """Answers everybody the same."""
+    """Gives every caller the same answer."""
 
     def __init__(self, body: bytes) -> None:
         self._value: object = msgspec.json.decode(body)
@@ -23,7 +25,7 @@ class Bare:
         return web.Response(body=msgspec.json.encode(self._value), content_type="application/json", charset="utf-8")
 
     async def live(self, request: web.Request) -> web.StreamResponse:
-        """Tells once, and then whenever anything was reported."""
+        """Send an event at once, and another after each report."""
         response = web.StreamResponse(headers={"Content-Type": "text/event-stream"})
         await response.prepare(request)
         while True:
@@ -38,7 +40,7 @@ class Bare:
 
 
 async def serve(body: bytes) -> None:
-    """Until SIGTERM."""
+    """Serve until SIGTERM."""
     bare, application = Bare(body), web.Application()
     application.router.add_get("/api/v1/family/shares/{id}", bare.view)
     application.router.add_get("/api/v1/family/shares/{id}/live", bare.live)

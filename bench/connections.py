@@ -1,4 +1,6 @@
-"""What does one more connected terminal weigh in the server? Ours, and a bare asyncio protocol; each in a process of its own."""
+"""Measures a connected terminal's weight in the server: ours, and a bare asyncio protocol, each in a process of its
+own.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +19,7 @@ from domain.vehicle.fix import Fix
 from gateway.jt808.server import Gateway
 
 FIRST = 200
-"""Connections that come before it is weighed: what all share is there then."""
+"""Connections made before the weighing, so that shared memory exists by then."""
 
 
 class Anybody:
@@ -43,14 +45,14 @@ class Nowhere:
         return True
 
     def on_room(self, callback: Callable[[], None]) -> None:
-        """There always is."""
+        """Call nothing: there always is room."""
 
 
 _buffer = bytearray(4_096)
 
 
 class Bare(asyncio.BufferedProtocol):
-    """Answers whatever comes."""
+    """Answers all input."""
 
     __slots__ = ("_transport",)
 
@@ -66,7 +68,7 @@ class Bare(asyncio.BufferedProtocol):
 
 
 async def listen(kind: str) -> int:
-    """The port."""
+    """Listen, and return the port."""
     if kind == "ours":
         gateway = Gateway(terminals=Anybody(), ingest=Nowhere(), now=time.time)
         return await gateway.start("127.0.0.1", 0)
@@ -76,7 +78,7 @@ async def listen(kind: str) -> int:
 
 
 async def crowd(port: int, count: int) -> asyncio.subprocess.Process:
-    """So many terminals that have been answered once and stay."""
+    """Connect this many terminals, which have been answered once and stay."""
     words = (
         "-m",
         "bench.crowd",
@@ -96,7 +98,7 @@ async def crowd(port: int, count: int) -> asyncio.subprocess.Process:
 
 
 async def weigh(kind: str, count: int, memory: Callable[[], int]) -> float:
-    """Bytes of one."""
+    """Return the bytes of one connection."""
     port = await listen(kind)
     crowds = [await crowd(port, FIRST)]
     gc.collect()

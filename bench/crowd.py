@@ -1,4 +1,4 @@
-"""How long does a terminal wait for its answer when thousands are connected, and report at their usual pace?
+"""Measures a terminal's wait for its answer while thousands are connected and report at their usual pace.
 
 All connect and report once before the load is ready; then each reports every ``--interval`` seconds, evenly spread.
 """
@@ -22,7 +22,7 @@ AT_ONCE: Final = 1_000
 
 
 def report(terminals: Sequence[Terminal], *, interval_s: float, lasting_s: float) -> Acknowledged:
-    """Until ``lasting_s`` have passed and every answer is there. Raises ``RuntimeError`` when some do not come."""
+    """Report for ``lasting_s``, then wait for every answer. Raises ``RuntimeError`` when some do not come."""
     by_descriptor = {terminal.socket.fileno(): terminal for terminal in terminals}
     poll = select.epoll()
     for descriptor in by_descriptor:
@@ -46,7 +46,7 @@ def report(terminals: Sequence[Terminal], *, interval_s: float, lasting_s: float
 
 
 def greet(terminals: Sequence[Terminal]) -> None:
-    """Each reports once, and waits for its answer."""
+    """Report once from each terminal, and wait for the answers."""
     for start in range(0, len(terminals), AT_ONCE):
         some = terminals[start : start + AT_ONCE]
         for terminal in some:

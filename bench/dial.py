@@ -1,4 +1,4 @@
-"""Measures how soon terminals that all dial in the same moment are connected and acknowledged, as after a restart of the server."""
+"""Measures how soon terminals that all dial at the same moment are acknowledged, as after a restart of the server."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class Dialled:
 
 
 class Caller:
-    """One terminal: dials, reports once, waits for the acknowledgement."""
+    """A terminal: dials, reports once, waits for the acknowledgement."""
 
     __slots__ = ("report", "sock")
 
@@ -44,13 +44,16 @@ class Caller:
         self.sock.connect_ex(address)
 
     def say(self) -> None:
-        """Raises ``OSError`` where the call was refused."""
+        """Send the report. Raises ``OSError`` where the call was refused."""
         if error := self.sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR):
             raise OSError(error, "the call was refused")
         self.sock.send(self.report)
 
     def hears(self) -> bool:
-        """Raises ``RuntimeError`` where the server hung up, or refused the report."""
+        """Read the answer; tell whether it is complete.
+
+        Raises ``RuntimeError`` when the server closed or refused the report.
+        """
         answer = self.sock.recv(4096)
         if answer[-1:] != FLAG or answer[-3] not in (0, ESCAPE):
             raise RuntimeError(f"the server answered {answer.hex() or 'nothing'}")
@@ -58,7 +61,7 @@ class Caller:
 
 
 def dial(callers: Sequence[Caller], address: tuple[str, int]) -> Dialled:
-    """All at once. Raises ``RuntimeError`` when some are not acknowledged in time."""
+    """Dial all terminals at once. Raises ``RuntimeError`` when some are not acknowledged in time."""
     by_descriptor = {caller.sock.fileno(): caller for caller in callers}
     poll = select.epoll()
     began = time.perf_counter()

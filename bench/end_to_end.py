@@ -1,4 +1,4 @@
-"""How long is a fix on its way from a terminal to a family's stream, and what does the way cost, beside a bare relay?"""
+"""Measures a fix's way from its terminal to a family's stream, in time and cost, beside a bare relay."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ from bench.subject import Service
 from gateway.jt808.codec.frames import phone_bytes
 
 TRUCKS: Final = 1_000
-"""Each watched by one family on its live stream."""
+"""Terminals, each watched by one family on its live stream."""
 BEGINS_AGO_S: Final = 600
 
 
 def measured(server: Server, shares: Path) -> tuple[Seen, float]:
-    """The load, and the processor time (µs) that the server took for each fix."""
+    """Run the load; return its figures, and the server's processor time (µs) per fix."""
     words = (server.addresses["http"], server.addresses["jt808"], str(shares))
     answer, spent_s = driven(python("-m", "bench.end_to_end_load", *words), server)
     seen = Seen(**answer)

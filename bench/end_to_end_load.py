@@ -1,4 +1,4 @@
-"""How long does a fix take from its terminal to a family's stream? Both ends of it, many of each, in one process."""
+"""The load of ``bench.end_to_end``: many terminals and many families' streams, both in one process."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ BEGINS_AGO_S: Final = 300
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """What the fixes came to, of all terminals."""
+    """The load's figures, over all terminals."""
 
     fixes: int
     acknowledged_p50_ms: float
@@ -32,7 +32,7 @@ class Seen:
 
 
 async def drive(terminals: Sequence[Terminal], crowd: Crowd, *, rounds: int, interval_s: float) -> Seen:
-    """Each terminal sends ``rounds`` fixes, evenly spread. Raises ``TimeoutError`` unless each is seen."""
+    """Send ``rounds`` fixes from each terminal, evenly spread. Raises ``TimeoutError`` unless each is seen."""
     loop, sent_at = asyncio.get_running_loop(), [[0.0] * rounds for _ in terminals]
     for terminal in terminals:
         loop.add_reader(terminal.socket.fileno(), terminal.receive)
@@ -57,13 +57,13 @@ async def drive(terminals: Sequence[Terminal], crowd: Crowd, *, rounds: int, int
 
 
 def percentiles(waits_s: Sequence[float]) -> tuple[float, float, float]:
-    """Median, p99 and worst, in ms."""
+    """Return median, p99 and worst, in ms."""
     ordered = sorted(1000 * wait_s for wait_s in waits_s)
     return ordered[len(ordered) // 2], ordered[len(ordered) * 99 // 100], ordered[-1]
 
 
 async def run(options: argparse.Namespace) -> None:
-    """Opens all, says ``go``, and begins at a line on standard input."""
+    """Open everything, print ``go``, and begin at a line on standard input."""
     with open(options.shares, encoding="utf-8") as file:  # noqa: ASYNC230 - before anything else runs
         shares: list[Any] = json.load(file)
     crowd, (host, port) = Crowd(), options.http.split(":")

@@ -1,4 +1,4 @@
-"""What does a family's look at a truck cost while 2,000 trucks report, beside a bare aiohttp handler of the same answer?"""
+"""Measures the cost of a family's poll while 2,000 trucks report, beside a bare aiohttp handler of the same answer."""
 
 from __future__ import annotations
 
@@ -24,27 +24,27 @@ from bench.processes import ROOT, Server, cpu_s, python
 from bench.subject import Service
 
 TRUCKS: Final = 2_000
-"""On the road, each reporting every ten seconds."""
+"""Trucks on the road, each reporting every ten seconds."""
 WATCHED: Final = 1_000
-"""Of them; each by one family."""
+"""Trucks of these that are watched, each by one family."""
 VEHICLES: Final = 100_000
-"""Known; all of them report while the figures on waiting under ingest are taken."""
+"""Known vehicles; all of them report during the figures on waiting under ingest."""
 STANDING: Final = 200
 """Further trucks, watched too, whose terminals sleep."""
 ALL: Final = range(TRUCKS + STANDING)
 SECONDS: Final = 1
-"""Of each turn; ours and the baseline's take turns."""
+"""Length of each turn; ours and the baseline's alternate."""
 TURNS: Final = 10
-"""The best of each counts: what other processes took from a turn is no property of ours or of the baseline's."""
+"""Turns of each, of which the best counts: time lost to other processes belongs to neither side."""
 QUIET_S: Final = 5.0
 WAITING_S: Final = 5
 PACE: Final = 500
-"""Polls a second of the figures on waiting: what 15,000 phones ask every 30 seconds."""
+"""Polls per second in the figures on waiting, as from 15,000 phones that poll every 30 seconds."""
 
 
 @dataclass(frozen=True, slots=True)
 class Scene:
-    """Both servers, and what is asked of them."""
+    """Both servers, and the shares to poll."""
 
     service: Service
     bare: Server
@@ -54,16 +54,16 @@ class Scene:
 
     @contextmanager
     def pollers(self, shares: Path, *options: str, besides: float = 0.0) -> Iterator[tuple[Pollers, Pollers]]:
-        """The same load for us and for the baseline."""
+        """Put the same load on us and on the baseline."""
         with Pollers(self.service, shares, *options, besides=besides) as ours:
-            known = [word for word in options if word != "--know"]  # The baseline knows no ETag: it answers with 200.
+            known = [word for word in options if word != "--know"]  # the baseline knows no ETag: it answers with 200
             with Pollers(self.bare, shares, *known) as theirs:
                 yield ours, theirs
 
 
 @contextmanager
 def on_the_road(service: Service) -> Iterator[None]:
-    """Meanwhile all trucks report."""
+    """Make all trucks report while the block runs."""
     command = python("-m", "bench.trucks", service.addresses["jt808"], "--trucks", str(TRUCKS))
     with subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as trucks:
         assert trucks.stdin is not None
@@ -77,13 +77,13 @@ def on_the_road(service: Service) -> Iterator[None]:
 
 
 def drive(service: Service, vehicles: range, round_number: int, begins_at: int) -> None:
-    """Each of these reports once, by the feed."""
+    """Report once for each of these vehicles, by the feed."""
     rounds = range(round_number, round_number + 1)
     post_all(service.addresses["http"], [bodies(vehicles, rounds, begins_at=begins_at)])
 
 
 def moved(scene: Scene, begins_at: int) -> list[Figure]:
-    """The dearest answer: each truck has moved since it was asked for last, so that nothing made before is of use."""
+    """Measure the dearest answer: each truck has moved since its last poll, so that no kept answer is of use."""
     with scene.pollers(scene.moving, "--polls", str(WATCHED)) as (ours, theirs):
         pairs = []
         for number in range(1, TURNS + 1):
@@ -93,7 +93,7 @@ def moved(scene: Scene, begins_at: int) -> list[Figure]:
 
 
 def while_fed(scene: Scene, begins_at: int) -> list[Figure]:
-    """How long a phone waits while all vehicles report."""
+    """Measure a phone's wait while all vehicles report."""
     return fed.polled_while_fed(
         scene.service,
         scene.bare,
@@ -106,21 +106,21 @@ def while_fed(scene: Scene, begins_at: int) -> list[Figure]:
 
 
 def without_polls(scene: Scene) -> float:
-    """Processor seconds a second that the trucks alone cost."""
+    """Measure the processor seconds per second that the trucks alone cost."""
     before_s = cpu_s(scene.service.pid)
     time.sleep(QUIET_S)
     return (cpu_s(scene.service.pid) - before_s) / QUIET_S
 
 
 def changing(scene: Scene, besides: float) -> list[Figure]:
-    """Polls without an ETag."""
+    """Measure polls without an ETag."""
     with scene.pollers(scene.moving, "--seconds", str(SECONDS), besides=besides) as (ours, theirs):
         pairs = [(ours.turn(200), theirs.turn(200)) for _ in range(TURNS)]
     return figures("family view, answered with 200", pairs, aim=0.5)
 
 
 def unchanged(scene: Scene, besides: float, begins_at: int) -> list[Figure]:
-    """Polls of trucks that have just come to stand, with an ETag; the baseline answers in full."""
+    """Measure polls with an ETag of trucks that have just stopped; the baseline answers in full."""
     drive(scene.service, ALL[TRUCKS:], (int(time.time()) - begins_at) // INTERVAL_S, begins_at)
     with scene.pollers(scene.standing, "--seconds", str(SECONDS), "--know", besides=besides) as (ours, theirs):
         pairs = [(ours.turn(304), theirs.turn(200)) for _ in range(TURNS)]
@@ -128,7 +128,7 @@ def unchanged(scene: Scene, besides: float, begins_at: int) -> list[Figure]:
 
 
 def waiting(scene: Scene) -> list[Figure]:
-    """How long a phone waits while there is room to breathe."""
+    """Measure a phone's wait without full load."""
     with scene.pollers(scene.moving, "--seconds", str(WAITING_S), "--rate", str(PACE)) as (ours, theirs):
         our_load, their_load = ours.turn(200).load, theirs.turn(200).load
     name = f"family view, {PACE} polls/s: median"
@@ -139,7 +139,7 @@ def waiting(scene: Scene) -> list[Figure]:
 
 
 def figures(name: str, pairs: Sequence[tuple[Turn, Turn]], *, aim: float = 0.0) -> list[Figure]:
-    """The best turn of each; the middle ratio of turns side by side tells how much a busy machine blurs."""
+    """Compare the best turn of each. The median ratio of adjacent turns shows the blur of a busy machine."""
     ours, theirs = best(ours for ours, _ in pairs), best(theirs for _, theirs in pairs)
     beside = f"bare aiohttp handler (by turns {median(us.load.rate / them.load.rate for us, them in pairs):.2f})"
     met = ours.load.rate >= aim * theirs.load.rate if aim else None
@@ -152,7 +152,7 @@ def figures(name: str, pairs: Sequence[tuple[Turn, Turn]], *, aim: float = 0.0) 
 
 
 def best(turns: Iterable[Turn]) -> Turn:
-    """By rate, with the middle processor time of all."""
+    """Return the best turn by rate, with the median processor time of all."""
     ordered = sorted(turns, key=lambda turn: turn.load.rate)
     return Turn(ordered[-1].load, median(turn.cpu_us for turn in ordered))
 
@@ -163,7 +163,7 @@ def written(shares: Sequence[Opened], file: Path) -> Path:
 
 
 def body_of(service: Service, share: Opened) -> str:
-    """What the view of this share is now."""
+    """Return the share's present view."""
     request = Request(
         f"http://{service.addresses['http']}{share.path}", headers={"Authorization": f"Bearer {share.token}"}
     )

@@ -1,4 +1,4 @@
-"""How long does a family's phone wait while fixes come in at half the rate that the service can take?"""
+"""Measures a family's wait while fixes come in at half the rate that the service can take."""
 
 from __future__ import annotations
 
@@ -16,20 +16,20 @@ from bench.pollers import Pollers
 from bench.processes import ROOT, Server, python
 
 FULL_ROUNDS: Final = 3
-"""Of a fix for each vehicle, as fast as they are taken: what half of is fed while phones ask."""
+"""Rounds of a fix per vehicle at full speed, which find the full rate."""
 SECONDS: Final = 8
 FED_S: Final = 11
-"""The feed begins before the phones and ends after them."""
+"""Seconds of feeding; it begins before the polls and ends after them."""
 ROUNDS: Final = 20
-"""More are not needed, unless 260,000 fixes a second are taken."""
+"""Rounds prepared, enough up to 260,000 fixes per second."""
 AIM_MS: Final = 50.0
 
 
 def polled_while_fed(
     service: Server, bare: Server, shares: Path, *, vehicles: int, pace: int, first_round: int, begins_at: int
 ) -> list[Figure]:
-    """``pace`` polls a second; the bare handler reads the same feed and throws it away. Checkpoints go on meanwhile."""
-    cost(service, vehicles=vehicles, first_round=first_round, rounds=1, begins_at=begins_at)  # Brings each to life.
+    """Send ``pace`` polls per second; the bare handler reads the same feed and discards it. Checkpoints go on."""
+    cost(service, vehicles=vehicles, first_round=first_round, rounds=1, begins_at=begins_at)  # wakes each vehicle
     full = cost(service, vehicles=vehicles, first_round=first_round + 1, rounds=FULL_ROUNDS, begins_at=begins_at)
     most, first = full.load.rate, first_round + 1 + FULL_ROUNDS
     rounds = range(first, min(first_round + ROUNDS, first + max(1, round(FED_S * most / 2 / vehicles))))
@@ -53,7 +53,10 @@ def polled_while_fed(
 
 @contextmanager
 def fed(server: Server, *, vehicles: int, rounds: range, begins_at: int, rate: float) -> Iterator[list[Taken]]:
-    """Meanwhile so many fixes a second come in; afterwards the list holds what was taken. Raises ``RuntimeError``."""
+    """Feed this many fixes per second while the block runs; the list then holds the results.
+
+    Raises ``RuntimeError``.
+    """
     options = {
         "--vehicles": vehicles,
         "--first-round": rounds.start,

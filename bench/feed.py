@@ -1,4 +1,7 @@
-"""How many fixes a second does the feed take with so many vehicles active, and what does each weigh? ``--large``: up to four million."""
+"""Measures the feed's rate and a vehicle's weight, by the number of active vehicles.
+
+``--large``: up to four million.
+"""
 
 from __future__ import annotations
 
@@ -18,20 +21,20 @@ from bench.registered import register
 from bench.subject import Service
 
 FLEETS: Final = {10_000: 30, 100_000: 6}
-"""Vehicles → rounds of a fix each that are measured, after one round that brings every vehicle to life."""
+"""Vehicles → measured rounds of a fix each, after a first round that wakes every vehicle."""
 LARGE_FLEETS: Final = {**FLEETS, 1_000_000: 12, 4_000_000: 12}
-"""Long enough for several rounds of checkpoints."""
+"""Enough rounds for several rounds of checkpoints."""
 BEGINS_AGO_S: Final = 200
-"""Fixes are of the last and next minutes: what a right clock says."""
+"""Seconds before now at which the fixes begin; they reach into the next minutes, as a right clock allows."""
 INTERVAL_S: Final = {4_000_000: 30}
-"""Seconds between a vehicle's fixes by their times, where it takes longer than the usual ten to post one of each."""
+"""Seconds between a vehicle's fix times, where posting one fix of each takes longer than the usual ten."""
 AIM: Final = 130_000
-"""Fixes a core-second, of the largest fleet."""
+"""Fixes per core-second, for the largest fleet."""
 
 
 @dataclass(frozen=True, slots=True)
 class Cost:
-    """A load, and the processor time that the server took for it, all its threads together."""
+    """A load, and the server's processor time for it, all threads together."""
 
     load: Taken
     cpu_s: float
@@ -42,7 +45,7 @@ class Cost:
 
 
 def cost(server: Server, *, vehicles: int, first_round: int, rounds: int, begins_at: int) -> Cost:
-    """Drives the server from another process."""
+    """Drive the server from another process."""
     options = {"--vehicles": vehicles, "--first-round": first_round, "--rounds": rounds, "--begins-at": begins_at}
     options["--interval"] = INTERVAL_S.get(vehicles, feed_load.INTERVAL_S)
     words = [str(word) for option in options.items() for word in option]
@@ -56,7 +59,9 @@ def sink_cost(*, vehicles: int, rounds: int) -> Cost:
 
 
 def our_cost(folder: Path, *, vehicles: int, rounds: int) -> tuple[Cost, float]:
-    """With every vehicle active; and the bytes that each added to a service that only knew the registry."""
+    """Measure with every vehicle active; return also the bytes that each added to a service that only knew the
+    registry.
+    """
     store = folder / f"{vehicles}.db"
     asyncio.run(register(store, vehicles))
     with Service(store) as service:
@@ -68,7 +73,7 @@ def our_cost(folder: Path, *, vehicles: int, rounds: int) -> tuple[Cost, float]:
 
 
 def figures(vehicles: int, ours: Cost, sink: Cost, weight: float) -> list[Figure]:
-    """The aims are for the largest fleet: memory shared by all weighs less on each of many."""
+    """Compare. The aims are for the largest fleet: memory shared by all weighs less on each of many."""
     largest = vehicles == max(LARGE_FLEETS)
     name = f"feed, {vehicles:,} vehicles active"
     return [

@@ -1,4 +1,4 @@
-"""How many fixes a second does a feed take? A platform that posts each vehicle's next fix, round after round."""
+"""The load of a feed: a platform that posts each vehicle's next fix, round after round."""
 
 from __future__ import annotations
 
@@ -20,19 +20,19 @@ from bench.subject import FEED_KEY
 from domain.vehicle.fix import STATUS_ACC_ON, STATUS_POSITIONED
 
 ROWS: Final = 10_000
-"""At most, of one call: some 400 KB."""
+"""The most rows of one call: about 400 KB."""
 SENDERS: Final = 4
-"""Calls under way at a time, each for vehicles of its own: a vehicle's fixes come in order."""
+"""Concurrent calls, each for vehicles of its own: a vehicle's fixes come in order."""
 INTERVAL_S: Final = 10
 MAX_HELD: Final = 5_000_000
-"""Fixes that are packed before the load begins; more would take gigabytes, and are packed on its way."""
+"""Fixes packed before the load begins. Further ones would take gigabytes, and are packed during it."""
 STEP_E6: Final = 2_000
-"""Millionths of a degree of longitude an interval: some 70 km/h."""
+"""Millionths of a degree of longitude per interval: about 70 km/h."""
 
 
 @dataclass(frozen=True, slots=True)
 class Taken:
-    """What a load came to."""
+    """The load's figures."""
 
     fixes: int
     took_s: float
@@ -43,7 +43,7 @@ class Taken:
 
 
 class Bodies(Protocol):
-    """What one sender posts, in order."""
+    """The bodies that one sender posts, in order."""
 
     def __len__(self) -> int: ...
 
@@ -52,7 +52,10 @@ class Bodies(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Drive:
-    """A sender's vehicles, which move between rounds; packed when asked for, by another package than the one that reads it."""
+    """A sender's vehicles, which move between rounds.
+
+    They are packed on demand, by another package than the reader's.
+    """
 
     vehicles: range
     rounds: range
@@ -76,12 +79,12 @@ class Drive:
 
 
 def bodies(vehicles: range, rounds: range, *, begins_at: int) -> list[bytes]:
-    """All of a drive, packed beforehand."""
+    """Pack a whole drive beforehand."""
     return list(Drive(vehicles, rounds, begins_at))
 
 
 class Sender:
-    """One connection that is kept open. Raises ``RuntimeError`` when a fix is not accepted."""
+    """A connection that is kept open. Raises ``RuntimeError`` when a fix is not accepted."""
 
     def __init__(self, address: str) -> None:
         host, _, port = address.rpartition(":")
@@ -97,7 +100,7 @@ class Sender:
 
 
 def post_all(address: str, shares: Sequence[Bodies], *, over_s: float = 0.0) -> float:
-    """Each share through a connection of its own, spread over so many seconds; how long it took (s)."""
+    """Post each share on its own connection, spread over this many seconds; return the seconds taken."""
     senders = [Sender(address) for _ in shares]
     started = perf_counter()
 
@@ -130,7 +133,7 @@ def main() -> None:
     fixes = options.vehicles * options.rounds
     shares: list[Bodies] = [*drives] if fixes > MAX_HELD else [list(drive) for drive in drives]
     print("go", flush=True)
-    sys.stdin.readline()  # Whoever measures the server's processor time says when.
+    sys.stdin.readline()  # the measuring process says when
     took_s = post_all(options.target, shares, over_s=fixes / options.rate if options.rate else 0.0)
     print(json.dumps(asdict(Taken(fixes, took_s))), flush=True)
 

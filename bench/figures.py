@@ -1,4 +1,4 @@
-"""What is a measured figure, and how does it travel from the process that took it to the table?"""
+"""The measured figures, their transport from the measuring process, and their table."""
 
 from __future__ import annotations
 
@@ -12,31 +12,31 @@ from rich.console import Console
 from rich.table import Table
 
 WORSE: Final = 0.8
-"""A figure that is this much of what it was is shown in red: less is within what these machines blur."""
+"""A figure at this fraction of its earlier value is shown in red; smaller losses are within these machines' blur."""
 
 
 @dataclass(frozen=True, slots=True)
 class Figure:
-    """One line of the table; ``ratio`` is ours through the baseline's."""
+    """A row of the table; ``ratio`` is ours divided by the baseline's."""
 
     name: str
     unit: str
     ours: float
     baseline: float | None = None
     beside: str = ""
-    """What the baseline is."""
+    """The baseline's name."""
     aim: str = ""
     met: bool | None = None
-    """Whether the aim is met; None where there is none."""
+    """Tells whether the aim is met; None where there is none."""
 
     @property
     def ratio(self) -> float | None:
         return self.ours / self.baseline if self.baseline else None
 
     def compared(self, before: Figure) -> float | None:
-        """How good it is beside ``before``, 1 being the same: by the ratios, since those do not move with the machine.
+        """Return the quality relative to ``before``, where 1 is equal, by ratios, which do not depend on the machine.
 
-        Bytes are compared as they are. None where there is nothing that would tell.
+        Bytes are compared directly. None where no comparison is possible.
         """
         now, then = (self.ours, before.ours) if self.unit == "bytes" else (self.ratio, before.ratio)
         if not now or not then or self.unit != before.unit:
@@ -45,13 +45,13 @@ class Figure:
 
 
 def emit(figures: Iterable[Figure]) -> None:
-    """Hands the figures over: one JSON line each on standard output."""
+    """Hand the figures over: one JSON line each on standard output."""
     for figure in figures:
         print(json.dumps(asdict(figure), ensure_ascii=False), flush=True)
 
 
 def received(lines: Iterable[str]) -> list[Figure]:
-    """What ``emit`` printed; other lines are passed on to the person."""
+    """Parse the output of ``emit``; other lines are printed for the user."""
     figures = []
     for line in lines:
         if line.startswith("{"):
@@ -62,7 +62,7 @@ def received(lines: Iterable[str]) -> list[Figure]:
 
 
 def named(figures: Iterable[Figure]) -> Iterator[tuple[str, Figure]]:
-    """Each with a name of its own: an indented row belongs to the one above it."""
+    """Yield each figure with a name of its own: an indented row belongs to the one above it."""
     path: list[str] = []
     for figure in figures:
         depth = (len(figure.name) - len(figure.name.lstrip())) // 2
@@ -76,13 +76,13 @@ def as_json(figures: Mapping[str, Figure], machine: Mapping[str, object]) -> str
 
 
 def from_json(text: str) -> dict[str, Figure]:
-    """What ``as_json`` wrote."""
+    """Parse the output of ``as_json``."""
     rows = json.loads(text)["figures"]
     return {name: Figure(**{key: value for key, value in row.items() if key != "ratio"}) for name, row in rows.items()}
 
 
 def show(figures: Sequence[Figure], kept: Mapping[str, Figure]) -> None:
-    """The table for people; ``kept``: what was measured before."""
+    """Print the table; ``kept`` holds earlier figures."""
     table = Table(title="make bench", title_justify="left")
     right = {"ours", "baseline", "ratio", "was", "now/was"}
     for heading in ("figure", "ours", "baseline", "ratio", "unit", "beside", "aim", "was", "now/was"):

@@ -1,7 +1,7 @@
-"""The benchmark of a frame's whole way: decode, verify, durable, route, rules, acknowledge; beside a null sink.
+"""Measures a frame's whole way beside a null sink: decode, verify, make durable, route, apply rules, acknowledge.
 
-It also measures what a connected terminal weighs, how soon a fleet that dials at once is back, and what hostile terminals and
-strangers cost the others.
+It also measures a connected terminal's weight, and how soon a fleet that dials at once is back. Hostile terminals and
+strangers are added to show their cost to the others.
 """
 
 from __future__ import annotations
@@ -22,14 +22,15 @@ from bench.subject import Service, vehicle_line
 
 CONNECTIONS = 2_000
 FRAMES = 50
-"""Of each connection, each time."""
+"""Frames per connection and run."""
 REPEATS = 3
-"""The best of each counts: what other processes took from a run is no property of ours or of the sink's."""
+"""Runs of each, of which the best counts: time lost to other processes belongs to neither side."""
 WINDOWS = (1, 4)
-"""1: every terminal waits for its answer, as the standard says. 4: as many reads and writes, more frames in each."""
+"""1: every terminal waits for its answer, as the standard says. 4: as many reads and writes, but more frames in each.
+"""
 CROWD = 15_000
 EVERY_S = 10
-"""So often each of the crowd reports: the densest that fleets do."""
+"""Seconds between the reports of each terminal in the crowd: the densest that fleets use."""
 TRACED = 4_000
 """Connections that are enough to weigh one by ``tracemalloc``."""
 LIMIT_BYTES = 6 * 1024
@@ -37,20 +38,20 @@ HOSTILE = 200
 STRANGERS = 400
 DIALLED = 10_000
 BEGINS_AGO_S = 300
-"""Fixes are of the last and next minutes: what a right clock says."""
+"""Seconds before now at which the fixes begin; they reach into the next minutes, as a right clock allows."""
 
 
 @dataclass(frozen=True, slots=True)
 class Cost:
-    """A load, and the processor time that the server took for it."""
+    """A load, and the server's processor time for it."""
 
     load: Acknowledged
     cpu_us: float
-    """A frame."""
+    """Per frame."""
 
 
 def cost(server: Server, *, window: int, skip: int, begins_at: int) -> Cost:
-    """Drives the server from another process."""
+    """Drive the server from another process."""
     options = {
         "--connections": CONNECTIONS,
         "--frames": FRAMES,
@@ -63,14 +64,14 @@ def cost(server: Server, *, window: int, skip: int, begins_at: int) -> Cost:
 
 
 def taken(load: str, server: Server, words: Iterable[str]) -> Cost:
-    """What this load took."""
+    """Run this load, and return its cost."""
     answer, spent_s = driven(python("-m", load, server.addresses["jt808"], *words), server)
     acknowledged = Acknowledged(**answer)
     return Cost(acknowledged, 1e6 * spent_s / acknowledged.frames)
 
 
 def usual(server: Server, connections: int, *, every_s: int, lasting_s: int) -> Cost:
-    """Terminals at their pace."""
+    """Run terminals at their usual pace."""
     begins_at = int(time.time()) - lasting_s
     words = f"--connections {connections} --interval {every_s} --lasting {lasting_s} --begins-at {begins_at}"
     return taken("bench.crowd", server, words.split())
@@ -81,7 +82,7 @@ def best(costs: Iterable[Cost]) -> Cost:
 
 
 def figures(window: int, ours: Cost, sink: Cost) -> list[Figure]:
-    """Frames a second, processor time a frame, and how long a terminal waits."""
+    """Compare frames per second, processor time per frame, and a terminal's wait."""
     name = f"gateway, {CONNECTIONS:,} connections, window {window}"
     beside = "null TCP sink"
     met = ours.load.rate >= 0.5 * sink.load.rate
@@ -94,7 +95,7 @@ def figures(window: int, ours: Cost, sink: Cost) -> list[Figure]:
 
 
 def crowd(service: Server, sink: Server) -> list[Figure]:
-    """All that one process is to carry, connected at once."""
+    """Measure the most terminals that one process is to carry, connected at once."""
     ours, theirs = (usual(server, CROWD, every_s=EVERY_S, lasting_s=EVERY_S) for server in (service, sink))
     name = f"{CROWD:,} terminals connected, each every {EVERY_S} s"
     cores = [cost.cpu_us * cost.load.rate / 1e6 for cost in (ours, theirs)]
@@ -108,7 +109,7 @@ def crowd(service: Server, sink: Server) -> list[Figure]:
 
 
 def weights() -> list[Figure]:
-    """One connection's memory; that of its vehicle is not in it."""
+    """Measure one connection's memory, without its vehicle's."""
     aim, name = f"≤ {LIMIT_BYTES:,}", "one connected terminal"
     traced, resident = (
         (weight("ours", *options), weight("bare", *options))
@@ -129,7 +130,7 @@ def weight(kind: str, *options: str) -> float:
 
 
 def dialled(service: Server, sink: Server) -> list[Figure]:
-    """A whole fleet that comes back after a restart; the best of some times counts."""
+    """Measure a whole fleet's return after a restart; the best of several runs counts."""
     ours, theirs = (best_dialled(server) for server in (service, sink))
     beside = "null TCP sink"
     return [
@@ -139,7 +140,7 @@ def dialled(service: Server, sink: Server) -> list[Figure]:
 
 
 def best_dialled(server: Server) -> tuple[float, float]:
-    """Seconds until all, and until half of them, have their answer."""
+    """Return the seconds until all, and until half of them, have their answer."""
     words = f"--terminals {DIALLED} --begins-at {int(time.time())}".split()
     command = python("-m", "bench.dial", server.addresses["jt808"], *words)
     answers = [driven(command, server)[0] for _ in range(REPEATS)]
@@ -147,7 +148,7 @@ def best_dialled(server: Server) -> tuple[float, float]:
 
 
 def beside_others(service: Server) -> list[Figure]:
-    """Good terminals alone, among hostile ones, and among strangers."""
+    """Measure good terminals alone, among hostile ones, and among strangers."""
     figures = []
     for what, words in (
         (f"{HOSTILE} hostile", f"--connections {HOSTILE} --first-terminal {CONNECTIONS}"),
@@ -166,7 +167,7 @@ def beside_others(service: Server) -> list[Figure]:
 
 @contextmanager
 def hostile(service: Server, words: str) -> Iterator[None]:
-    """They are there, within."""
+    """Run hostile terminals while the block runs."""
     command = python("-m", "bench.hostile", service.addresses["jt808"], *words.split())
     with subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
@@ -176,7 +177,7 @@ def hostile(service: Server, words: str) -> Iterator[None]:
 
 
 def main() -> None:
-    """Both servers stand side by side and are driven in turn, on a store where no terminal is asked for a code."""
+    """Drive both servers in turn, side by side, on a store where no terminal is asked for a code."""
     registry = (vehicle_line(number, phone(number)) for number in range(CROWD))
     settings = {"SHOUWANG_HTTP_CONNECTIONS": "100"}
     begins_at, skip = int(time.time()) - BEGINS_AGO_S, 0

@@ -1,6 +1,6 @@
-"""Hostile and broken terminals torment a server until told to stop: deaf, garbled, dripping, endless and flooding ones.
+"""Hostile and broken terminals attack a server until told to stop: deaf, garbled, dripping, endless and flooding ones.
 
-With ``--strangers`` they are terminals that nobody registered instead: each says little, and all together much.
+With ``--strangers`` they are unregistered terminals instead: each sends little, and all together much.
 """
 
 from __future__ import annotations
@@ -22,23 +22,23 @@ from gateway.jt808.codec.frames import FLAG, encode, phone_bytes
 
 FIRST_STRANGER: Final = 17_700_000_000
 FRAMES: Final = 500
-"""That one who floods says again and again."""
+"""Frames that a flooding terminal repeats."""
 STRANGERS_BYTES_S: Final = 4_000_000
-"""Of all strangers together, in the smallest frames there are: a quarter of a million a second, more than one core takes."""
+"""Bytes per second of all strangers, in the smallest frames: a quarter of a million a second, beyond one core."""
 TICK_S: Final = 0.05
 LEAST_PRIORITY: Final = 19
-"""Whoever measures must not wait for the processor because of us."""
+"""The measuring process must not wait for the processor because of this one."""
 
 
 @dataclass(slots=True)
 class Hostile:
-    """One connection that says the same for ever, as fast as it is taken or at its pace; anew when it is ended."""
+    """A connection that repeats the same bytes, as fast as possible or at its pace, and reconnects when it is ended."""
 
     address: tuple[str, int]
     words: bytes
     listens: bool = False
     pace_bytes_s: float = 0.0
-    """As fast as it is taken, where this is 0."""
+    """0 means as fast as they are taken."""
     owes_bytes: float = 0.0
     at: int = 0
     sock: socket.socket | None = None
@@ -50,7 +50,7 @@ class Hostile:
         return self.sock
 
     def act(self) -> None:
-        """Raises ``OSError`` when it was hung up on."""
+        """Send or read once. Raises ``OSError`` when the server closed the connection."""
         assert self.sock is not None
         try:
             said = self.sock.send(
@@ -65,7 +65,7 @@ class Hostile:
 
 
 def hostile(address: tuple[str, int], number: int, first_terminal: int) -> Hostile:
-    """One of five kinds, by its number."""
+    """Make one of the five kinds, chosen by number."""
     begins_at, terminal = int(time.time()) - FRAMES, first_terminal + number
     match number % 5:
         case 0:
@@ -82,7 +82,7 @@ def hostile(address: tuple[str, int], number: int, first_terminal: int) -> Hosti
 
 
 def stranger(address: tuple[str, int], number: int, of: int) -> Hostile:
-    """An unregistered terminal's heartbeats."""
+    """Make an unregistered terminal that sends heartbeats."""
     heartbeat = encode(ids.HEARTBEAT, b"", phone_raw=phone_bytes(str(FIRST_STRANGER + number)), serial=1)
     return Hostile(address, heartbeat * FRAMES, listens=True, pace_bytes_s=STRANGERS_BYTES_S / of)
 
@@ -143,7 +143,7 @@ def main() -> None:
 
 
 def input_ended() -> None:
-    """Returns when whoever started us closes our standard input, or is gone."""
+    """Return when the starting process closes our standard input, or is gone."""
     while os.read(0, 4096):
         continue
 

@@ -1,4 +1,4 @@
-"""How do drivers come to share their trucks in a benchmark, and their families to watch? By the calls that apps make."""
+"""Makes a benchmark's households by the calls that apps make: drivers share their trucks, and families watch."""
 
 from __future__ import annotations
 
@@ -16,21 +16,21 @@ from domain.identifiers import citizen_id_check_char
 
 API: Final = "/api/v1"
 AT_ONCE: Final = 32
-"""Households that move in at a time: each waits for the disk."""
+"""Households made at a time: each waits for the disk."""
 
 
 @dataclass(frozen=True, slots=True)
 class Opened:
-    """A share that somebody opened."""
+    """A share that a viewer has opened."""
 
     vehicle: int
     path: str
     token: str
-    """Of the viewer's session."""
+    """The token of the viewer's session."""
 
 
 def registry(vehicles: int, drivers: int) -> Iterator[str]:
-    """The lines of so many trucks, and of a driver for each of the first ones."""
+    """Yield the registry lines of this many trucks, and of a driver for each of the first ones."""
     for number in range(vehicles):
         yield vehicle_line(number, phone(number))
     for number in range(drivers):
@@ -38,7 +38,7 @@ def registry(vehicles: int, drivers: int) -> Iterator[str]:
 
 
 async def move_in(address: str, vehicles: Sequence[int]) -> list[Opened]:
-    """The driver of each of these trucks binds it and shares it, and one family member opens the link."""
+    """Bind and share each of these trucks by its driver, and open each link by one family member."""
     gate = asyncio.Semaphore(AT_ONCE)
     async with ClientSession(f"http://{address}", connector=TCPConnector(limit=AT_ONCE)) as session:
         terms = (await _call(session, "GET", f"{API}/terms"))["version"]
@@ -65,7 +65,7 @@ async def _household(session: ClientSession, terms: str, number: int) -> Opened:
 
 
 async def _call(session: ClientSession, method: str, path: str, body: object = None, token: str = "") -> dict[str, Any]:
-    """The answer's body. Raises ``RuntimeError``."""
+    """Return the answer's body. Raises ``RuntimeError``."""
     headers = {"Authorization": f"Bearer {token}"} if token else {}
     async with session.request(method, path, json=body, headers=headers) as response:
         answer: dict[str, Any] = await response.json(content_type=None)
@@ -89,5 +89,5 @@ def _driver_line(number: int) -> str:
 
 
 def _mobile(number: int, *, viewer: bool = False) -> str:
-    """A person's own; terminals have others."""
+    """Return a person's number, which no terminal has."""
     return str((13_700_000_000 if viewer else 13_600_000_000) + number)

@@ -1,4 +1,4 @@
-"""What is the least a feed could do? Read the body and say that all is well; nothing else."""
+"""The least that a feed can do, as a baseline: read the body and answer that all is well."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ async def take(request: web.Request) -> web.Response:
 
 
 async def serve() -> None:
-    """Until SIGTERM."""
+    """Serve until SIGTERM."""
     application = web.Application(client_max_size=1 << 20)
     application.router.add_post("/api/v1/telemetry", take)
     runner = web.AppRunner(application, access_log=None)

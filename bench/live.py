@@ -1,4 +1,4 @@
-"""What do 10,000 live streams cost one process: memory each, time until a position has reached all, processor time?"""
+"""Measures 10,000 live streams in one process: memory each, time until a position has reached all, processor time."""
 
 from __future__ import annotations
 
@@ -24,38 +24,38 @@ EACH: Final = 5
 """Streams of each truck: as many as one account may hold."""
 STREAMS: Final = TRUCKS * EACH
 WAVES: Final = 3
-"""In which all trucks report at once."""
+"""Waves in which all trucks report at once."""
 PACE_S: Final = 10
-"""In which every truck reports once, at its usual pace."""
+"""Seconds in which every truck reports once, at its usual pace."""
 QUIET_S: Final = 15
-"""In which nothing moves: one heartbeat of each stream."""
+"""Seconds in which nothing moves: one heartbeat of each stream."""
 MAX_BYTES: Final = 4 * 1024
-"""Of one stream, and what else it needs."""
+"""The most memory of one stream, with all that it needs."""
 ROOM: Final = {"SHOUWANG_HTTP_CONNECTIONS": f"{STREAMS + 1_000}", "SHOUWANG_MAX_CONNECTIONS": "1000"}
-"""Where descriptors are few, HTTP gets most of them here."""
+"""Gives HTTP most of the descriptors, where they are few."""
 
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """One server under all streams."""
+    """A server's figures under all streams."""
 
     bytes_each: float
     quiet_cpu: float
-    """Of a core."""
+    """The share of a core."""
     waves: list[tuple[Heard, float]]
     """Each with the processor time that it took (s)."""
     paced: tuple[Heard, float] | None
 
 
 class Listeners(Load):
-    """All streams."""
+    """The load of all streams."""
 
     def __init__(self, server: Server, shares: Path, *, begins_at: int) -> None:
         words = ("--each", str(EACH), "--begins-at", str(begins_at))
         super().__init__(python("-m", "bench.live_load", server.addresses["http"], str(shares), *words), server)
 
     def round(self, seconds: float) -> tuple[Heard, float]:
-        """Every truck reports once; raises ``RuntimeError`` unless every stream hears of it."""
+        """Make every truck report once. Raises ``RuntimeError`` unless every stream hears of it."""
         answer, spent_s = self.drive(str(seconds))
         heard = Heard(**answer)
         if heard.lost:
@@ -64,7 +64,7 @@ class Listeners(Load):
 
 
 def measured(server: Server, shares: Path, *, begins_at: int, is_paced: bool) -> Measured:
-    """Opens all streams; then quiet, then waves."""
+    """Open all streams; measure quiet, then waves."""
     before = resident_bytes(server.pid)
     with Listeners(server, shares, begins_at=begins_at) as listeners:
         cpu_before_s = cpu_s(server.pid)
@@ -76,7 +76,7 @@ def measured(server: Server, shares: Path, *, begins_at: int, is_paced: bool) ->
 
 
 def figures(ours: Measured, bare: Measured) -> list[Figure]:
-    """The middle wave of each."""
+    """Compare the median wave of each."""
     (our_wave, our_s), (bare_wave, bare_s) = middle(ours.waves), middle(bare.waves)
     assert ours.paced is not None
     paced, paced_s = ours.paced

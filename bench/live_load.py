@@ -1,4 +1,4 @@
-"""How long does a position take to thousands of live streams? As many sockets in one process, and a truck that moves now and then."""
+"""The load of ``bench.live``: thousands of live streams in one process, and trucks that report."""
 
 from __future__ import annotations
 
@@ -21,17 +21,17 @@ from bench.subject import FEED_KEY
 from domain.vehicle.fix import STATUS_ACC_ON, STATUS_POSITIONED
 
 AT_ONCE: Final = 100
-"""Streams that are being opened at a time."""
+"""Streams that are opened concurrently."""
 SOURCES: Final = 4
 SENDERS: Final = 64
 AT_A_TIME: Final = 10
-"""Positions of a call, where they are spread over some seconds."""
+"""Positions per call, where they are spread over some seconds."""
 PATIENCE_S: Final = 120.0
 
 
 @dataclass(frozen=True, slots=True)
 class Heard:
-    """What a wave of positions came to, of all streams."""
+    """A wave's figures, over all streams."""
 
     streams: int
     events: int
@@ -44,7 +44,7 @@ class Heard:
 
 
 class Stream(asyncio.Protocol):
-    """One open stream; counts position events, and notes when each came."""
+    """An open stream; counts position events, and notes the time of each."""
 
     def __init__(self, crowd: Crowd, request: bytes, truck: int) -> None:
         self.truck = truck
@@ -59,7 +59,7 @@ class Stream(asyncio.Protocol):
         transport.write(self._request)
 
     def data_received(self, data: bytes) -> None:
-        """An event may be cut in two: what is left of one is kept."""
+        """Count events; an event may be cut in two, so keep its first part."""
         text = self._seen + data
         ends = text.rfind(b"\n\n") + 2
         whole, self._seen = text[:ends], text[ends:]
@@ -76,7 +76,7 @@ class Stream(asyncio.Protocol):
 
 
 class Crowd:
-    """All streams of this process."""
+    """The streams of this process."""
 
     def __init__(self) -> None:
         self.streams: list[Stream] = []
@@ -86,7 +86,7 @@ class Crowd:
         self._due: tuple[int, asyncio.Future[None]] | None = None
 
     async def open(self, address: tuple[str, int], shares: Sequence[Sequence[str]], *, each: int) -> None:
-        """From several addresses: one has ports for some 28,000 only."""
+        """Open the streams from several addresses: one has ports for about 28,000 only."""
         loop = asyncio.get_running_loop()
         for number in range(len(shares) * each):
             truck = number % len(shares)
@@ -114,7 +114,7 @@ class Crowd:
             self._due[1].set_result(None)
 
     async def hear(self, rows: Sequence[Sequence[Any]], *, feed: Feed, seconds: float) -> Heard:
-        """Until each has heard of its truck's position; all trucks at once, or spread over ``seconds``."""
+        """Send positions, all at once or spread over ``seconds``, and wait until each stream has its truck's."""
         began = time.monotonic()
         self._due = len(self.streams), asyncio.get_running_loop().create_future()
         sent_at = await feed.send(rows, seconds=seconds)
@@ -130,7 +130,7 @@ class Crowd:
 
 
 class Feed:
-    """A platform that reports positions, a few at a time; and the moment at which each was sent."""
+    """A platform that reports positions, a few at a time, and notes the moment at which each was sent."""
 
     def __init__(self, connections: Sequence[tuple[asyncio.StreamReader, asyncio.StreamWriter]]) -> None:
         self._idle = list(connections)
@@ -140,7 +140,10 @@ class Feed:
         return cls([await asyncio.open_connection(*address) for _ in range(SENDERS)])
 
     async def send(self, rows: Sequence[Sequence[Any]], *, seconds: float) -> list[float]:
-        """By truck, on this process's clock. Raises ``RuntimeError`` when not all is accepted in time."""
+        """Send the positions; return the times by truck, on this process's clock.
+
+        Raises ``RuntimeError`` when not all are accepted in time.
+        """
         if not seconds:
             began = time.monotonic()
             await self._post(rows)
@@ -173,14 +176,14 @@ class Feed:
 
 
 def rows_of(trucks: int, number: int, *, begins_at: int) -> list[tuple[Any, ...]]:
-    """The fix of this number of every truck."""
+    """Return the fix of this number of every truck."""
     fixed_at, lon_e6 = begins_at + number * INTERVAL_S, 105_000_000 + number * STEP_E6
     status = STATUS_ACC_ON | STATUS_POSITIONED
     return [(phone(truck), fixed_at, lon_e6, 30_000_000 + truck, 50, 700, 90, 0, status, 0) for truck in range(trucks)]
 
 
 async def listen(options: argparse.Namespace) -> None:
-    """Opens all, says ``go``, and then makes a round for each line on standard input: how many seconds it takes."""
+    """Open all streams, print ``go``, and make a round for each input line, which gives the round's seconds."""
     host, _, port = options.target.rpartition(":")
     address = host, int(port)
     with open(options.shares, encoding="utf-8") as file:  # noqa: ASYNC230 - before anything else runs
@@ -190,7 +193,7 @@ async def listen(options: argparse.Namespace) -> None:
     print("go", flush=True)
     number = options.first_round
     while line := await asyncio.to_thread(sys.stdin.readline):
-        feed = feed or await Feed.open(address)  # Not before: who asks nothing for long is hung up on.
+        feed = feed or await Feed.open(address)  # not before: the server closes a connection that is idle for long
         rows = rows_of(len(shares), number, begins_at=options.begins_at)
         heard = await crowd.hear(rows, feed=feed, seconds=float(line))
         print(json.dumps(asdict(heard) | {"lost": crowd.lost}), flush=True)

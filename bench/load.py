@@ -1,8 +1,8 @@
-"""How many frames a second does a server acknowledge, and after how long? Thousands of terminals in one process.
+"""The load of a gateway: thousands of terminals in one process, timed from frame to acknowledgement.
 
-The frames are encoded before the first is sent, and the sockets are driven without an event loop, so that the load costs
-less than what it measures. Each connection keeps ``window`` frames unacknowledged and sends one more for each answer, as
-the standard's terminals do with a window of 1.
+The frames are encoded before the first is sent, and the sockets are driven without an event loop. The load therefore
+costs less than the server that it measures. Each connection keeps ``window`` frames unacknowledged and sends one more
+for each answer, as the standard's terminals do with a window of 1.
 """
 
 from __future__ import annotations
@@ -26,13 +26,13 @@ LOCATION: Final = 0x0200
 FIRST_PHONE: Final = 13_800_000_000
 SILENCE_S: Final = 30.0
 STEP_E6: Final = 200
-"""Millionths of a degree of longitude from one fix to the next, one second later: some 70 km/h."""
+"""Millionths of a degree of longitude from one fix to the next, one second later: about 70 km/h."""
 READ_BYTES: Final = 65_536
 
 
 @dataclass(frozen=True, slots=True)
 class Acknowledged:
-    """What a load of frames came to."""
+    """The load's figures."""
 
     frames: int
     took_s: float
@@ -49,7 +49,7 @@ def phone(terminal: int) -> str:
 
 
 def frames_of(terminal: int, numbers: range, *, begins_at: int, every_s: int = 1) -> list[bytes]:
-    """A truck on its way east: these of its fixes, one ``every_s`` from ``begins_at`` (Unix seconds)."""
+    """Encode these fixes of a truck on its way east, one every ``every_s`` from ``begins_at`` (Unix seconds)."""
     phone_raw = phone_bytes(phone(terminal))
     lat_e6 = 30_000_000 + terminal * 100
     frames = []
@@ -68,7 +68,7 @@ def frames_of(terminal: int, numbers: range, *, begins_at: int, every_s: int = 1
 
 
 class Terminal:
-    """One connection: what it still sends, and what was acknowledged."""
+    """A connection: its frames to send, and its count of acknowledged ones."""
 
     def __init__(self, address: tuple[str, int], frames: Sequence[bytes]) -> None:
         self.socket = socket.create_connection(address)
@@ -80,7 +80,7 @@ class Terminal:
         self._sent_at: list[float] = []
 
     def send(self, count: int) -> None:
-        """The next ``count`` frames, as far as there are any, in one write."""
+        """Send the next ``count`` frames, or as many as are left, in one write."""
         batch = self._frames[self._sent : self._sent + count]
         if batch:
             self._sent += len(batch)
@@ -88,12 +88,12 @@ class Terminal:
             self.socket.sendall(b"".join(batch))
 
     def forget_sent(self) -> None:
-        """What was measured so far does not count."""
+        """Discard the measurements so far."""
         self.latencies_s.clear()
         self._sent_at.clear()
 
     def receive(self) -> int:
-        """How many frames were acknowledged by what has come. Raises ``RuntimeError`` when one was refused."""
+        """Read, and return the number of frames acknowledged. Raises ``RuntimeError`` when one was refused."""
         data = self.socket.recv(READ_BYTES)
         if not data:
             raise RuntimeError("the server closed a connection")
@@ -113,7 +113,7 @@ def measured(terminals: Sequence[Terminal], frames: int, took_s: float) -> Ackno
 
 
 def drive(terminals: Sequence[Terminal], frames: int, *, window: int) -> Acknowledged:
-    """Sends everything, until the last of ``frames`` is acknowledged. Raises ``RuntimeError`` when nothing comes."""
+    """Send everything, until the last of ``frames`` is acknowledged. Raises ``RuntimeError`` when no answer comes."""
     by_descriptor = {terminal.socket.fileno(): terminal for terminal in terminals}
     poll = select.epoll()
     for descriptor in by_descriptor:
@@ -153,7 +153,7 @@ def main() -> None:
     loads = [frames_of(number, numbers, begins_at=options.begins_at) for number in range(options.connections)]
     terminals = [Terminal((host, int(port)), frames) for frames in loads]
     print("go", flush=True)
-    sys.stdin.readline()  # Whoever measures the server's processor time says when.
+    sys.stdin.readline()  # the measuring process says when
     result = drive(terminals, options.connections * options.frames, window=options.window)
     print(json.dumps(asdict(result)), flush=True)
 

@@ -1,7 +1,7 @@
-"""How many polls a second does a server answer, and after how long? Many family phones in one process.
+"""The load of polls: many family phones in one process, timed from poll to answer.
 
-The sockets are driven without an event loop, as in ``bench.load``. Each connection is kept alive and asks for its share
-of the paths in turn: at once after each answer, or so often that all together make ``rate`` polls a second.
+The sockets are driven without an event loop, as in ``bench.load``. Each connection is kept alive and polls its share of
+the paths in turn. It polls at once after each answer, or at a pace that makes ``rate`` polls per second in all.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ _ETAG: Final = re.compile(rb'\r\netag: ("[^"]*")\r\n', re.IGNORECASE)
 
 @dataclass(frozen=True, slots=True)
 class Answered:
-    """What a load of polls came to."""
+    """The load's figures."""
 
     polls: int
     took_s: float
@@ -43,7 +43,7 @@ class Answered:
 
 
 class Poll:
-    """One share as its viewer asks for it."""
+    """A share as its viewer asks for it."""
 
     def __init__(self, path: str, token: str) -> None:
         head = f"GET {path} HTTP/1.1\r\nHost: shouwang\r\nUser-Agent: family\r\nAccept: application/json\r\n"
@@ -51,7 +51,7 @@ class Poll:
         self.request = self._head + b"\r\n"
 
     def know(self, answer: bytes) -> None:
-        """From now on, only if it has changed."""
+        """Ask from now on only for changes since this answer."""
         etag = _ETAG.search(answer)
         if etag is None:
             raise RuntimeError(f"an answer without ETag: {answer[:200]!r}")
@@ -59,7 +59,7 @@ class Poll:
 
 
 class Phone:
-    """One connection, with one poll under way at most."""
+    """A connection, with at most one poll in progress."""
 
     def __init__(self, address: tuple[str, int], polls: Sequence[Poll]) -> None:
         self.socket = socket.create_connection(address)
@@ -70,12 +70,12 @@ class Phone:
         self._answer = b""
 
     def ask(self, due_at: float) -> None:
-        """``due_at``: since when this poll should have been under way."""
+        """Send a poll; ``due_at`` is the time at which it should have been sent."""
         self.is_waiting, self.due_at = True, due_at
         self.socket.sendall(next(self._polls).request)
 
     def receive(self) -> bytes:
-        """A whole answer; nothing while more of it is to come. Raises ``RuntimeError``."""
+        """Return a whole answer; empty while more of it is to come. Raises ``RuntimeError``."""
         data = self.socket.recv(READ_BYTES)
         if not data:
             raise RuntimeError("the server closed a connection")
@@ -91,7 +91,10 @@ class Phone:
 
 
 def drive(phones: Sequence[Phone], *, seconds: float, polls: int = 0, rate: float = 0.0) -> Answered:
-    """For ``seconds``, or ``polls`` in all; as fast as answers come, or ``rate`` polls a second. Raises ``RuntimeError``."""
+    """Poll for ``seconds``, or ``polls`` in all; at full speed, or ``rate`` polls per second.
+
+    Raises ``RuntimeError``.
+    """
     by_descriptor = {phone.socket.fileno(): phone for phone in phones}
     poll = select.epoll()
     for descriptor in by_descriptor:
@@ -126,7 +129,7 @@ def drive(phones: Sequence[Phone], *, seconds: float, polls: int = 0, rate: floa
 
 
 def know_all(address: tuple[str, int], polls: Sequence[Poll]) -> None:
-    """Asks once for each, and remembers its ``ETag``."""
+    """Poll each once, and remember its ``ETag``."""
     phone = Phone(address, polls)
     for poll in polls:
         phone.ask(0.0)
@@ -157,7 +160,7 @@ def main() -> None:
     count = min(options.connections, len(polls))
     phones = [Phone(address, polls[number::count]) for number in range(count)]
     print("go", flush=True)
-    for _ in sys.stdin:  # Whoever measures the server's processor time says when, and how often.
+    for _ in sys.stdin:  # the measuring process says when, and how often
         result = drive(phones, seconds=options.seconds, polls=options.polls, rate=options.rate)
         print(json.dumps(asdict(result)), flush=True)
 

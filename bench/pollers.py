@@ -1,4 +1,4 @@
-"""How is a server asked as by many phones, in turns with another, and what does each turn cost it?"""
+"""Phones' loads on two servers in turns, and each turn's cost."""
 
 from __future__ import annotations
 
@@ -14,24 +14,24 @@ CONNECTIONS: Final = 100
 
 @dataclass(frozen=True, slots=True)
 class Turn:
-    """A load, and the processor time that the server took for it."""
+    """A load, and the server's processor time for it."""
 
     load: Answered
     cpu_us: float
-    """A poll; what the server does besides is taken off."""
+    """Per poll, without the server's other work."""
 
 
 class Pollers(Load):
     """A load of phones on one server."""
 
     def __init__(self, server: Server, shares: Path, *options: str, besides: float = 0.0) -> None:
-        """``besides``: processor seconds a second that the server needs without us."""
+        """``besides``: processor seconds per second that the server needs without this load."""
         self._besides = besides
         words = ("--connections", str(CONNECTIONS), *options)
         super().__init__(python("-m", "bench.poll", server.addresses["http"], str(shares), *words), server)
 
     def turn(self, status: int) -> Turn:
-        """Raises ``RuntimeError`` when not all is answered so."""
+        """Run a turn. Raises ``RuntimeError`` unless every answer has this status."""
         answer, spent_s = self.drive()
         load = Answered(**answer)
         if list(load.statuses) != [str(status)]:

@@ -1,4 +1,4 @@
-"""How is the process that is measured started, watched and ended?"""
+"""The processes of a benchmark: starting, watching and ending them."""
 
 from __future__ import annotations
 
@@ -21,32 +21,32 @@ _PAGE_BYTES: Final = os.sysconf("SC_PAGE_SIZE")
 
 
 def python(*arguments: str) -> list[str]:
-    """The command that runs ours with the interpreter of this process."""
+    """Return the command that runs our code with this process's interpreter."""
     return [sys.executable, *arguments]
 
 
 def allow_many_sockets() -> None:
-    """Raises the soft limit on open files to the hard one."""
+    """Raise the soft limit on open files to the hard one."""
     hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
 def resident_bytes(pid: int | str = "self") -> int:
-    """Memory that the process really has."""
+    """Return the memory that the process really has."""
     return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * _PAGE_BYTES
 
 
 def cpu_s(pid: int) -> float:
-    """Processor time of all its threads since it began."""
+    """Return the processor time of all its threads since it began."""
     fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     return (int(fields[11]) + int(fields[12])) / _TICKS_A_SECOND
 
 
 class Server:
-    """A process that says ``ready name=address ...`` once it serves; ended by SIGTERM."""
+    """A process that prints ``ready name=address ...`` once it serves; ended by SIGTERM."""
 
     def __init__(self, command: Sequence[str], *, environment: Mapping[str, str] | None = None) -> None:
-        """Raises ``RuntimeError`` when the process ends before it is ready."""
+        """Start it. Raises ``RuntimeError`` when the process ends before it is ready."""
         self._process = subprocess.Popen(
             command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
         )
@@ -80,17 +80,17 @@ class Server:
 
 
 class Load:
-    """A process that puts a server under load: it says ``go`` when it has made ready, and answers each line with one of JSON."""
+    """A process that loads a server: it prints ``go`` when ready, and answers each line with a line of JSON."""
 
     def __init__(self, command: Sequence[str], server: Server) -> None:
-        """Raises ``RuntimeError`` when it does not get ready."""
+        """Start it. Raises ``RuntimeError`` when it does not get ready."""
         self._server = server
         self._process = subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         if self._said() != "go\n":
             raise RuntimeError("the load did not get ready")
 
     def drive(self, line: str = "") -> tuple[dict[str, Any], float]:
-        """What came of it, and the processor time (s) that the server took meanwhile. Raises ``RuntimeError``."""
+        """Run a turn; return its result, and the server's processor time (s) meanwhile. Raises ``RuntimeError``."""
         assert self._process.stdin is not None
         before_s = cpu_s(self._server.pid)
         self._process.stdin.write(f"{line}\n")
@@ -114,6 +114,6 @@ class Load:
 
 
 def driven(command: Sequence[str], server: Server) -> tuple[dict[str, Any], float]:
-    """What came of a load's one turn, and the processor time (s) that the server took for it. Raises ``RuntimeError``."""
+    """Run a load for one turn; return its result, and the server's processor time (s). Raises ``RuntimeError``."""
     with Load(command, server) as load:
         return load.drive()

@@ -1,4 +1,4 @@
-"""How does a store get millions of registered vehicles without the minutes that an import takes? It is written directly."""
+"""Fills a store with millions of registered vehicles, written directly to save the minutes of an import."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from persistence.store import Put
 
 A_COMMIT: Final = 50_000
 HASTE: Final = ("PRAGMA journal_mode=OFF", "PRAGMA synchronous=OFF", "PRAGMA cache_size=-4000000")
-"""Keys are in no order, so that every commit goes all over the file; and nobody minds losing it."""
+"""Keys come in random order, so that every commit touches the whole file; losing the file does not matter."""
 
 
 def registered(number: int) -> RegisteredVehicle:
@@ -32,7 +32,7 @@ def registered(number: int) -> RegisteredVehicle:
 
 
 async def register(path: Path, vehicles: int) -> list[str]:
-    """Their keys, by number."""
+    """Write the vehicles; return their keys, by number."""
     store = await SqliteStore.open(path)
     keyed = await registry_keys(store)
     await store.close()

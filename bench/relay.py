@@ -1,4 +1,6 @@
-"""What is the least that could stand between a terminal and a family's stream? A relay that knows nothing, and stores nothing."""
+"""The least that can stand between a terminal and a family's stream, as a baseline: a relay without knowledge or
+storage.
+"""
 
 from __future__ import annotations
 
@@ -13,14 +15,14 @@ from bench.sink import Sink
 
 
 class Relay:
-    """Who listens to which terminal, by the number in its frames."""
+    """The streams by terminal, by the number in its frames."""
 
     def __init__(self, body: bytes) -> None:
         self.event = b"event: position\ndata: %b\n\n" % body
         self._listeners: dict[bytes, asyncio.Event] = {}
 
     async def live(self, request: web.Request) -> web.StreamResponse:
-        """Tells once, and then whenever the terminal has sent anything."""
+        """Send an event at once, and another whenever the terminal has sent anything."""
         came = self._listeners[bytes.fromhex(request.match_info["phone"])] = asyncio.Event()
         response = web.StreamResponse(headers={"Content-Type": "text/event-stream"})
         await response.prepare(request)
@@ -35,7 +37,7 @@ class Relay:
 
 
 class RelayedSink(Sink):
-    """A null sink that tells the relay whose frames they were."""
+    """A null sink that tells the relay the terminal of each frame."""
 
     def __init__(self, relay: Relay) -> None:
         super().__init__()
@@ -47,7 +49,7 @@ class RelayedSink(Sink):
 
 
 async def serve(body: bytes) -> None:
-    """Until SIGTERM."""
+    """Serve until SIGTERM."""
     relay, application = Relay(body), web.Application()
     application.router.add_get("/{phone}/live", relay.live)
     runner = web.AppRunner(application, access_log=None, shutdown_timeout=1.0)

@@ -1,4 +1,4 @@
-"""How many messages a second do 10,000 actors take, and what does each weigh: ours, and Pykka's threads?"""
+"""Measures the message rate and the weight of 10,000 actors: ours, and Pykka's threads."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from bench.processes import ROOT, python, resident_bytes
 
 ACTORS = 10_000
 MANY_ACTORS = 200_000
-"""More than a machine has threads for; enough of ours to weigh one."""
+"""Beyond the number of threads that a machine can hold; enough of ours to weigh one."""
 OUR_MESSAGES = 2_000_000
 THREAD_MESSAGES = 40_000
 
@@ -26,7 +26,7 @@ Measured = dict[str, float]
 
 
 class OurCounter(Actor):
-    """Counts what it is told."""
+    """Counts its messages."""
 
     __slots__ = ("count",)
 
@@ -40,7 +40,7 @@ class OurCounter(Actor):
 
 
 class ThreadCounter(pykka.ThreadingActor):
-    """The same, on a thread of its own."""
+    """Counts its messages on a thread of its own."""
 
     use_daemon_thread = True
 
@@ -54,7 +54,7 @@ class ThreadCounter(pykka.ThreadingActor):
 
 
 async def measure_ours(actor_count: int) -> Measured:
-    """One message to each actor in turn, then the run queue gets its turn; so no mailbox is ever drained in bulk."""
+    """Send one message to each actor in turn, then yield to the run queue, so that no mailbox is drained in bulk."""
     dispatcher = Dispatcher()
     before = _settled_bytes()
     actors = [OurCounter.start(dispatcher)._actor for _ in range(actor_count)]
@@ -73,7 +73,7 @@ async def measure_ours(actor_count: int) -> Measured:
 
 
 def measure_threads() -> Measured:
-    """The same round-robin; the last message to each is an ask, so that we know when all are handled."""
+    """Send the same round-robin; the last message to each is an ask, which shows when all are handled."""
     before = _settled_bytes()
     actors = [ThreadCounter.start() for _ in range(ACTORS)]
     weight = (_settled_bytes() - before) / ACTORS
@@ -110,7 +110,7 @@ def _in_a_process_of_its_own(kind: str) -> Measured:
 
 
 def main() -> None:
-    """Without an argument: both, beside each other. With one: that kind alone, as JSON."""
+    """Measure both kinds side by side; with an argument, that kind alone, as JSON."""
     if len(sys.argv) > 1:
         print(json.dumps(KINDS[sys.argv[1]]()))
         return

@@ -1,4 +1,4 @@
-"""What does it cost when actors live in another process? Asks and fixes through a pipe, and the same within this process."""
+"""Measures the cost of actors in another process: asks and fixes through a pipe, and the same within this process."""
 
 from __future__ import annotations
 
@@ -21,18 +21,18 @@ from tests.seam.shard_process import ShardHere
 VEHICLES: Final = 10_000
 BATCH: Final = 2_000
 ROUNDS: Final = 20
-"""So often each vehicle reports."""
+"""Reports of each vehicle."""
 ASKERS: Final = 100
 ASKS: Final = 200
-"""Of each, one after the other."""
+"""Asks of each vehicle, one after the other."""
 TURNS: Final = 3
-"""Of each in turn; the best one counts."""
+"""Alternating turns of each, of which the best counts."""
 T0: Final = 1_780_000_000
 
 
 @dataclass(frozen=True)
 class Measured:
-    """A second."""
+    """Rates per second."""
 
     fixes: float
     asks: float
@@ -40,7 +40,7 @@ class Measured:
 
 async def measure(shard: Shard) -> Measured:
     batches = [batch for number in range(ROUNDS + 1) for batch in round_of(number)]
-    await routed(shard, batches[: VEHICLES // BATCH])  # Wakes the vehicles.
+    await routed(shard, batches[: VEHICLES // BATCH])  # wakes the vehicles
     started = perf_counter()
     await routed(shard, batches[VEHICLES // BATCH :])
     fixes = ROUNDS * VEHICLES / (perf_counter() - started)
@@ -50,7 +50,7 @@ async def measure(shard: Shard) -> Measured:
 
 
 def round_of(number: int) -> list[Batch]:
-    """Every vehicle reports once, some metres on from the last time."""
+    """Make a report of every vehicle, some metres on from the last."""
     at = T0 + 30 * number
     fixes = [
         Fix(f"1{vehicle:05}", at, 114_300_000 + 1000 * number, 30_600_000, 30, 200, 90, 0, 3, 0)
@@ -89,7 +89,7 @@ async def there(path: Path) -> Measured:
 
 
 def best(turns: list[Measured]) -> Measured:
-    """Two processes that compete with others are slower than they are by chance, and never faster."""
+    """Return the best turn: two competing processes may be slowed by others, and never sped up."""
     return Measured(max(turn.fixes for turn in turns), max(turn.asks for turn in turns))
 
 

@@ -1,4 +1,4 @@
-"""What is the least a gateway could do? Count the frames that come, and answer as many as many bytes; nothing else."""
+"""The least that a gateway can do, as a baseline: count the frames, and answer each with as many bytes as we do."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from bench.processes import allow_many_sockets
 from gateway.jt808.codec.frames import FLAG, encode
 
 ANSWER = encode(0x8001, bytes((0, 1, 2, 0, 0)), phone_raw=bytes(6), serial=1)
-"""A general answer to a 0x0200, result 0; the same bytes for everybody."""
+"""A general answer to a 0x0200, result 0, with the same bytes for every terminal."""
 
 
 _buffer: Final = bytearray(16_384)
-"""All read through it, so that it stays the least that can be done."""
+"""Shared by all connections, to keep the sink minimal."""
 _view: Final = memoryview(_buffer)
 
 
 class Sink(asyncio.BufferedProtocol):
-    """One connection."""
+    """A connection."""
 
     def __init__(self) -> None:
         self._transport: asyncio.Transport | None = None
@@ -39,7 +39,7 @@ class Sink(asyncio.BufferedProtocol):
 
 
 async def serve() -> None:
-    """Until SIGTERM."""
+    """Serve until SIGTERM."""
     allow_many_sockets()
     loop = asyncio.get_running_loop()
     ended = asyncio.Event()

@@ -1,4 +1,4 @@
-"""Does the service stay as it is when a day is long? Everything at once for an hour, and what it came to in memory and delays."""
+"""Soaks the service for an hour under every load at once, and checks its memory and delays."""
 
 from __future__ import annotations
 
@@ -26,25 +26,25 @@ from bench.processes import ROOT, Server, allow_many_sockets, cpu_s, python, res
 from bench.subject import Service
 
 TERMINALS: Final = 1_000
-"""Over JT/T 808, a report every ten seconds."""
+"""Terminals over JT/T 808, each with a report every ten seconds."""
 FLEET: Final = 100_000
-"""All trucks; the others report by the feed, every ten seconds, too."""
+"""The number of trucks; the others report by the feed, also every ten seconds."""
 SLEEPERS: Final = 1_000
-"""Of them, reporting every fifteen minutes: offline, and back again."""
+"""Trucks of these that report every fifteen minutes: offline, and back again."""
 SLEEP_ROUNDS: Final = 90
 WATCHED: Final = 300
-"""Each polled by a family, and watched on a stream that is opened and left again and again."""
+"""Trucks that a family polls, and watches on a stream that is opened and closed again and again."""
 POLLS_A_SECOND: Final = 100
 LOOK_S: Final = 10.0
 SETTLED: Final = 1 / 6
-"""Of the time, until caches are full and the day's first of everything has happened."""
+"""Fraction of the time until caches are full and the day's first of everything has happened."""
 MAX_GROWTH: Final = 0.05
-"""Of memory, from then to the end."""
+"""Largest growth of memory, from then to the end."""
 
 
 @dataclass(slots=True)
 class Seen:
-    """What was looked at meanwhile: (hours since the start, bytes), and the latest timer's lateness (s)."""
+    """The observations: pairs of (hours since the start, bytes), and the latest timer's lateness (s)."""
 
     memory: list[tuple[float, float]] = field(default_factory=list)
     lateness_s: list[float] = field(default_factory=list)
@@ -90,7 +90,7 @@ class Fleet:
 
 @contextmanager
 def beside(*words: str, ready: str, until_closed: bool) -> Iterator[None]:
-    """A load in a process of its own: it goes on until its input is closed, or is told to begin by a line."""
+    """Run a load in a process of its own, until its input is closed, or started by a line."""
     with subprocess.Popen(
         python("-m", *words), cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     ) as process:
@@ -108,7 +108,7 @@ def beside(*words: str, ready: str, until_closed: bool) -> Iterator[None]:
 
 
 async def come_and_go(address: str, shares: Sequence[Opened], *, seconds: float) -> int:
-    """Ten times a second somebody opens a stream, hears of the truck, and leaves; how many did."""
+    """Open a stream ten times per second, hear of the truck, and close it; return the number of streams."""
     host, _, port = address.rpartition(":")
     until, visits = time.monotonic() + seconds, 0
     while time.monotonic() < until:
@@ -125,7 +125,7 @@ async def come_and_go(address: str, shares: Sequence[Opened], *, seconds: float)
 
 
 def looked(service: Server, seen: Seen, *, seconds: float) -> None:
-    """Every so often, until the time is over."""
+    """Observe at intervals, until the time is over."""
     started = time.monotonic()
     while (passed_s := time.monotonic() - started) < seconds:
         seen.memory.append((passed_s / 3_600, resident_bytes(service.pid)))
@@ -140,7 +140,7 @@ def metrics(service: Server) -> dict[str, float]:
 
 
 def delay_s(found: dict[str, float], share: float) -> float:
-    """The bound below which so many of the event loop's delays were."""
+    """Return the bound below which this share of the event loop's delays lies."""
     name = "shouwang_event_loop_delay_seconds"
     wanted = share * found[f"{name}_count"]
     bounds = [(float(key[len(name) + 12 : -2]), count) for key, count in found.items() if key.startswith(f"{name}_buc")]
@@ -192,7 +192,7 @@ def main() -> None:
         ):
             looking = Thread(target=looked, args=(service, seen), kwargs={"seconds": seconds})
             looking.start()
-            time.sleep(INTERVAL_S)  # Every watched truck has reported.
+            time.sleep(INTERVAL_S)  # every watched truck has reported
             visits = asyncio.run(come_and_go(http, opened, seconds=seconds - INTERVAL_S))
             looking.join()
         if fleet.error is not None:

@@ -1,7 +1,7 @@
-"""How fast does each store make telemetry and facts durable, beside the same product used plainly?
+"""Measures how fast each store makes telemetry and facts durable, beside the same product used plainly.
 
-The baseline writes the same bytes: SQLite with one transaction a write, as simple programs do, or one command of Redis a
-write over as many connections as we have callers. Both are told to wait for the disk each time.
+The baseline writes the same bytes: SQLite with one transaction per write, or Redis with one command per write and a
+connection per caller. Both are told to wait for the disk each time.
 """
 
 from __future__ import annotations
@@ -31,16 +31,16 @@ from persistence.opening import open_store
 from persistence.store import Checkpoint, IndexEntry, Put, Store
 
 CALLERS: Final = 32
-"""Who wait at the same time, each for a write of its own."""
+"""Concurrent callers, each waiting for a write of its own."""
 SECONDS: Final = 1.0
 TURNS: Final = 2
-"""Ours and the baseline's; the best of each counts: other users of the disk are no property of either."""
+"""Turns of each side, of which the best counts: other users of the disk belong to neither side."""
 BATCH_BYTES: Final = 40_000
 """A batch of a thousand fixes in the log."""
 RECORD_BYTES: Final = 300
 STATE_BYTES: Final = 140
 STATES: Final = 20_000
-"""Of a fleet, by partition."""
+"""States of a fleet, by partition."""
 READ_AT_ONCE: Final = 250
 REDIS: Final = "redis-server"
 
@@ -48,7 +48,7 @@ Write = Callable[[int], Awaitable[object]]
 
 
 async def rate(write: Write) -> float:
-    """Writes a second of ``CALLERS`` who do not pause."""
+    """Return the writes per second of ``CALLERS`` that do not pause."""
     started, done = time.perf_counter(), 0
     numbers = iter(range(1 << 30))
 
@@ -63,7 +63,7 @@ async def rate(write: Write) -> float:
 
 
 class Ours:
-    """Both stores, by their common promise."""
+    """Both stores, by their common protocol."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
@@ -85,7 +85,7 @@ class Ours:
         ]
 
     async def _checkpointed(self) -> float:
-        """States a second, one partition after another."""
+        """Return the states per second, one partition after another."""
         states = {
             number: [(key, os.urandom(STATE_BYTES), True) for key in some] for number, some in partitions().items()
         }
@@ -95,7 +95,7 @@ class Ours:
         return STATES / (time.perf_counter() - started)
 
     async def _read(self) -> float:
-        """States a second, some at a time."""
+        """Return the states per second, several read at a time."""
         wanted, started = keys(), time.perf_counter()
         for first in range(0, STATES, READ_AT_ONCE):
             found = await self._store.states(wanted[first : first + READ_AT_ONCE])
@@ -104,7 +104,7 @@ class Ours:
 
 
 class PlainSqlite:
-    """One transaction a write."""
+    """SQLite with one transaction per write."""
 
     def __init__(self, file: Path) -> None:
         self._connection = sqlite3.connect(file, isolation_level=None)
@@ -143,7 +143,7 @@ class PlainSqlite:
 
 
 class PlainRedis:
-    """One command a write."""
+    """Redis with one command per write."""
 
     def __init__(self, client: Redis) -> None:
         self._client = client
@@ -224,7 +224,7 @@ async def redis_figures(folder: Path) -> list[Figure]:
 
 @contextmanager
 def redis_server(folder: Path) -> Iterator[int]:
-    """One that waits for its disk at each write; its port."""
+    """Run a Redis that waits for its disk at each write; yield its port."""
     with socket.create_server(("127.0.0.1", 0)) as free:
         port: int = free.getsockname()[1]
     place = ("--bind", "127.0.0.1", "--port", str(port), "--dir", str(folder), "--logfile", "redis.log")

@@ -18,7 +18,7 @@ _LETTERS: Final = "ABCDEFGHJKLMNPQRSTUVWXYZ"
 
 
 class Service(Server):
-    """``run.py serve`` on a new store that holds ``registry``, or on one that is there."""
+    """``run.py serve`` on a new store that holds ``registry``, or on an existing one."""
 
     def __init__(
         self, store: Path, registry: Iterable[str] | None = None, settings: Mapping[str, str] | None = None
@@ -36,7 +36,7 @@ class Service(Server):
 
 
 def vehicle_line(number: int, phone: str) -> str:
-    """A registered truck whose terminal needs no code."""
+    """Return the line of a registered truck whose terminal needs no code."""
     return json.dumps(
         {
             "type": "vehicle",
@@ -56,14 +56,14 @@ def vehicle_line(number: int, phone: str) -> str:
 
 
 def plate(number: int) -> str:
-    """A hundred thousand for each letter of each province."""
+    """Return a plate: a hundred thousand for each letter of each province."""
     letter, digits = divmod(number, 100_000)
     province, letter = divmod(letter, len(_LETTERS))
     return f"{_PROVINCES[province]}{_LETTERS[letter]}{digits:05d}"
 
 
 def vin(number: int) -> str:
-    """17 characters with their check digit (GB 16735)."""
+    """Return 17 characters with their check digit (GB 16735)."""
     values = {**{str(digit): digit for digit in range(10)}, "L": 3, "Z": 9}
     weights = (8, 7, 6, 5, 4, 3, 2, 10, 0, 9, 8, 7, 6, 5, 4, 3, 2)
     bare = f"LZZ000000{number:08d}"

@@ -1,4 +1,4 @@
-"""What does a fleet on the road ask of a server all the time? Terminals that report at their usual pace, until told to stop."""
+"""The background load of a fleet on the road: terminals that report at their usual pace, until told to stop."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from bench.processes import allow_many_sockets
 
 
 def report(terminals: Sequence[Terminal], *, frames: int, interval_s: float, stop: Event) -> None:
-    """One frame of each every ``interval_s``, evenly spread. Raises ``RuntimeError`` when one is refused."""
+    """Send a frame of each every ``interval_s``, evenly spread. Raises ``RuntimeError`` when one is refused."""
     due_at, step_s = time.monotonic(), interval_s / len(terminals)
     for number in range(frames):
         for terminal in terminals:
@@ -45,7 +45,7 @@ def main() -> None:
         kwargs={"frames": options.frames, "interval_s": options.interval, "stop": stop},
     )
     reporting.start()
-    sys.stdin.read()  # Until whoever started us closes it, or is gone.
+    sys.stdin.read()  # until the starting process closes it, or is gone
     stop.set()
     reporting.join()
 

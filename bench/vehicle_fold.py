@@ -1,8 +1,9 @@
-"""What does one more fix cost, and what does a vehicle weigh, when so many are active? The feed's whole way, but HTTP.
+"""Measures the cost of a fix and the weight of a vehicle, by the number of active ones: the feed's whole way without
+HTTP.
 
-Decoding, the durable log (SQLite), routing and rules in one process, by its processor time, all threads together.
-``python -m bench.vehicle_fold VEHICLES ROUNDS [null]`` prints JSON; ``null`` keeps each terminal's newest fix in a
-dict instead of having vehicles.
+Decoding, the durable log (SQLite), routing and rules run in one process, measured by its processor time, all threads
+together. ``python -m bench.vehicle_fold VEHICLES ROUNDS [null]`` prints JSON; ``null`` keeps each terminal's newest fix
+in a dict instead of having vehicles.
 """
 
 from __future__ import annotations
@@ -44,17 +45,17 @@ from process import relieve_garbage_collector
 
 ROWS: Final = 10_000
 CALLS: Final = 4
-"""Under way at a time, as from the senders of ``bench.feed_load``."""
+"""Concurrent calls, as from the senders of ``bench.feed_load``."""
 BEGINS_AGO_S: Final = 430
 ENDS_AHEAD_S: Final = 250
-"""Between these a clock looks right."""
+"""Together with ``BEGINS_AGO_S``, the bounds between which a clock looks right."""
 STEP_E6: Final = 200
-"""Millionths of a degree of longitude a second: some 70 km/h."""
+"""Millionths of a degree of longitude per second: about 70 km/h."""
 
 
 @dataclass(frozen=True, slots=True)
 class Folded:
-    """What came of it."""
+    """The run's figures."""
 
     fixes: int
     cpu_s: float
@@ -68,12 +69,12 @@ class Folded:
 
 
 def vehicle_key(number: int) -> str:
-    """As long as real ones, and as hard to foresee."""
+    """Return a key as long as real ones, and as random."""
     return vehicle_id(str(number), PlateColor.YELLOW)
 
 
 def fix_of(vehicle: int, fixed_at: int, driven_s: int) -> Fix:
-    """A truck at its own height, speed and course: as a rule no two have the same."""
+    """Return a fix of a truck with its own height, speed and course: as a rule no two have the same."""
     lon_e6, lat_e6 = 105_000_000 + driven_s * STEP_E6, 30_000_000 + vehicle
     altitude_m, speed_dkmh, course_deg = vehicle * 7 % 1500, 600 + (vehicle + fixed_at) % 200, vehicle * 13 % 360
     status = STATUS_ACC_ON | STATUS_POSITIONED
@@ -92,7 +93,7 @@ class VehiclesUnderTest:
         self.store = store
 
     async def save(self, folded: int) -> float:
-        """Writes all that changed; the processor time (s) of it."""
+        """Write all changed states; return the processor time (s)."""
         began_s = time.process_time()
         checkpointer = Checkpointer(
             self.store, self.supervisor, self.fleet, folded=lambda: folded, between_batches=asyncio.Lock()
@@ -102,12 +103,12 @@ class VehiclesUnderTest:
 
 
 async def limits_of(keys: Sequence[str]) -> Mapping[str, int]:
-    """The registry's answer: strings of its own, as a store reads them."""
+    """Answer for the registry, with strings of its own, as a store reads them."""
     return {key.encode().decode(): 100 for key in keys}
 
 
 class NewestFixes:
-    """What could not be done with less."""
+    """The baseline: each terminal's newest fix in a dict."""
 
     def __init__(self) -> None:
         self._newest: dict[str, Fix] = {}
@@ -119,7 +120,7 @@ class NewestFixes:
 
 
 def calls(vehicles: int, driven_s: int, *, began_at: int) -> Iterator[list[bytes]]:
-    """One fix of each vehicle, as bodies that are posted at the same time."""
+    """Yield one fix of each vehicle, as bodies that are posted at the same time."""
     bodies = []
     for first in range(0, vehicles, ROWS):
         numbers = range(first, min(first + ROWS, vehicles))
@@ -133,7 +134,7 @@ def calls(vehicles: int, driven_s: int, *, began_at: int) -> Iterator[list[bytes
 
 
 async def post(feed: Feed, vehicles: int, driven_s: int, *, began_at: int) -> float:
-    """Posts a fix of each; the processor time (s) of it."""
+    """Post a fix of each; return the processor time (s)."""
     spent_s = 0.0
     for bodies in calls(vehicles, driven_s, began_at=began_at):
         before_s = time.process_time()

@@ -1,4 +1,4 @@
-"""How long is a start with so many vehicles that were online at the end? ``run.py serve`` on their store, until ready.
+"""Measures a start with many vehicles that were online at the end: ``run.py serve`` on their store, until ready.
 
 ``python -m bench.vehicle_recovery VEHICLES`` prints JSON.
 """
@@ -33,7 +33,7 @@ DRIVEN_S: Final = 270
 
 @dataclass(frozen=True, slots=True)
 class Recovered:
-    """From the process's start to its readiness."""
+    """The figures from the process's start to its readiness."""
 
     wall_s: float
     cpu_s: float
@@ -43,7 +43,7 @@ class Recovered:
 
 
 def state(number: int, key: str, now: int) -> bytes:
-    """Of a vehicle that has driven since some minutes and reports still."""
+    """Encode the state of a vehicle that has been driving for some minutes and still reports."""
     vehicle, quality = Vehicle(key), Quality()
     for driven_s in (0, DRIVEN_S):
         fixed_at = now - DRIVEN_S + driven_s
@@ -53,7 +53,7 @@ def state(number: int, key: str, now: int) -> bytes:
 
 
 async def prepare(path: Path, vehicles: int) -> None:
-    """What an import and a clean end leave behind."""
+    """Write what an import and a clean end leave in the store."""
     keys = await register(path, vehicles)
     store = await SqliteStore.open(path)
     await _checkpoint(store, keys)
@@ -73,7 +73,7 @@ async def _checkpoint(store: SqliteStore, keys: list[str]) -> None:
 
 
 async def read(path: Path) -> float:
-    """How long the store alone takes for what a start must have of it."""
+    """Return the seconds that the store alone takes for a start's reads."""
     store = await SqliteStore.open(path)
     began_s = time.perf_counter()
     for partition in range(PARTITIONS):

@@ -1,7 +1,8 @@
-"""How late is a vehicle announced as offline when so many fall silent? Each has its timer, on a real loop and clock.
+"""Measures how late vehicles are announced as offline when many fall silent, each with its timer on a real loop and
+clock.
 
-``python -m bench.vehicle_timers VEHICLES SECONDS`` prints JSON: they are due evenly within so many seconds, as of a
-fleet whose network goes away; with 1, as of one that reports at the same instant.
+``python -m bench.vehicle_timers VEHICLES SECONDS`` prints JSON. The vehicles are due evenly within these seconds, like
+a fleet whose network goes away; with 1, like a fleet that reports at the same instant.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ from process import relieve_garbage_collector
 
 @dataclass(frozen=True, slots=True)
 class Lateness:
-    """Of the announcements, in seconds."""
+    """The announcements' lateness, in seconds."""
 
     p50_s: float
     p99_s: float
@@ -35,11 +36,11 @@ class Lateness:
     cpu_us: float
     """Processor time of one announcement."""
     stall_s: float
-    """Longest that the loop's other work had to wait for its turn."""
+    """Longest wait of the loop's other work for its turn."""
 
 
 class NotingAgenda(Agenda):
-    """Notes how late each handful of timers was done, and how many they were."""
+    """Notes each batch of timers: its lateness, and its size."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -77,7 +78,7 @@ def _online(fleet: Fleet, number: int, offline_at: int) -> VehicleActor:
 
 
 def quantile(noted: Sequence[tuple[float, int]], share: float) -> float:
-    """The value below which this share of all that was noted lies; each is a value and how often."""
+    """Return the value below which this share of the noted values lies; each is (value, count)."""
     wanted = share * sum(times for _, times in noted)
     for value, times in sorted(noted):
         wanted -= times

@@ -1,4 +1,4 @@
-"""What do thousands to millions of vehicles cost: a fix, a place in memory, a timer, a start? Each size in its own process.
+"""Measures thousands to millions of vehicles, each size in its own process: a fix, a place in memory, a timer, a start.
 
 ``--large`` goes to a million.
 """
@@ -15,15 +15,15 @@ from bench.figures import Figure, emit
 from bench.processes import ROOT, python
 
 FLEETS: Final = {10_000: 30, 100_000: 4}
-"""Vehicles → fixes of each that are measured, after a first that brings it to life."""
+"""Vehicles → measured fixes of each, after a first that wakes it."""
 LARGE_FLEETS: Final = {**FLEETS, 1_000_000: 4}
-"""Four million are ``bench.feed``'s, with the whole path."""
+"""``bench.feed`` measures four million, with the whole path."""
 TIMERS: Final = {False: 100_000, True: 1_000_000}
 RECOVERED: Final = {False: 20_000, True: 1_000_000}
 REPORTS_A_CHECKPOINT: Final = LONGEST_CYCLES
-"""On a busy process, of vehicles that report once a cycle's time (30 s)."""
+"""Reports between a vehicle's checkpoints in a busy process, where vehicles report once per cycle (30 s)."""
 SILENT_WITHIN_S: Final = 30
-"""A fleet that falls silent does so within an interval of its reports."""
+"""Seconds within which a fleet falls silent: an interval of its reports."""
 
 Measured = dict[str, float]
 
@@ -36,7 +36,7 @@ def _measured(module: str, *arguments: object) -> Measured:
 
 
 def folds(vehicles: int, rounds: int, *, aims: bool) -> list[Figure]:
-    """With the aims of issue 6 for the largest fleet: of few vehicles, what all share weighs on each."""
+    """Measure fixes; check issue 6's aims for the largest fleet, as shared memory weighs on each of few vehicles."""
     ours = _measured("bench.vehicle_fold", vehicles, rounds)
     null = _measured("bench.vehicle_fold", vehicles, rounds, "null")
     rate, weight = ours["fixes"] / ours["cpu_s"], ours["bytes_each"]

@@ -12,13 +12,13 @@ class Driver(Enum):
     """The kind of driver."""
 
     CAREFUL = "careful"
-    """Within the limit, a rest after two or three hours, a bed every night (or, for some, every day)."""
+    """Keeps to the limit, rests after two or three hours, and sleeps in a bed every night (or, for some, every day)."""
     RELAY = "relay"
     """Two drivers take turns, day and night, and change over during rests of at least 20 minutes."""
     SPEEDING = "speeding"
-    """As careful about rests, but over the limit for minutes at a time."""
+    """Rests as a careful driver does, but exceeds the limit for minutes at a time."""
     OVERLONG = "overlong"
-    """Hours on end with stops too short to rest."""
+    """Drives for hours on end with stops too short to rest."""
 
 
 class FatigueCarrier(Enum):
@@ -63,7 +63,7 @@ class Device:
     """The terminal sets bit 13 within 5 km/h below the limit; only if it computes speeding."""
     fatigue: FatigueCarrier
     zeroes_without_fix: bool
-    """Without satellites the terminal sends (0,0) instead of the last known position."""
+    """The terminal sends (0,0) instead of the last known position while it has no satellites."""
     vendor_items: bool
     """The terminal adds items that only its maker understands."""
 

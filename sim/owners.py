@@ -114,7 +114,7 @@ class SeenVehicle(NamedTuple):
     id: str
     plate: str
     online: bool | None
-    """None where the service cannot tell."""
+    """The presence; None where the service cannot tell."""
     last_fix: SeenFix | None
 
 

@@ -149,12 +149,8 @@ STUMBLING: Final = re.compile(
 
 ENGLISH_NOT_YET: Final[tuple[str, ...]] = (
     "actors/",
-    "api/",
-    "bench/",
-    "fuzz/",
     "geography/",
     "persistence/",
-    "sim/",
     "tests/",
     "torture/",
     "arguments.py",

@@ -120,7 +120,7 @@ def owner_of(account: Account | None) -> Business:
 
 
 def natural_of(account: Account | None) -> NaturalAccount:
-    """Return the natural person who is signed in.
+    """Return the signed-in natural person.
 
     Raises ``Unauthenticated``, or ``NaturalPersonOnly`` for a business.
     """
@@ -134,7 +134,7 @@ def natural_of(account: Account | None) -> NaturalAccount:
 
 
 def registered_of(account: Account | None) -> NaturalAccount:
-    """Return the registered person who is signed in (R5). Raises as ``natural_of``, or ``RealNameRequired``."""
+    """Return the signed-in registered person (R5). Raises as ``natural_of``, or ``RealNameRequired``."""
     person = natural_of(account)
     if not person.registered:
         raise RealNameRequired
@@ -142,7 +142,7 @@ def registered_of(account: Account | None) -> NaturalAccount:
 
 
 def driver_of(account: Account | None) -> NaturalAccount:
-    """Return the driver who is signed in (R3). Raises ``Unauthenticated``, or ``DriverOnly`` for any other account."""
+    """Return the signed-in driver (R3). Raises ``Unauthenticated``, or ``DriverOnly`` for any other account."""
     if account is None:
         raise Unauthenticated
     if not isinstance(account, NaturalAccount) or "driver" not in account.roles:

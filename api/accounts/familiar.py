@@ -42,7 +42,7 @@ class FamiliarPlaces:
             key = await self._key(username, network)
             await self._store.commit([*await self._expired(key), Put(KIND, key, encode(now), (entry,))])
         except StoreError as error:
-            log.warning("where a business signed in is not remembered: %s", error)
+            log.warning("the network of a business's sign-in is not remembered: %s", error)
 
     async def _key(self, username: str, network: str) -> str:
         return await self._keyed.of("familiar", username, network)

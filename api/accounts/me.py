@@ -52,7 +52,7 @@ class Me(msgspec.Struct, frozen=True):
     certificates: list[CertificateView]
     counts: Counts
     bind_refusal: Problem | None
-    """For a driver: the refusal that one more binding would meet now (R12, R13)."""
+    """The refusal that a driver's next binding would meet now (R12, R13)."""
 
 
 class Certificates(msgspec.Struct, frozen=True):

@@ -40,7 +40,7 @@ class Session:
     """Empty in sessions of older programs, like the fields below."""
     address_masked: str = ""
     password_mark: str = ""
-    """For a business: the mark of the password that started the session."""
+    """The mark of the password that started a business's session."""
 
 
 def session_key(token: str) -> str:

@@ -82,7 +82,7 @@ class Call(Generic[B, Q]):
 
     @property
     def command_secret(self) -> bytes:
-        """Return the command's secret, the same for each repeat and known to nobody else."""
+        """Return the command's secret, the same for each repeat and known to no other caller."""
         return self.command.secret
 
     @property

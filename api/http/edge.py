@@ -121,7 +121,7 @@ class Edge:
             answered = answer(call, request_id)
         except Exception as error:
             if not isinstance(error, DomainError):
-                log.error("request %s failed at once, and goes the usual way", request_id, exc_info=error)
+                log.error("request %s failed on the short cut, and takes the usual path", request_id, exc_info=error)
             return None
         if answered is None:
             return None

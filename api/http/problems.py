@@ -156,9 +156,9 @@ class Problem(msgspec.Struct, frozen=True, omit_defaults=True):
     code: str
     errors: list[FieldError] | msgspec.UnsetType = msgspec.UNSET
     binding_id: str | msgspec.UnsetType = msgspec.UNSET
-    """With ``sharing_other_vehicle``: the binding that is shared now."""
+    """The binding that is shared now, with ``sharing_other_vehicle``."""
     frees_on: str | msgspec.UnsetType = msgspec.UNSET
-    """With ``too_many_in_12_months``: the day (YYYY-MM-DD, China) from which another vehicle can be bound."""
+    """The day (YYYY-MM-DD, China) from which another vehicle can be bound, with ``too_many_in_12_months``."""
 
 
 def kind_of(error: Exception) -> Kind:

@@ -1,1 +1,1 @@
-"""Live streams: what is watched, how it is resumed, and the lines that carry it."""
+"""Live streams: watching a vehicle, resuming, and the lines that carry the events."""

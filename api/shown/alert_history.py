@@ -58,7 +58,7 @@ class _Read:
         self.lowest: Key | None = None
         """The lowest place down to which everything is known."""
         self._ends: list[tuple[Key, str]] = []
-        """For each page read: its last alert, and the next page's cursor."""
+        """The last alert of each page read, and the next page's cursor."""
         self._began = after
 
     def note(self, documents: Sequence[Document], following: str | None, *, horizon: float) -> None:

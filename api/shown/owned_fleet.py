@@ -60,7 +60,7 @@ class FleetSummary(msgspec.Struct, frozen=True):
     expiring: int
     """Vehicles whose transport certificate or review is about to expire or has expired."""
     expired: int
-    """Of these, the vehicles where it has expired."""
+    """Vehicles of these where it has expired."""
 
 
 class OwnedFleets:

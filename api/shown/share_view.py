@@ -106,7 +106,7 @@ class Seen:
 
     share: Share
     view: VehicleView | None
-    """None for a vehicle that the registry no longer knows."""
+    """The vehicle's view; None for a vehicle that the registry no longer knows."""
     registered: Registered
 
 
