@@ -1,1 +1,1 @@
-"""What remembers: one store protocol, and the stores that keep it."""
+"""The memory of the service: one store protocol, and the stores that keep it."""

@@ -1,4 +1,4 @@
-"""How does a list go on where its last page ended, without the client being able to steer it elsewhere?"""
+"""Cursors by which a list goes on where its last page ended; a client can't steer them to another list."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ MAX_CURSOR_CHARS = 2_000
 
 
 class Position(NamedTuple):
-    """Where a page ended in its index: the sort key and the document key of its last document."""
+    """The place where a page ended in its index: the sort key and the document key of its last document."""
 
     sort: str
     key: str
@@ -24,13 +24,15 @@ _CHECK_BYTES = 4
 
 
 def encode_cursor(listing: tuple[object, ...], position: Position) -> str:
-    """Opaque and url-safe; ``listing`` (kind, index, value, direction) is checked, not contained."""
+    """Encode a position as opaque, url-safe text; ``listing`` (kind, index, value, direction) is checked, not
+    contained.
+    """
     body = _ENCODER.encode(position)
     return urlsafe_b64encode(_check(listing, body) + body).rstrip(b"=").decode("ascii")
 
 
 def decode_cursor(listing: tuple[object, ...], cursor: str) -> Position:
-    """Raises ``ValueError`` for a cursor that no page of this very listing gave."""
+    """Decode a cursor. Raises ``ValueError`` for one that no page of this very listing gave."""
     if len(cursor) > MAX_CURSOR_CHARS or not cursor.isascii():
         raise ValueError("not a cursor of ours")
     raw = urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4))

@@ -1,4 +1,4 @@
-"""The store that a name means, and what the command line does with it besides serving: move, back up, restore."""
+"""Opens the store that a name means, and does for the command line what is not serving: move, back up, restore."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _REDIS: Final = ("redis", "rediss", "redis+sentinel", "rediss+sentinel")
 
 
 async def open_store(name: str, *, new: bool = False, notes: Path | None = None) -> Store:
-    """Opens the store of this name; a missing one is made where none was served before, or if it is to be ``new``.
+    """Open the store of this name. A missing one is made where none was served before, or if it is to be ``new``.
 
     ``notes`` is the folder that notes which Redis stores were served from this machine. Raises ``StoreError``.
     """
@@ -43,7 +43,7 @@ async def open_store(name: str, *, new: bool = False, notes: Path | None = None)
 
 
 async def export(name: str, file: Path) -> str:
-    """Everything a store holds, into a new file; like the others it returns what to print."""
+    """Export everything that a store holds into a new file; return what to print, as the other commands do."""
     place = _place(name)
     if isinstance(place, Path) and is_served(place):
         log.warning("a service is using sqlite:%s: what it takes in from now on is not exported", place)
@@ -53,21 +53,21 @@ async def export(name: str, file: Path) -> str:
 
 
 async def import_facts(name: str, file: Path) -> str:
-    """All of an exported file, into an empty store."""
+    """Import all of an exported file into an empty store."""
     async with _closing(await _destination(_place(name))) as destination:
         tally = await moving.move_in(file, destination)
         return _told(tally, f"imported {file} into {destination.name}")
 
 
 async def back_up(name: str, file: Path) -> str:
-    """A copy of an embedded store, while its service runs."""
+    """Copy an embedded store, while its service runs."""
     refuse_strange_files(_file(name))
     tally = await sqlite_backup.backup(_file(name), file)
     return _told(tally, f"backed up {name} to {file}; it is whole")
 
 
 async def restore(name: str, file: Path) -> str:
-    """An embedded store out of its backup, where there is none."""
+    """Restore an embedded store from its backup, where there is none."""
     tally = sqlite_backup.restore(file, _file(name))
     return _told(tally, f"restored {file} to {name}; it is whole")
 

@@ -1,7 +1,7 @@
-"""How does a value become bytes that a later version of this program still reads?
+"""Turns values into bytes that later versions of this program still read.
 
-Every record is a MessagePack array that starts with its version. Fields that are added later need a default; whoever
-changes a record beyond that raises its version, and reads the old ones by ``version_of``.
+Every record is a MessagePack array that starts with its version. Fields that are added later need a default. A change
+beyond that raises the record's version, and reads the old ones by ``version_of``.
 """
 
 from __future__ import annotations
@@ -18,7 +18,8 @@ from persistence.store import StoreFormatError
 T = TypeVar("T")
 
 FORMAT: Final = 2
-"""Of what is stored, and so of an export, and of a Redis store as a whole; SQLite's tables count their own."""
+"""The format of stored records, and so of an export, and of a Redis store as a whole; SQLite's tables count their own.
+"""
 BATCH_VERSION: Final = 1
 
 _ENCODER: Final = msgspec.msgpack.Encoder()
@@ -28,12 +29,15 @@ _BATCH: Final = msgspec.msgpack.Decoder(tuple[int, float, list[Fix]])
 
 
 def encode(value: object, version: int = 1) -> bytes:
-    """Frozen dataclasses, NamedTuples, enumerations, dates and what is built of them."""
+    """Encode frozen dataclasses, NamedTuples, enumerations, dates and values built of them."""
     return _ENCODER.encode((version, value))
 
 
 def decode(record: bytes, kind: type[T], *, version: int = 1) -> T:
-    """What ``encode`` wrote; raises ``StoreFormatError`` for a version above ``version``, or for anything else."""
+    """Decode a record of ``encode``.
+
+    Raises ``StoreFormatError`` for a version above ``version``, or for anything else.
+    """
     try:
         found, value = _decoder(cast(Hashable, kind)).decode(record)
     except msgspec.MsgspecError as error:
@@ -44,7 +48,7 @@ def decode(record: bytes, kind: type[T], *, version: int = 1) -> T:
 
 
 def version_of(record: bytes) -> int:
-    """The version with which a record starts."""
+    """Return the version with which a record starts."""
     try:
         return _INTEGER.decode(_VERSIONED.decode(record)[0])
     except (msgspec.MsgspecError, IndexError) as error:
@@ -52,12 +56,12 @@ def version_of(record: bytes) -> int:
 
 
 def encode_batch(received_at: float, fixes: Sequence[Fix]) -> bytes:
-    """One entry of the telemetry log: fixes that were received together, at ``received_at`` (Unix seconds)."""
+    """Encode an entry of the telemetry log: fixes received together, at ``received_at`` (Unix seconds)."""
     return _ENCODER.encode((BATCH_VERSION, received_at, fixes))
 
 
 def decode_batch(entry: bytes) -> tuple[float, list[Fix]]:
-    """When the batch was received, and its fixes in their order."""
+    """Return when the batch was received, and its fixes in their order."""
     try:
         version, received_at, fixes = _BATCH.decode(entry)
     except msgspec.MsgspecError as error:

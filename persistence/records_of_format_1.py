@@ -1,4 +1,4 @@
-"""What did records look like before stores had format 2, and what becomes of them?
+"""Turns records of stores of format 1 into the present ones.
 
 Format 1 changed under way without its number being raised: so each is recognised by its shape, and one that has the
 present shape stays as it is.
@@ -22,13 +22,15 @@ _FIELDS_OF_STATE: Final = 20
 
 
 def batch(entry: bytes) -> bytes:
-    """A fourth part was meant for alarm bits above the 63rd; there never were any."""
+    """Drop a fourth part, meant for alarm bits above the 63rd: there never were any."""
     parts = _DECODER.decode(entry)
     return _ENCODER.encode(parts[:3]) if len(parts) == 4 else entry
 
 
 def state(record: bytes, vehicle: bytes | None) -> bytes:
-    """A vehicle's state had no speed limit of its own: the registry's held, which ``vehicle`` is the record of."""
+    """Add the speed limit, which a vehicle's state did not have: the registry's held, which ``vehicle`` is the record
+    of.
+    """
     version, fields = _DECODER.decode(record)
     if len(fields) != _FIELDS_OF_STATE:
         return record
@@ -37,13 +39,13 @@ def state(record: bytes, vehicle: bytes | None) -> bytes:
 
 
 def _audit(fields: dict[str, Any]) -> None:
-    """One account saw it; now several may."""
+    """Let several accounts see a record, not one."""
     if "account_id" in fields:
         fields["account_ids"] = [fields.pop("account_id")]
 
 
 def _person(fields: dict[str, Any]) -> None:
-    """The certificate's number was kept whole, which in life is the holder's citizen ID."""
+    """Mask the certificate's number, which was kept whole and in life is the holder's citizen ID."""
     if fields["qualification"]:
         fields["qualification"]["number"] = certificate_number_masked(fields["qualification"]["number"])
 
@@ -52,7 +54,7 @@ _CHANGES: Final[Mapping[str, Callable[[dict[str, Any]], None]]] = {"audit": _aud
 
 
 def document(kind: str, record: bytes) -> bytes:
-    """The record of a document of this kind."""
+    """Return the present record of a document of this kind."""
     if kind not in _CHANGES:
         return record
     version, fields = _DECODER.decode(record)

@@ -17,7 +17,7 @@ class StoreStats:
     commits: int
     """Groups of jobs made durable since the start."""
     jobs: int
-    """Appends, commits, trims and checkpoints in them."""
+    """Appends, commits, trims and checkpoints in these groups."""
     failures: int
     """Groups and reads that ended with ``StoreUnavailable``."""
     queue_depth: int
@@ -26,11 +26,12 @@ class StoreStats:
     p99_commit_s: float
     troubles: tuple[Trouble, ...] = ()
     damage_check: str = "none"
-    """How far the search for damage is: ``none``, ``running``, ``whole``, ``damaged``, ``stopped`` or ``failed``."""
+    """The progress of the search for damage: ``none``, ``running``, ``whole``, ``damaged``, ``stopped`` or ``failed``.
+    """
 
     @property
     def jobs_per_commit(self) -> float:
-        """How much the group commit groups."""
+        """Return the mean number of jobs in a group commit."""
         return self.jobs / self.commits if self.commits else 0.0
 
 
@@ -44,17 +45,17 @@ class CommitTimes:
         self._recent_s: deque[float] = deque(maxlen=RECENT_COMMITS)
 
     def committed(self, *, jobs: int, took_s: float) -> None:
-        """Notes one durable group."""
+        """Note a durable group."""
         self.commits += 1
         self.jobs += jobs
         self._recent_s.append(took_s)
 
     def failed(self) -> None:
-        """Notes a group or a read that the store could not do."""
+        """Note a group or a read that the store could not do."""
         self.failures += 1
 
     def stats(self, *, queue_depth: int, troubles: tuple[Trouble, ...] = (), damage_check: str = "none") -> StoreStats:
-        """The picture at this moment."""
+        """Return the picture at this moment."""
         ordered = sorted(self._recent_s)
         return StoreStats(
             commits=self.commits,

@@ -1,12 +1,13 @@
-"""What must every store promise?
+"""The promises of every store.
 
-Three kinds of memory, all of MessagePack records that start with a version (``persistence.records``):
+A store is three kinds of memory, all of MessagePack records that start with a version (``persistence.records``):
 
 * **documents**: facts by (kind, key) with index entries; a commit is atomic and durable before it returns;
 * **the telemetry log**: batches of fixes, numbered from 1 without gaps being promised; durable before ``append`` returns;
 * **checkpoints**: the vehicles' states, per partition with the log number up to which they are complete.
 
-A call that fails raises ``StoreUnavailable`` and has done nothing, or (a time-out) may be repeated: every write is idempotent.
+A call that fails raises ``StoreUnavailable`` and has done nothing, or (a time-out) may be repeated: every write is
+idempotent.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from persistence.stats import StoreStats
 
 
 class StoreError(Exception):
-    """Base of what a store can say."""
+    """The base of a store's errors."""
 
 
 class StoreUnavailable(StoreError):
@@ -28,7 +29,7 @@ class StoreUnavailable(StoreError):
 
 
 class NoSuchStore(StoreUnavailable):
-    """The name is that of no store, or of one that can't do what was asked for."""
+    """The name is not that of a store, or the store can't do what was asked for."""
 
 
 class StoreConflict(StoreError):
@@ -57,12 +58,12 @@ class Put:
     record: bytes
     entries: tuple[IndexEntry, ...] = ()
     expected_version: int | None = None
-    """The version the document must have (0: it must not exist); None: whatever it has."""
+    """The version the document must have (0: it must not exist); None: any."""
 
 
 @dataclass(frozen=True, slots=True)
 class Delete:
-    """Removes a document and its index entries; nothing happens when it is not there."""
+    """Removes a document and its index entries; a missing document changes nothing."""
 
     kind: str
     key: str
@@ -79,7 +80,7 @@ class Document:
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """Some of the documents of an index value; ``next`` is the cursor of what follows, None at the end."""
+    """Some of the documents of an index value; ``next`` is the cursor of the next page, None at the end."""
 
     documents: tuple[Document, ...]
     next: str | None
@@ -92,89 +93,93 @@ class Checkpoint:
     partition: int
     watermark: int
     states: Sequence[tuple[str, bytes, bool]]
-    """(actor key, record, hot): hot ones are activated at the next start, the others on first use."""
+    """Triples (actor key, record, hot): hot ones are activated at the next start, the others on first use."""
     documents: Sequence[Put] = field(default=())
 
 
 class Store(Protocol):
-    """See the module. Every method may raise ``StoreUnavailable``."""
+    """The protocol; see the module. Every method may raise ``StoreUnavailable``."""
 
     name: str
-    """What to print: ``sqlite:PATH`` or ``redis://host:port/db``, without a password."""
+    """The name to print: ``sqlite:PATH`` or ``redis://host:port/db``, without a password."""
 
     async def get(self, kind: str, keys: Sequence[str]) -> Mapping[str, Document]:
-        """The documents of these keys; what is not there is not in the answer."""
+        """Return the documents of these keys; missing ones are left out."""
         ...
 
     async def find(
         self, kind: str, index: str, value: str, *, after: str | None = None, limit: int = 100, descending: bool = False
     ) -> Page:
-        """The documents of one index value in the order of their sort key; ``after`` is a ``Page.next`` of the same call.
+        """Return the documents of one index value in the order of their sort key; ``after`` is a ``Page.next`` of the
+        same call.
 
         Raises ``ValueError`` for a cursor that no page of ours gave.
         """
         ...
 
     async def count(self, kind: str, index: str, value: str) -> int:
-        """How many documents have this index value."""
+        """Return how many documents have this index value."""
         ...
 
     async def index_values(self, kind: str, index: str) -> Iterable[tuple[str, str]]:
-        """Every (value, document key) of one index: for directories held in memory."""
+        """Return every (value, document key) of one index: for directories held in memory."""
         ...
 
     async def commit(self, writes: Sequence[Put | Delete]) -> None:
-        """All of the writes, atomically and durably, or none: ``StoreConflict`` when an expected version is not met."""
+        """Make all of the writes, atomically and durably, or none.
+
+        Raises ``StoreConflict`` when an expected version is not met.
+        """
         ...
 
     async def append(self, entry: bytes) -> int:
-        """Adds one batch to the telemetry log, durably; returns its number, greater than all before."""
+        """Add a batch to the telemetry log, durably; return its number, greater than all before."""
         ...
 
     async def read_log(self, *, after: int, limit: int) -> Sequence[tuple[int, bytes]]:
-        """Up to ``limit`` entries with greater numbers than ``after``, in order."""
+        """Return up to ``limit`` entries with greater numbers than ``after``, in order."""
         ...
 
     async def trim_log(self, *, through: int) -> int:
-        """Forgets entries up to and with number ``through``; returns how many went."""
+        """Forget entries up to and with number ``through``; return how many went."""
         ...
 
     async def checkpoint(self, checkpoint: Checkpoint) -> None:
-        """Writes a partition's changed states, its watermark and documents in one atomic commit."""
+        """Write a partition's changed states, its watermark and documents in one atomic commit."""
         ...
 
     async def watermarks(self) -> Mapping[int, int]:
-        """Partition → watermark; a partition never checkpointed is missing."""
+        """Return each partition's watermark; a partition never checkpointed is missing."""
         ...
 
     async def states(self, keys: Sequence[str]) -> Mapping[str, bytes]:
-        """The checkpointed states of these actors."""
+        """Return the checkpointed states of these actors."""
         ...
 
     async def hot_states(self, partition: int) -> Sequence[tuple[str, bytes]]:
-        """The states of a partition that were written as hot."""
+        """Return the states of a partition that were written as hot."""
         ...
 
     async def secret(self, name: str) -> bytes:
-        """32 random bytes that this store keeps under ``name``, made on first use."""
+        """Return 32 random bytes that this store keeps under ``name``, made on first use."""
         ...
 
     async def serve_alone(self) -> None:
-        """Keeps every other service off this store, until closed or the process ends; imports may still write.
+        """Keep every other service off this store, until closed or the process ends; imports may still write.
 
         Raises ``StoreUnavailable`` when another service has it: two would checkpoint past each other's log entries.
         """
         ...
 
     def stats(self) -> StoreStats:
-        """How fast it commits, and whether it fails."""
+        """Return how fast it commits, and whether it fails."""
         ...
 
     async def close(self) -> None:
-        """Waits for what is under way and lets go of everything."""
+        """Wait for calls under way and let go of everything."""
         ...
 
 
 def without_password(store: str) -> str:
-    """A store's name as it may be printed: nothing of a URL's user and password."""
+    """Return a store's name as it may be printed: without a URL's user and password."""
     return re.sub(r"//.*@", "//", store)

@@ -1,4 +1,4 @@
-"""What can be wrong with a store until a person does something about it, and the log of it."""
+"""Troubles of a store that last until a person does something about them, and their log."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Trouble:
-    """Something is wrong with a store that does not pass by itself. Neither text holds a path or an address."""
+    """A trouble of a store that does not pass by itself. Neither text holds a path or an address."""
 
     code: str
     """A reason of ``/readyz`` and ``/health``; begins with ``store_``."""
     sentence: str
-    """What happened, and what to do."""
+    """The sentence to print: what happened, and what to do."""
     refuses: bool = True
-    """Whether the store refuses writes because of it."""
+    """The store refuses writes because of it."""
 
 
 class TroubleState:
-    """One kind of trouble of one store: what is wrong now; logs when that changes. Safe in threads."""
+    """The state of one kind of trouble of a store; logs when it changes. Safe in threads."""
 
     def __init__(self, name: str) -> None:
         self.now: Trouble | None = None
@@ -30,7 +30,7 @@ class TroubleState:
         self._change = Lock()
 
     def becomes(self, trouble: Trouble | None) -> bool:
-        """Whether something is wrong that was not wrong before."""
+        """Take in what is wrong now; return True for a trouble that was not there before."""
         with self._change:
             before, self.now = self.now, trouble
         if trouble is None and before is not None:

@@ -1,4 +1,4 @@
-"""What does a store hold, whichever store it is, and are two of them the same?"""
+"""The facts that a store holds, the same for every kind of store, and a tally by which two stores are compared."""
 
 from __future__ import annotations
 
@@ -45,13 +45,13 @@ class LogFact(msgspec.Struct, frozen=True, array_like=True, tag="log"):
 
 
 class LogEndFact(msgspec.Struct, frozen=True, array_like=True, tag="log_end"):
-    """The greatest number that the log has ever given: states and watermarks refer to it, so none may come again."""
+    """The greatest number that the log ever gave: states and watermarks refer to it, so no entry may get it again."""
 
     number: int
 
 
 class WatermarkFact(msgspec.Struct, frozen=True, array_like=True, tag="watermark"):
-    """Up to which log number a partition's states are complete."""
+    """The log number up to which a partition's states are complete."""
 
     partition: int
     number: int
@@ -76,10 +76,10 @@ _COUNTED_AS: Final[dict[type, str]] = {
 
 @dataclass(slots=True)
 class Tally:
-    """How many facts of each kind, and a checksum of all of them.
+    """The number of facts of each kind, and a checksum of all of them.
 
     The checksum is the sum of each fact's SHA-256, so it does not depend on the order in which a store lists them: the
-    same facts have the same checksum in every store, and nobody has to sort ten million of them to find out.
+    same facts have the same checksum in every store, and ten million of them need not be sorted to compare it.
     """
 
     counts: Counter[str] = field(default_factory=Counter)
@@ -96,12 +96,12 @@ class Tally:
 
     @property
     def checksum(self) -> str:
-        """64 hexadecimal digits."""
+        """Return the checksum as 64 hexadecimal digits."""
         return f"{self._sum:064x}"
 
 
 def log_tail_from(watermarks: Collection[int], last_number: int) -> int:
-    """From which number on the log is still needed: what stands before is in the states of every partition.
+    """Return the first log number that is still needed: earlier entries are in the states of every partition.
 
     The last entry always is: it tells how late it was.
     """
@@ -110,7 +110,7 @@ def log_tail_from(watermarks: Collection[int], last_number: int) -> int:
 
 
 def in_chunks(facts: Iterable[Fact]) -> Iterator[list[Fact]]:
-    """Lists of about a megabyte, so that memory stays bounded whatever the facts' size."""
+    """Yield lists of about a megabyte, so that memory stays bounded whatever the facts' size."""
     chunk: list[Fact] = []
     size = 0
     for fact in facts:

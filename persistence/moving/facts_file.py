@@ -1,4 +1,4 @@
-"""How do the facts of a store travel as a file?
+"""The file in which the facts of a store travel.
 
 gzip of frames, each a length (4 bytes) and MessagePack: a header, chunks of facts, an empty frame, a trailer with the
 counts and the checksum. MessagePack, because that is what the records are made of already: as JSON each would have to be
@@ -24,7 +24,7 @@ from persistence.store import StoreFormatError, StoreUnavailable
 FILE_FORMAT: Final = 1
 MAGIC: Final = "shouwang facts"
 MAX_FRAME_BYTES: Final = 256 * 1024 * 1024
-"""Above, it is no frame of ours: nothing is read into memory for it."""
+"""The longest frame; a longer one is not ours, and is not read into memory."""
 GZIP_LEVEL: Final = 3
 
 T = TypeVar("T")
@@ -34,7 +34,7 @@ _ENCODER: Final = msgspec.msgpack.Encoder()
 
 
 class Header(msgspec.Struct, frozen=True, array_like=True):
-    """How to read what follows."""
+    """The header: the format of the rest."""
 
     magic: str
     file_format: int
@@ -44,18 +44,18 @@ class Header(msgspec.Struct, frozen=True, array_like=True):
 
 
 class Trailer(msgspec.Struct, frozen=True, array_like=True):
-    """What must have been read before it."""
+    """The trailer: the counts and checksum of all before it."""
 
     counts: dict[str, int]
     checksum: str
 
 
 class _Damaged(Exception):
-    """The file ends too early, or is not what was written."""
+    """The file ends too early, or differs from what was written."""
 
 
 async def write_facts(file: Path, chunks: AsyncIterator[list[Fact]], *, taken_at: float) -> Tally:
-    """Writes a new file, readable for this user only. Raises ``StoreUnavailable`` when it can't, or is there already."""
+    """Write a new file, readable for this user only. Raises ``StoreUnavailable`` when it can't, or is there already."""
     tally = Tally()
     with appearing(file) as part, gzip.open(part, "wb", compresslevel=GZIP_LEVEL) as out:
         _write(out, Header(MAGIC, FILE_FORMAT, FORMAT, taken_at))
@@ -68,7 +68,7 @@ async def write_facts(file: Path, chunks: AsyncIterator[list[Fact]], *, taken_at
 
 
 def read_facts(file: Path) -> Iterator[list[Fact]]:
-    """The facts, a chunk at a time; ends well only if the file is whole and its counts and checksum are right.
+    """Yield the facts, a chunk at a time; ends well only if the file is whole and its counts and checksum are right.
 
     Raises ``StoreFormatError``, saying what to do, or ``StoreUnavailable`` when the file can't be read.
     """
@@ -82,7 +82,7 @@ def read_facts(file: Path) -> Iterator[list[Fact]]:
 
 
 def tally_of(file: Path) -> Tally:
-    """Reads all of it; raises as ``read_facts``."""
+    """Read the whole file and return its tally. Raises the errors of ``read_facts``."""
     tally = Tally()
     for chunk in read_facts(file):
         tally.add(chunk)

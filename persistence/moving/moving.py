@@ -1,4 +1,4 @@
-"""How does everything get from one store into another, all of it or nothing?"""
+"""Moves everything from one store into another, all of it or nothing."""
 
 from __future__ import annotations
 
@@ -17,36 +17,37 @@ class Source(Protocol):
     name: str
 
     def facts(self) -> AsyncIterator[list[Fact]]:
-        """Everything in it, about a megabyte at a time."""
+        """Yield everything in the store, about a megabyte at a time."""
         ...
 
     async def close(self) -> None: ...
 
 
 class Destination(Source, Protocol):
-    """A store to move into: nobody can open it from ``begin`` to ``reveal``."""
+    """A store to move into: it can't be opened from ``begin`` to ``reveal``."""
 
     async def begin(self) -> None:
-        """Marks the store as half moved in. Refuses one that holds anything, unless that is what a move left behind."""
+        """Mark the store as half moved in. Refuses one that holds anything, unless a move left it behind."""
         ...
 
     async def load(self, facts: Sequence[Fact]) -> None: ...
 
     async def reveal(self) -> None:
-        """Takes the mark away: it is a store like any other now."""
+        """Take the mark away: the store is like any other now."""
         ...
 
 
 async def move_out(source: Source, file: Path, *, now: float) -> Tally:
-    """Writes everything into a new file. Raises ``StoreUnavailable`` for a store that holds nothing."""
+    """Write everything into a new file. Raises ``StoreUnavailable`` for a store that holds nothing."""
     return await write_facts(file, _something(source), taken_at=now)
 
 
 async def move_in(file: Path, destination: Destination) -> Tally:
-    """Loads the whole file into an empty store. Raises ``StoreError`` when either can't be, and the store stays as it was.
+    """Load the whole file into an empty store. Raises ``StoreError`` when either can't be; the store then stays as it
+    was.
 
-    The file is read twice: nothing is touched before all of it is known to be right. What was written is read back
-    before anybody can see it.
+    The file is read twice: the store is not touched before all of the file is known to be right. The written facts are
+    read back before the store can be opened.
     """
     expected = tally_of(file)
     await destination.begin()
@@ -63,7 +64,7 @@ async def move_in(file: Path, destination: Destination) -> Tally:
 
 
 async def count(source: Source) -> Tally:
-    """How much there is, and its checksum."""
+    """Return the number of facts and their checksum."""
     tally = Tally()
     async for chunk in source.facts():
         tally.add(chunk)

@@ -1,4 +1,4 @@
-"""How does a file appear under its name only once it is whole and on the disk?"""
+"""Lets a file appear under its name only once it is whole and on the disk."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from persistence.store import StoreUnavailable
 
 @contextmanager
 def appearing(file: Path) -> Iterator[Path]:
-    """A file to be written within the block, which only this user may read; ``file`` is it afterwards.
+    """Give a file to be written within the block, which only this user may read; afterwards it is ``file``.
 
     Raises ``StoreUnavailable`` when ``file`` is there already, or can't be written.
     """
@@ -38,7 +38,7 @@ def appearing(file: Path) -> Iterator[Path]:
 
 def _give_name(part: Path, file: Path) -> None:
     try:
-        os.link(part, file)  # unlike a rename it takes nobody's place
+        os.link(part, file)  # unlike a rename, it replaces no other file
     except FileExistsError:
         raise
     except OSError:  # a file system without links

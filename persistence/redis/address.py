@@ -1,4 +1,4 @@
-"""Which Redis is meant, and how is it spoken to without its password ever being printed?"""
+"""The address of a Redis, and connections to it; its password is never printed."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _PARAMETERS: Final = {"prefix", "allow", "ca", "cert", "key", "replicas"}
 
 
 class Place(NamedTuple):
-    """Where something listens."""
+    """A host and port where a server listens."""
 
     host: str
     port: int
@@ -41,13 +41,13 @@ class Place(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class RedisAddress:
-    """One database of one Redis, and the prefix below which all keys of ours stand."""
+    """A database of a Redis, and the prefix of all our keys there."""
 
     places: tuple[Place, ...]
     """The Redis itself; with a ``master``, the Sentinels that know where it is."""
     master: str = ""
     replicas: int = 0
-    """How many must have what is acknowledged, besides the primary."""
+    """Replicas that must have a write, besides the primary, before it is acknowledged."""
     database: int = 0
     prefix: str = DEFAULT_PREFIX
     username: str | None = None
@@ -57,11 +57,11 @@ class RedisAddress:
     cert_file: str | None = None
     key_file: str | None = None
     allows_no_aof: bool = False
-    """Somebody has said that what is acknowledged may be lost with the Redis process."""
+    """The operator has said that acknowledged writes may be lost with the Redis process."""
 
     @classmethod
     def parse(cls, text: str) -> Self:
-        """Reads a URL of the ``SHAPE``. Raises ``ValueError``, whose text never holds the password."""
+        """Read a URL of the ``SHAPE``. Raises ``ValueError``, whose text never holds the password."""
         try:
             parts = urlsplit(text)
             pairs = parse_qsl(parts.query, keep_blank_values=True, strict_parsing=bool(parts.query))
@@ -75,18 +75,20 @@ class RedisAddress:
 
     @property
     def name(self) -> str:
-        """What may be printed."""
+        """Return the address as it may be printed."""
         scheme = ("rediss" if self.tls else "redis") + ("+sentinel" if self.master else "")
         path = f"{self.master}/{self.database}" if self.master else str(self.database)
         prefix = "" if self.prefix == DEFAULT_PREFIX else f"?prefix={self.prefix}"
         return f"{scheme}://{','.join(map(str, self.places))}/{path}{prefix}"
 
     def connection(self, place: Place) -> Connection:
-        """A connection that connects on first use, waits without limit (its user has one) and never repeats by itself."""
+        """Return a connection that connects on first use, waits without limit (its user has one) and never repeats by
+        itself.
+        """
         return self._connection(place, db=self.database, username=self.username, password=self.password)
 
     def connection_to_sentinel(self, place: Place, *, signed_in: bool) -> Connection:
-        """The same to a Sentinel, ``signed_in`` with what the Redis itself is given."""
+        """Return the same to a Sentinel, ``signed_in`` with the Redis' own user and password."""
         who = {"username": self.username, "password": self.password} if signed_in else {}
         return self._connection(place, **who)
 

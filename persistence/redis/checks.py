@@ -1,7 +1,7 @@
 """Checks of a Redis: whether it keeps what it is given, and whether the keys there are ours to read.
 
-The first are asked on each connection that writes, so that a promoted replica and a Redis that comes back are asked as
-well, and again all the time while a service runs.
+Each connection that writes makes the first ones, so that a promoted replica and a Redis that comes back are asked as
+well. A running service repeats them all the time.
 """
 
 from __future__ import annotations
@@ -32,7 +32,10 @@ IDENTITY_BYTES: Final = 16
 
 
 class Durability:
-    """Whether a Redis writes to its disk what it acknowledges, and forgets nothing. A lesser promise is told once."""
+    """Tells whether a Redis writes to its disk what it acknowledges, and forgets nothing.
+
+    A lesser promise is told once.
+    """
 
     def __init__(self, address: RedisAddress) -> None:
         self._address = address
@@ -41,20 +44,20 @@ class Durability:
 
     @property
     def trouble(self) -> Trouble | None:
-        """As of the last answer."""
+        """Return the trouble as of the last answer."""
         return self._state.now
 
     def refusal(self) -> StoreUnavailable | None:
-        """What to tell those who would write; None while all is well."""
+        """Return the refusal for callers that would write; None while all is well."""
         return None if self.trouble is None else Refused(f"store {self._address.name}: {self.trouble.sentence}")
 
     async def prove(self, connection: Connection) -> None:
-        """Asks on a new connection. Raises ``Refused``, saying what to do, or ``ReadOnlyError`` for a replica."""
+        """Ask on a new connection. Raises ``Refused``, saying what to do, or ``ReadOnlyError`` for a replica."""
         await connection.send_packed_command(b"".join(map(packed, ASKED)), check_health=False)
         self._judge(await connection.read_response(), await answer_of(connection))
 
     async def ask_again(self, link: Link) -> None:
-        """The same through a link, later. Raises ``StoreUnavailable``."""
+        """Ask the same through a link, later. Raises ``StoreUnavailable``."""
         (info,) = await link.ask(ASKED[0])
         try:
             (settings,) = await link.ask(ASKED[1])
@@ -81,7 +84,7 @@ class Durability:
                 "the Redis keeps no append-only file, so it may lose what was acknowledged: set `appendonly yes` and "
                 f"`appendfsync always` {CONFIGURE}; or, if that may be, add allow={NO_AOF} to the URL"
             )
-        # Switched on again, it is durable once all has been written anew.
+        # Once switched on again, it is durable when everything has been written anew.
         writing = (server.get("aof_rewrite_in_progress"), server.get("aof_rewrite_scheduled"))
         if self.trouble is not None and "1" in writing:
             return "the Redis is still writing its append-only file: wait a moment"
@@ -125,10 +128,11 @@ async def verify(
     new: bool = False,
     was_served: Callable[[], Awaitable[bool]],
 ) -> bytes:
-    """The identity of the store, which is made where there is none. Raises ``StoreUnavailable`` or ``StoreFormatError``.
+    """Return the identity of the store, which is made where there is none.
 
     A store of an older format is brought up to ours. One that is half moved in is refused, unless it is opened
     ``to_move_in``. Where one ``was_served`` before, a missing one is made only if it is ``new`` or ``to_move_in``.
+    Raises ``StoreUnavailable`` or ``StoreFormatError``.
     """
     fresh = token_hex(IDENTITY_BYTES)
     found, identity = await link.run(FORMAT_OF, [address.prefix], APPLICATION, FORMAT, fresh, int(new or to_move_in))

@@ -1,4 +1,4 @@
-"""Under which keys and in which bytes does everything stand in Redis?
+"""The keys and bytes of everything in Redis.
 
 All keys begin with one prefix, so that several databases of ours share a Redis. There are few of them and they are
 large, because a key of its own costs more than an entry in a hash:
@@ -7,7 +7,7 @@ large, because a key of its own costs more than an entry in a hash:
 * ``index:KIND:NAME``: sorted set, all scores 0, of value · sort · document key: one list in the order of its bytes;
 * ``log``: a stream whose ids are ``0-NUMBER``; the stream itself remembers the last number, also when it is empty;
 * ``states:PARTITION``: hash, actor key → hot or not, record; ``watermarks``, ``secrets``, ``meta``: hashes;
-* ``fence``, ``lease``: who serves; ``writer:ID``: what a writer's last group came to, for a minute.
+* ``fence``, ``lease``: the serving process; ``writer:ID``: the result of a writer's last group, for a minute.
 
 The write script makes its keys from the prefix. That needs one primary, not a Redis Cluster: a commit may touch any of
 them at once, so there are no slot tags.
@@ -27,10 +27,10 @@ from persistence.store import Document, IndexEntry
 
 FORMAT: Final = records.FORMAT
 MOVING_IN: Final = "moving_in"
-"""In ``meta`` while somebody is moving in."""
+"""The entry in ``meta`` while a move into the store is under way."""
 APPLICATION: Final = "shouwang"
 
-# A NUL inside a text becomes NUL 2, so that the end sorts before whatever could follow it, and all of it stays Unicode.
+# A NUL inside a text becomes NUL 2, so that the end sorts before any continuation, and all of it stays Unicode.
 _NUL: Final = "\0"
 _END: Final = "\0\1"
 _ESCAPED_NUL: Final = "\0\2"
@@ -55,11 +55,11 @@ class Keys:
         self.watermarks = f"{prefix}:watermarks"
 
     def documents(self, kind: str) -> str:
-        """Raises ``ValueError`` for a kind that would run into another's keys."""
+        """Return the key of a kind's documents. Raises ``ValueError`` for a kind that would run into another's keys."""
         return f"{self.prefix}:documents:{_word(kind)}"
 
     def index(self, kind: str, index: str) -> str:
-        """The same for the index."""
+        """Return the key of an index, with the same check."""
         return f"{self.prefix}:index:{_word(kind)}:{_word(index)}"
 
     def states(self, partition: int) -> str:
@@ -79,13 +79,13 @@ def _word(name: str) -> str:
 
 
 def document_of(key: str, value: bytes) -> Document:
-    """A document as it stands in its hash."""
+    """Read a document as it stands in its hash."""
     version, entries_bytes = _HEAD.unpack_from(value)
     return Document(key, value[_HEAD.size + entries_bytes :], version)
 
 
 def entries_of(value: bytes) -> list[IndexEntry]:
-    """The index entries of a document as it stands in its hash."""
+    """Read the index entries of a document as it stands in its hash."""
     _, entries_bytes = _HEAD.unpack_from(value)
     if not entries_bytes:
         return []
@@ -96,12 +96,12 @@ def entries_of(value: bytes) -> list[IndexEntry]:
 
 
 def pack_document(record: bytes, entries: bytes, version: int) -> bytes:
-    """A document as it stands in its hash; ``entries`` from ``pack_entries``."""
+    """Pack a document as it stands in its hash; ``entries`` come from ``pack_entries``."""
     return _HEAD.pack(version, len(entries)) + entries + record
 
 
 def pack_entries(entries: Iterable[IndexEntry]) -> bytes:
-    """Index names and stems in turn, as MessagePack that the script can read; nothing where there are none."""
+    """Pack index names and stems in turn, as MessagePack that the script can read; empty without entries."""
     flat: list[str] = []
     for entry in dict.fromkeys(entries):
         flat += (_word(entry.index), stem(entry.value, entry.sort))
@@ -112,24 +112,26 @@ def pack_entries(entries: Iterable[IndexEntry]) -> bytes:
 
 
 def stem(value: str, sort: str) -> str:
-    """A member without its document key."""
+    """Return a member without its document key."""
     return _escaped(value) + _END + _escaped(sort) + _END
 
 
 def head_bytes(value: str) -> int:
-    """How much of a member the value takes."""
+    """Return how many bytes of a member the value takes."""
     return len((_escaped(value) + _END).encode())
 
 
 def bounds(value: str, after: Position | None, *, descending: bool) -> tuple[bytes, bytes]:
-    """Between which bytes the members of this value stand that come ``after``; the greater end first if ``descending``."""
+    """Return the bytes between which this value's members ``after`` a position stand; the greater first if
+    ``descending``.
+    """
     low, high = b"[" + (_escaped(value) + _END).encode(), b"(" + _escaped(value).encode() + _BEYOND
     last = b"" if after is None else b"(" + (stem(value, after.sort) + after.key).encode()
     return (last or high, low) if descending else (last or low, high)
 
 
 def member_parts(member: bytes) -> tuple[str, str, str]:
-    """Value, sort and document key."""
+    """Split a member into value, sort and document key."""
     value, sort, key = member.decode().split(_END, 2)
     return value.replace(_ESCAPED_NUL, _NUL), sort.replace(_ESCAPED_NUL, _NUL), key
 
@@ -142,12 +144,12 @@ def _escaped(text: str) -> str:
 
 
 def log_id(number: int) -> str:
-    """The stream's id of an entry."""
+    """Return the stream's id of an entry."""
     return f"0-{number}"
 
 
 def log_number(stream_id: bytes) -> int:
-    """The number behind a stream's id."""
+    """Return the number behind a stream's id."""
     return int(stream_id.partition(b"-")[2])
 
 
@@ -155,15 +157,15 @@ def log_number(stream_id: bytes) -> int:
 
 
 def pack_state(record: bytes, *, hot: bool) -> bytes:
-    """A state as it stands in its hash."""
+    """Pack a state as it stands in its hash."""
     return (b"\1" if hot else b"\0") + record
 
 
 def is_hot(value: bytes) -> bool:
-    """Whether this state is activated at the next start."""
+    """Tell whether this state is activated at the next start."""
     return value[0] == 1
 
 
 def state_of(value: bytes) -> bytes:
-    """The record of a state."""
+    """Return the record of a state."""
     return value[1:]

@@ -1,8 +1,8 @@
 """The lease and the fence by which exactly one service at a time writes to a Redis, though any may die or be cut off.
 
 A lease that its holder renews keeps newcomers away. The fence keeps the holder honest: a number that each new holder
-raises and that every write of a service names, so one that lost the lease unawares can't write past its successor. One
-whose lease ran out while nobody came (Redis was away) takes it up again.
+raises and that every write of a service names, so a service that lost the lease unawares can't write past its successor.
+A service whose lease ran out while no other came (Redis was away) takes it up again.
 """
 
 from __future__ import annotations
@@ -21,16 +21,16 @@ from persistence.store import StoreUnavailable
 log = logging.getLogger(__name__)
 
 LEASE_S: Final = 5.0
-"""How long a start waits at most for a service that died without a word."""
+"""The longest that a start waits for a service that died without a word."""
 RENEWALS_A_LEASE: Final = 5
 FORGOTTEN: Final = -1
 """The answer of a Redis that was emptied, or knows less than it did."""
 LOOK_S: Final = 0.1
-"""How often a newcomer looks whether the holder lives."""
+"""Seconds between a newcomer's looks whether the holder lives."""
 
 
 class Lease:
-    """One service's right to serve. Times are real seconds, whatever clock the rules run on."""
+    """A service's right to serve. Times are real seconds, whatever clock the rules run on."""
 
     def __init__(self, link: Link, prefix: str, name: str, *, lease_s: float) -> None:
         self._link = link
@@ -43,7 +43,10 @@ class Lease:
         self._renewing: asyncio.Task[None] | None = None
 
     async def claim(self) -> str:
-        """The fence to write with. Waits for a dead holder's lease; raises ``StoreUnavailable`` as soon as it shows life."""
+        """Return the fence to write with.
+
+        Waits for a dead holder's lease; raises ``StoreUnavailable`` when it shows life.
+        """
         seen: tuple[bytes, bytes] | None = None
         while True:
             fence, holder, place, beat = await self._link.run(
@@ -63,7 +66,7 @@ class Lease:
             await asyncio.sleep(LOOK_S)
 
     async def release(self) -> None:
-        """Lets the next one in at once."""
+        """Let the next service in at once."""
         if self._renewing is None:
             return
         self._renewing.cancel()

@@ -28,11 +28,11 @@ from persistence.redis.scripts import Script
 from persistence.store import StoreUnavailable
 
 ANSWER_S: Final = 2.0
-"""How long anything may take, connecting and trying again included."""
+"""The longest that a call may take, connecting and trying again included."""
 PAUSE_S: Final = 0.05
-"""Between two tries."""
+"""Seconds between two tries."""
 WAIT_SHARE: Final = 0.25
-"""How much of the time replicas may take; then it may be that the primary is none any more, and is looked for."""
+"""Share of the deadline spent waiting for replicas; after that, assume a fail-over and ask the Sentinels again."""
 
 _NO_RIGHT: Final = re.compile("^NOAUTH|user executing the script can't")
 
@@ -41,15 +41,18 @@ Command = tuple[Word, ...]
 
 
 class Refused(StoreUnavailable):
-    """Redis has answered that it does not: nothing was done, beyond doubt."""
+    """Redis has answered that it refuses: the command was not carried out, beyond doubt."""
 
 
 class _TooFewReplicas(RedisConnectionError):
-    """It is written, and not yet where it must be before anybody may count on it."""
+    """The write is done, but too few replicas have it for any reader to count on it."""
 
 
 class Link:
-    """Up to so many connections to one Redis. What is asked through it may be asked twice: it must not matter."""
+    """A limited number of connections to one Redis.
+
+    A command sent through it may be sent twice: that must do no harm.
+    """
 
     def __init__(
         self,
@@ -62,10 +65,11 @@ class Link:
         prove: Callable[[Connection], Awaitable[None]] | None = None,
         memory: Memory | None = None,
     ) -> None:
-        """``replicas``: how many must have all that stands in the primary before an answer counts as one.
+        """Prepare the link; nothing connects yet.
 
-        ``prove`` asks each new connection whether what is written through it lasts, and raises ``Refused``; an answer
-        that comes from another store than ``memory`` knows, or from one that forgot something, is none.
+        ``replicas``: how many must have all that stands in the primary before an answer counts. ``prove`` asks each new
+        connection whether writes through it last, and raises ``Refused``. An answer from another store than ``memory``
+        knows, or from one that forgot something, does not count.
         """
         self._prove = prove
         self._memory = memory
@@ -76,16 +80,19 @@ class Link:
         self._replicas = replicas
         self._wait = packed(("WAIT", replicas, int(answer_s * 1_000 * WAIT_SHARE))) if replicas else b""
         self._idle: list[tuple[int, Connection]] = []
-        """Each with the primary's generation."""
+        """Idle connections, each with the primary's generation."""
         self._connections = connections
         self._slots = asyncio.Semaphore(connections)
         self._is_away = False
-        """Nothing came back last time: until something does, one try must do, so that nobody waits for nothing."""
+        """True when the last call got no answer: until one does, a single try must do, so that callers do not wait in
+        vain.
+        """
 
     async def ask(self, *commands: Command, deadline: float | None = None) -> list[Any]:
-        """The answers to these commands, sent together; until ``deadline`` of the loop's clock.
+        """Return the answers to these commands, sent together; until ``deadline`` of the loop's clock.
 
-        Raises ``StoreUnavailable``, also when one of them is refused. Then it may have happened all the same.
+        Raises ``StoreUnavailable``, also when Redis refuses one of them. The others may have been carried out all the
+        same.
         """
         answers = await self._ask(commands, deadline)
         for answer in answers:
@@ -94,7 +101,7 @@ class Link:
         return answers
 
     async def run(self, script: Script, keys: Sequence[str], *words: Word, deadline: float | None = None) -> Any:
-        """What the script answers; Redis learns it when it does not know it (any more). Else as ``ask``."""
+        """Return the script's answer; Redis learns the script when it does not know it. Otherwise as ``ask``."""
         answer = (await self._ask([("EVALSHA", script.sha, len(keys), *keys, *words)], deadline))[0]
         if isinstance(answer, NoScriptError):
             answer = (await self._ask([("EVAL", script.text, len(keys), *keys, *words)], deadline))[0]
@@ -103,7 +110,7 @@ class Link:
         return answer
 
     async def close(self) -> None:
-        """Waits for what is under way, and lets go of all connections; nothing may be asked any more."""
+        """Wait for calls under way, and close all connections; no call may follow."""
         for _ in range(self._connections):
             await self._slots.acquire()
         while self._idle:
@@ -115,7 +122,7 @@ class Link:
                 pass
 
     def _told(self, error: Exception) -> str:
-        """What went wrong, in words that say what to do."""
+        """Return what went wrong, in words that say what to do."""
         return f"store {self._name}: {_cause(error)} ({str(error) or type(error).__name__})"
 
     async def _ask(self, commands: Sequence[Command], deadline: float | None) -> list[Any]:
@@ -128,7 +135,7 @@ class Link:
                 answers = await self._try(words, len(commands), lost)
         except TimeoutError:
             self._is_away = True
-            await self._drop_idle()  # whom we ask next may be another
+            await self._drop_idle()  # the next one that we ask may be another
             if lost:
                 raise StoreUnavailable(self._told(lost[0])) from lost[0]
             raise StoreUnavailable(
@@ -148,7 +155,7 @@ class Link:
         return answers
 
     async def _try(self, words: bytes, commands: int, lost: list[Exception]) -> list[Any]:
-        """Again and again until it succeeds, is hopeless, or whoever asks has no time left; ``lost`` gets the last error."""
+        """Try until it succeeds, is hopeless, or the caller's time is up; ``lost`` gets the last error."""
         while True:
             try:
                 return await self._exchange(words, commands)
@@ -200,13 +207,13 @@ class Link:
 
 
 def packed(command: Command) -> bytes:
-    """The command as it goes over the wire."""
+    """Return the command as it goes over the wire."""
     words: bytes = pack_command(command)  # type: ignore[arg-type]  # its stub knows tuples of one word only
     return words
 
 
 async def answer_of(connection: Connection) -> Any:
-    """The next answer. A refusal is one, too: those behind it are still to be read."""
+    """Read the next answer. A refusal is an answer, too: those behind it are still to be read."""
     try:
         return await connection.read_response()
     except ReadOnlyError:

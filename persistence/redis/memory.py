@@ -1,4 +1,4 @@
-"""What a process knows of its store, so that a Redis that forgot something is not taken for one that never had it.
+"""A process's knowledge of its store, so that a Redis that forgot something is not taken for one that never had it.
 
 Each store has an identity, and counts the groups written to it. A process that was told that group N is done asks no
 Redis that knows fewer, or another identity: it was emptied, exchanged, or got an older copy of its data back.
@@ -38,23 +38,26 @@ class Memory:
     def __init__(self, keys: Keys, name: str) -> None:
         self.command: Final = ("HMGET", keys.meta, "identity", "written")
         self.identity = b""
-        """Empty until the store is opened: then any will do."""
+        """The store's identity; empty until the store is opened: then any is taken."""
         self.number = 0
         self._name = name
         self._state = TroubleState(name)
 
     @property
     def trouble(self) -> Trouble | None:
-        """As of the last answer."""
+        """Return the trouble as of the last answer."""
         return self._state.now
 
     def acknowledged(self, number: int) -> None:
-        """From now on a Redis that knows fewer groups has lost some."""
+        """Note that these groups are done: a Redis that knows fewer has lost some."""
         self.number = max(self.number, number)
         self._state.becomes(None)
 
     def compare(self, found: Sequence[Any], known: int) -> None:
-        """Raises ``StoreUnavailable`` unless an answer to ``command`` shows this store with ``known`` groups at least."""
+        """Check an answer to ``command``.
+
+        Raises ``StoreUnavailable`` unless it shows this store and at least ``known`` groups.
+        """
         trouble = self._trouble(found, known)
         self._state.becomes(trouble)
         if trouble is not None:

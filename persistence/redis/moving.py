@@ -1,4 +1,4 @@
-"""Moving everything out of a Redis, and into an empty prefix of one."""
+"""Moves everything out of a Redis, and into an empty prefix of one."""
 
 from __future__ import annotations
 
@@ -41,18 +41,18 @@ from persistence.registry.documents import REVISION, REVISION_KEY
 from persistence.store import IndexEntry, StoreUnavailable
 
 ANSWER_S: Final = 30.0
-"""Nobody waits for one of many commands here."""
+"""Seconds for an answer: no caller waits for one of many commands here."""
 CONNECTIONS: Final = 2
-"""One for the lease."""
+"""The connections: one of them is for the lease."""
 SCAN_COUNT: Final = 1_000
 PAGE: Final = 500
 LOG_PAGE: Final = 20
-"""Entries may be large."""
+"""Log entries read at once: they may be large."""
 KEYS_A_WIPE: Final = 500
 
 
 class _Mover:
-    """One prefix of a Redis while nobody serves from it."""
+    """A prefix of a Redis while no service uses it."""
 
     def __init__(self, address: RedisAddress) -> None:
         self.name = address.name
@@ -71,7 +71,7 @@ class _Mover:
 
     @classmethod
     async def open(cls, address: RedisAddress) -> Self:
-        """Raises ``StoreUnavailable`` or ``StoreFormatError``, also while a service is using it."""
+        """Open it. Raises ``StoreUnavailable`` or ``StoreFormatError``, also while a service is using it."""
         mover = cls(address)
         try:
             to_move_in = cls is RedisDestination
@@ -85,7 +85,7 @@ class _Mover:
         return mover
 
     async def facts(self) -> AsyncIterator[list[Fact]]:
-        """See ``moving.Source``. Raises ``StoreUnavailable`` when an import wrote to it meanwhile."""
+        """Yield the facts; see ``moving.Source``. Raises ``StoreUnavailable`` when an import wrote to it meanwhile."""
         revision = await self._revision()
         prefix = self._keys.documents("")
         kinds = [name.removeprefix(prefix) for name in await self._names() if name.startswith(prefix)]
@@ -105,12 +105,12 @@ class _Mover:
             raise self._changed()
 
     async def close(self) -> None:
-        """Lets the next one in."""
+        """Let the next one in."""
         await self._lease.release()
         await self._link.close()
 
     async def _names(self) -> list[str]:
-        """All keys below the prefix but those of who is using it now."""
+        """Return all keys below the prefix but those of the process that uses it now."""
         found: set[str] = set()
         cursor = b"0"
         mine = {self._keys.meta, self._keys.lease, self._keys.fence}
@@ -122,7 +122,7 @@ class _Mover:
                 return sorted(name for name in found - mine if not name.startswith(self._keys.writer("")))
 
     async def _hash(self, key: str) -> AsyncIterator[list[tuple[bytes, bytes]]]:
-        """Each of its fields once: a hash that nobody writes to is listed so, and that nobody did is seen by its length."""
+        """Yield each field of a hash once. The hash's length shows whether it was written to meanwhile."""
         seen, cursor = 0, b"0"
         while True:
             ((cursor, flat),) = await self._link.ask(("HSCAN", key, cursor, "COUNT", PAGE))
@@ -149,7 +149,7 @@ class _Mover:
             yield [LogEndFact(end)]
 
     async def _log_ends(self) -> tuple[int, int]:
-        """The newest entry's number, and the greatest that was ever given."""
+        """Return the newest entry's number, and the greatest that was ever given."""
         newest, exists = await self._link.ask(
             ("XREVRANGE", self._keys.log, "+", "-", "COUNT", 1), ("EXISTS", self._keys.log)
         )
@@ -168,11 +168,11 @@ class _Mover:
 
 
 class RedisSource(_Mover):
-    """See ``moving.Source``."""
+    """A Redis as a source; see ``moving.Source``."""
 
 
 class RedisDestination(_Mover):
-    """See ``moving.Destination``."""
+    """A Redis as a destination; see ``moving.Destination``."""
 
     async def begin(self) -> None:
         """See ``moving.Destination``."""

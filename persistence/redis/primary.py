@@ -1,4 +1,4 @@
-"""Where is the primary at this moment? At the address itself, or where the Sentinels say since the last fail-over."""
+"""Finds the primary: at the address itself, or where the Sentinels say since the last fail-over."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from persistence.redis.address import Place, RedisAddress
 log = logging.getLogger(__name__)
 
 SENTINEL_S: Final = 0.4
-"""How long a Sentinel may take to answer; the others are asked at the same time."""
+"""Seconds for a Sentinel's answer; the others are asked at the same time."""
 _DOWN: Final = {"s_down", "o_down", "disconnected"}
 
 
 class _Known(NamedTuple):
-    """What one Sentinel says; ``epoch`` counts the fail-overs."""
+    """A Sentinel's answer; ``epoch`` counts the fail-overs."""
 
     epoch: int
     place: Place
@@ -29,17 +29,17 @@ class _Known(NamedTuple):
 
 
 class Primary:
-    """Makes connections to the primary; shared by all who speak to one Redis."""
+    """Makes connections to the primary; shared by all users of one Redis."""
 
     def __init__(self, address: RedisAddress) -> None:
         self.generation = 0
-        """Raised when the primary is found at another place: connections of an earlier one lead to the past."""
+        """The count of places where the primary was found: connections of an earlier one lead to the past."""
         self._address = address
         self._place: Place | None = None if address.master else address.places[0]
         self._epoch = 0
 
     async def connect(self) -> tuple[int, Connection]:
-        """A connection, open, and of which generation. Raises ``RedisError`` or ``OSError``."""
+        """Return an open connection and its generation. Raises ``RedisError`` or ``OSError``."""
         place = await self._find() if self._address.master else self._address.places[0]
         generation = self.generation
         connection = self._address.connection(place)
@@ -53,7 +53,7 @@ class Primary:
         return generation, connection
 
     async def _find(self) -> Place:
-        """Asks all Sentinels: one that was cut off may still name the primary of before, so the newest fail-over counts."""
+        """Ask all Sentinels: one that was cut off may still name the earlier primary, so the newest fail-over counts."""
         answers = await asyncio.gather(*map(self._ask, self._address.places), return_exceptions=True)
         known = [answer for answer in answers if isinstance(answer, _Known) and answer.epoch >= self._epoch]
         if not known:
@@ -93,7 +93,7 @@ def _known(fields: Mapping[str, str]) -> _Known:
 
 
 async def _prove(connection: Connection) -> None:
-    """A Sentinel may name what has just become a replica, or was one before."""
+    """Check the connection: a Sentinel may name a server that has just become a replica, or was one before."""
     await connection.send_command("ROLE")
     role = (await connection.read_response())[0]
     if role != b"master":

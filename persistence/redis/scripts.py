@@ -1,7 +1,7 @@
 """The Lua that Redis runs in one step, with no other command in between.
 
-Each script may be run again when its answer was lost: ``WRITE`` remembers what a writer's last group came to, the lease
-scripts look at who asks.
+Each script may be run again when its answer was lost: ``WRITE`` remembers the result of a writer's last group, the
+lease scripts look at the caller's identity.
 """
 
 from __future__ import annotations

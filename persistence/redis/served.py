@@ -20,24 +20,24 @@ log = logging.getLogger(__name__)
 
 FILE: Final = "served-redis"
 MOST_NOTED: Final = 16
-"""A machine serves few; the port of a Redis that was tried long ago may be another one's by now."""
+"""The most notes of a machine: it serves few stores, and a port tried long ago may be another Redis' by now."""
 
 
 class Served:
     """The evidence of one store."""
 
     def __init__(self, address: RedisAddress, *, notes: Path | None = None) -> None:
-        """``notes``: the folder of this machine's notes, if there are any."""
+        """Prepare the evidence; ``notes`` is the folder of this machine's notes, if there are any."""
         self._name = address.name
         self._library = f"shouwang_{sha256(f'{address.database}:{address.prefix}'.encode()).hexdigest()[:16]}"
         self._file = notes / FILE if notes is not None else None
 
     async def is_noted(self, link: Link) -> bool:
-        """Whether a service ever served it. Raises ``StoreUnavailable``."""
+        """Tell whether a service ever served the store. Raises ``StoreUnavailable``."""
         return self._name in self._noted() or await self._is_marked(link)
 
     async def note(self, link: Link) -> None:
-        """From now on ``is_noted``. What can't be noted is told in the log. Raises ``StoreUnavailable``."""
+        """Note that it is served. A note that can't be written is told in the log. Raises ``StoreUnavailable``."""
         self._note_here()
         try:
             if not await self._is_marked(link):

@@ -1,4 +1,4 @@
-"""How is a Redis store of an older program brought up to the present format?
+"""Brings a Redis store of an older program up to the present format.
 
 Redis has no transaction over a whole store. So each step can be done again without harm, and the format is written after
 it: one that a crash cut in two is done again at the next opening.
@@ -21,17 +21,17 @@ Step = Callable[[Link, Keys], Awaitable[None]]
 
 
 async def _to_2(link: Link, keys: Keys) -> None:
-    """Nothing to rewrite: a program of format 1 must only not serve a store that is half moved in, which it can't see."""
+    """Rewrite nothing: only must a program of format 1 not serve a store that is half moved in, which it can't see."""
 
 
 STEPS: Final[Mapping[int, Step]] = {1: _to_2}
-"""By the format that each leaves behind."""
+"""The steps, by the format that each leaves behind."""
 
 
 async def migrate(
     link: Link, address: RedisAddress, found: int, *, wanted: int = FORMAT, steps: Mapping[int, Step] = STEPS
 ) -> None:
-    """Raises ``StoreUnavailable`` while a service is using the store, or when Redis can't be reached."""
+    """Bring the store up. Raises ``StoreUnavailable`` while a service is using it, or when Redis can't be reached."""
     keys = Keys(address.prefix)
     lease = Lease(link, address.prefix, address.name, lease_s=LEASE_S)
     await lease.claim()  # a service of the older program must not go on with it

@@ -40,13 +40,13 @@ from persistence.stats import StoreStats
 from persistence.store import Checkpoint, Delete, Document, Page, Put, StoreUnavailable
 
 CHECK_S: Final = 10.0
-"""How often a Redis is asked again what the start asked it, in real seconds."""
+"""Real seconds between two repetitions of the start's questions to Redis."""
 CHECK_AGAIN_S: Final = 1.0
 READERS: Final = 4
 MAX_READS_WAITING: Final = 2_048
 MAX_PAGE: Final = 1_000
 TRIM_A_COMMIT: Final = 500
-"""Log entries that go at once: a trim of hours must not hold up the appends."""
+"""Log entries removed at once: a trim of hours must not hold up the appends."""
 MEMBERS_A_READ: Final = 2_000
 SECRET_BYTES: Final = 32
 
@@ -94,7 +94,7 @@ class RedisStore:
         new: bool = False,
         notes: Path | None = None,
     ) -> Self:
-        """Connects, and makes sure that what is there keeps our promises and is ours.
+        """Connect, and make sure that the store there keeps our promises and is ours.
 
         Raises ``StoreFormatError`` or ``StoreUnavailable``, saying what to do. ``answer_s``: how long a call may take;
         ``lease_s``: how long a start waits for a service that died; ``check_s``: how often a service asks again whether
@@ -110,16 +110,16 @@ class RedisStore:
         return store
 
     async def serve_alone(self) -> None:
-        """See ``Store.serve_alone``; waits some seconds for the lease of one that died.
+        """Serve alone; see ``Store.serve_alone``. Waits some seconds for the lease of a service that died.
 
-        From now on it is asked again and again whether the Redis keeps what it is given.
+        Begins to ask again and again whether the Redis keeps what it is given.
         """
         self._writer.fence = await self._lease.claim()
         await self._served.note(self._writing)
         self._checking = asyncio.create_task(self._check())
 
     def stats(self) -> StoreStats:
-        """How fast it commits, whether it fails, and what is wrong with it."""
+        """Return how fast it commits, whether it fails, and what is wrong with it."""
         troubles = tuple(each for each in (self._memory.trouble, self._durability.trouble) if each is not None)
         return self._writer.times.stats(queue_depth=self._writer.queue_depth, troubles=troubles)
 
@@ -153,7 +153,10 @@ class RedisStore:
         return int(count)
 
     async def index_values(self, kind: str, index: str) -> Sequence[tuple[str, str]]:
-        """See ``Store.index_values``; in parts, so a document that changes meanwhile may be there twice or not at all."""
+        """See ``Store.index_values``.
+
+        It reads in parts, so a document that changes meanwhile may be there twice or not at all.
+        """
         found: list[tuple[str, str]] = []
         low = b"-"
         while True:
@@ -240,10 +243,10 @@ class RedisStore:
             await link.close()
 
     async def _check(self) -> None:
-        """Without any traffic, too; often while something is wrong, so that it is soon served again."""
+        """Check without any traffic, too; often while something is wrong, so that it is soon served again."""
         while True:
             await asyncio.sleep(min(self._check_s, CHECK_AGAIN_S) if self.stats().troubles else self._check_s)
-            with suppress(StoreUnavailable, ReadOnlyError):  # it is a trouble now, or whoever writes next is told
+            with suppress(StoreUnavailable, ReadOnlyError):  # it is a trouble now, or the next writer is told
                 await self._durability.ask_again(self._asking)
             with suppress(StoreUnavailable):
                 await self._reading.ask()
@@ -252,7 +255,10 @@ class RedisStore:
         return await self._served.is_noted(self._writing)
 
     def _words(self, writes: Sequence[Put | Delete]) -> list[Word]:
-        """The commit's part of a job. Raises ``ValueError`` for what can't be written, before anything is queued."""
+        """Return the commit's part of a job.
+
+        Raises ``ValueError`` for what can't be written, before anything is queued.
+        """
         words: list[Word] = [len(writes)]
         for write in writes:
             self._keys.documents(write.kind)
@@ -287,7 +293,7 @@ class RedisStore:
             self._reads -= 1
 
     async def _be_sure(self) -> None:
-        """What was written in doubt may be in a primary that is about to be none: nobody may read it before replicas have it."""
+        """Hold reads until the replicas have an unconfirmed write: it may exist only on a primary about to be demoted."""
         if self._replicas and self._writer.is_in_doubt:
             await self._writer.do("touch")
 
@@ -300,7 +306,7 @@ class RedisStore:
 
 
 def _readable(keys: Iterable[str]) -> list[str]:
-    """Without those that are no Unicode and can't be there; each once."""
+    """Return the keys that are Unicode, each once; others can't be there."""
     return [key for key in dict.fromkeys(keys) if not any("\ud800" <= char <= "\udfff" for char in key)]
 
 

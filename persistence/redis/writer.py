@@ -2,8 +2,8 @@
 
 One group is under way at a time: one script, atomic, one fsync of Redis for all of it. A group whose answer is lost is
 sent again under its number, and Redis, remembering the writer's last one, answers without doing it again. A group also
-says until when (on Redis' clock) it may be done: one that lies in the buffers of a Redis that does not answer is not
-done long after its jobs were told that it failed.
+says until when (on Redis' clock) it may be done. So a group in the buffers of a Redis that does not answer is not done
+long after its jobs were told that it failed.
 """
 
 from __future__ import annotations
@@ -24,11 +24,11 @@ from persistence.store import StoreConflict, StoreUnavailable
 MAX_JOBS_QUEUED: Final = 4_096
 MAX_JOBS_A_GROUP: Final = 256
 MAX_BYTES_A_GROUP: Final = 4 * 1024 * 1024
-"""A larger job goes alone; Redis serves nobody else meanwhile."""
+"""The most bytes of a group; a larger job goes alone. Redis serves no other client meanwhile."""
 
 
 class Job:
-    """One write in the words of the script, and whoever waits for it."""
+    """A write in the words of the script, and its waiting caller."""
 
     __slots__ = ("future", "queued_at", "size", "words")
 
@@ -45,11 +45,11 @@ class GroupWriter:
     def __init__(
         self, link: Link, prefix: str, name: str, *, memory: Memory, refusal: Callable[[], StoreUnavailable | None]
     ) -> None:
-        """``refusal`` tells why nothing may be written now, if so."""
+        """Prepare the writer; ``refusal`` tells why it may not write now, None if it may."""
         self.fence = ""
-        """Set for the one who serves alone: Redis then refuses its writes once another does."""
+        """The fence of a service that serves alone: Redis refuses its writes once another serves."""
         self.is_in_doubt = False
-        """Whether something was sent of which we don't know that it was done, and nothing was done for certain since."""
+        """True while a group was sent without an answer and no later one is known to be done."""
         self.times = CommitTimes()
         self._link = link
         self._memory = memory
@@ -59,7 +59,7 @@ class GroupWriter:
         self._id = token_hex(8)
         self._group = 0
         self._ahead_s = 0.0
-        """Redis' clock minus the loop's; a little less, by what the answer took."""
+        """Redis' clock minus the loop's; a little less, by the time that the answer took."""
         self._queue: deque[Job] = deque()
         self._more = asyncio.Event()
         self._closed = False
@@ -67,7 +67,7 @@ class GroupWriter:
         self._task = asyncio.create_task(self._run())
 
     async def do(self, *words: Word) -> int:
-        """What the job comes to, once it is durable. Raises ``StoreConflict`` or ``StoreUnavailable``."""
+        """Return the job's result, once it is durable. Raises ``StoreConflict`` or ``StoreUnavailable``."""
         if self._closed:
             raise StoreUnavailable(f"store {self._name}: it is closed")
         if len(self._queue) >= MAX_JOBS_QUEUED:
@@ -83,7 +83,7 @@ class GroupWriter:
         return len(self._queue)
 
     async def stop(self) -> None:
-        """Takes nothing more, and returns when what is queued is written."""
+        """Take no further jobs; return when the queued ones are written."""
         self._closed = True
         self._more.set()
         await asyncio.wait([self._task])
@@ -117,10 +117,10 @@ class GroupWriter:
             results = await self._send(group)
         except StoreUnavailable as error:
             self.is_in_doubt = self.is_in_doubt or not isinstance(error, Refused)
-            # Those who queued meanwhile have waited as long, and for the same.
+            # Jobs queued meanwhile have waited as long, and for the same.
             self._fail([*group, *self._queue], error)
             self._queue.clear()
-        except Exception as error:  # the writer's loop boundary: whoever waits must hear of it
+        except Exception as error:  # the writer's loop boundary: every waiting caller must hear of it
             self._fail(group, StoreUnavailable(f"store {self._name}: {type(error).__name__}: {error}"))
         else:
             self.is_in_doubt = False
@@ -152,7 +152,7 @@ class GroupWriter:
                 raise StoreUnavailable(f"store {self._name}: another service has taken it over; stop this one")
             if self._loop.time() >= deadline:
                 raise StoreUnavailable(f"store {self._name}: it was too late when the write arrived: nothing was done")
-            # Else one of the clocks has moved, and we know by how much now.
+            # Otherwise one of the clocks has moved, and we know by how much now.
 
     def _fail(self, jobs: Sequence[Job], error: StoreUnavailable) -> None:
         self.times.failed()

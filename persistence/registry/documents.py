@@ -1,7 +1,7 @@
-"""The registry lies in a store under these keys and index entries.
+"""The keys and index entries under which the registry lies in a store.
 
-What only one registrant can have (a user name, a terminal, a phone number) is a document of its own, the claim, which
-names its holder. So a look-up by it, and its hand-over to another registrant, are reads by key.
+A fact that only one registrant can have (a user name, a terminal, a phone number) is a document of its own, the claim,
+which names its holder. So a look-up by it, and its hand-over to another registrant, are reads by key.
 """
 
 from __future__ import annotations
@@ -38,14 +38,14 @@ WITHOUT_AUTH: Final = "without_auth"
 
 
 class Ref(NamedTuple):
-    """Where a document lies."""
+    """The kind and key of a document."""
 
     kind: str
     key: str
 
 
 class Claim(NamedTuple):
-    """Whose it is; ``needs_auth`` is the vehicle's, for terminals."""
+    """The holder of a unique fact; ``needs_auth`` is the vehicle's, for terminals."""
 
     holder: str
     needs_auth: bool = True
@@ -58,12 +58,12 @@ class KeyedHash:
         self._secret = secret
 
     def of(self, text: str) -> str:
-        """32 hexadecimal digits."""
+        """Return the key as 32 hexadecimal digits."""
         return blake2b(text.encode(), key=self._secret, digest_size=16).hexdigest()
 
 
 def claims_of(registrant: Registrant, keyed: KeyedHash) -> dict[Ref, Claim]:
-    """What this registrant alone can have; the holder's key is filled in by ``ref_of`` or, of persons, the caller."""
+    """Return this registrant's claims; the holder's key is filled in by ``ref_of`` or, of persons, the caller."""
     match registrant:
         case Business():
             return {Ref(USERNAME, registrant.username): Claim(registrant.uscc)}
@@ -77,7 +77,7 @@ def claims_of(registrant: Registrant, keyed: KeyedHash) -> dict[Ref, Claim]:
 
 
 def rivals_of(registrant: Registrant) -> set[Ref]:
-    """Claims that no other may hold beside this registrant: terminals whose frames could not be told apart from its own."""
+    """Return claims that no other registrant may hold: terminals whose frames could not be told apart from its own."""
     match registrant:
         case RegisteredVehicle(terminal_phone=name) if name:
             return {Ref(TERMINAL, namesake) for namesake in namesakes(name)}
@@ -86,7 +86,7 @@ def rivals_of(registrant: Registrant) -> set[Ref]:
 
 
 def without(registrant: Registrant, claim_kind: str) -> Registrant:
-    """The registrant after somebody else took over what it had."""
+    """Return the registrant without a claim that another took over."""
     match registrant:
         case RegisteredVehicle():
             return replace(registrant, terminal_phone="")
@@ -97,7 +97,7 @@ def without(registrant: Registrant, claim_kind: str) -> Registrant:
 
 
 def put_registrant(ref: Ref, registrant: Registrant, *, revision: int) -> Put:
-    """The document, findable among all, by its owner and by the revision that wrote it last."""
+    """Write the document, findable among all, by its owner and by the revision that wrote it last."""
     plate = registrant.plate if isinstance(registrant, RegisteredVehicle) else ""
     entries = [IndexEntry(ALL, "", plate), IndexEntry(REVISED, str(revision))]
     if isinstance(registrant, RegisteredVehicle):
@@ -106,7 +106,7 @@ def put_registrant(ref: Ref, registrant: Registrant, *, revision: int) -> Put:
 
 
 def put_claim(ref: Ref, claim: Claim) -> Put:
-    """The claim; those of terminals carry what the directory needs in their index entry."""
+    """Write the claim; those of terminals carry in their index entry what the directory needs."""
     index = WITH_AUTH if claim.needs_auth else WITHOUT_AUTH
     entries = (IndexEntry(index, claim.holder),) if ref.kind == TERMINAL else ()
     return Put(ref.kind, ref.key, encode(claim), entries)

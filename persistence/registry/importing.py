@@ -1,4 +1,4 @@
-"""Lines of a registry file are brought into the store, the good ones although others are bad."""
+"""Brings lines of a registry file into the store, the good ones although others are bad."""
 
 from __future__ import annotations
 
@@ -48,14 +48,14 @@ MAX_BAD_LINES_KEPT: Final = 1_000
 _MAX_TRIES: Final = 50
 
 Progress = Callable[[int], None]
-"""Told how many lines are done."""
+"""A function that is told how many lines are done."""
 EndSessions = Callable[[Business], Awaitable[Sequence[Put | Delete]]]
-"""What to write besides when this business's password is another one now."""
+"""A function that returns further writes when this business's password changes."""
 
 
 @dataclass(slots=True)
 class ImportReport:
-    """What an import did; ``bad`` holds the first 1,000 of the ``bad_count`` bad lines as (number, reason)."""
+    """The result of an import; ``bad`` holds the first 1,000 of the ``bad_count`` bad lines as (number, reason)."""
 
     loaded: dict[str, int] = field(default_factory=lambda: {"business": 0, "vehicle": 0, "person": 0})
     """Good lines by type, those too that changed nothing."""
@@ -65,7 +65,7 @@ class ImportReport:
     bad_count: int = 0
 
     def refuse(self, line_no: int, reason: str) -> None:
-        """Notes a bad line."""
+        """Note a bad line."""
         self.bad_count += 1
         if len(self.bad) < MAX_BAD_LINES_KEPT:
             self.bad.append((line_no, reason))
@@ -73,15 +73,15 @@ class ImportReport:
 
 @dataclass(frozen=True, slots=True)
 class Passwords:
-    """How plain passwords of the file become hashes; both are slow, so they are called in a thread."""
+    """Turns plain passwords of the file into hashes; both functions are slow, so they are called in a thread."""
 
     make_hash: Callable[[str], str]
     matches: Callable[[str, str], bool]
-    """(hash, password): whether a business's password is still the same, so that its hash may stay."""
+    """Tells of (hash, password) whether a business's password is still the same, so that its hash may stay."""
 
 
 def read_lines(path: Path) -> Iterator[bytes]:
-    """A file's lines; of one that is far too long only the beginning, so that memory stays bounded."""
+    """Yield a file's lines; of one that is far too long only the beginning, so that memory stays bounded."""
     with path.open("rb") as file:
         while line := file.readline(MAX_LINE_BYTES + 2):
             yield line
@@ -101,9 +101,9 @@ async def import_lines(
     *,
     end_sessions: EndSessions = _no_sessions,
 ) -> ImportReport:
-    """Loads the lines, 500 a commit; a second import updates by key. Raises ``StoreUnavailable`` between commits.
+    """Load the lines, 500 a commit; a second import updates by key. Raises ``StoreUnavailable`` between commits.
 
-    ``end_sessions`` is asked for each business whose password changes, and what it answers is in the same commit.
+    ``end_sessions`` is asked for each business whose password changes; its writes are in the same commit.
     """
     report = ImportReport()
     keyed = await registry_keys(store)
@@ -121,7 +121,7 @@ async def import_lines(
 
 @dataclass(frozen=True, slots=True)
 class _Candidate:
-    """A good line, and where it belongs."""
+    """A good line, and the document that it belongs to."""
 
     line_no: int
     ref: Ref
@@ -197,7 +197,7 @@ def _count(candidates: list[_Candidate], refused: Mapping[int, str], report: Imp
 
 
 async def _take_all(desk: _Desk, candidates: list[_Candidate], passwords: Passwords) -> dict[int, str]:
-    """Puts each on the desk, in order; returns the reasons of those that can't be, by line number."""
+    """Put each on the desk, in order; return the reasons of those that can't be, by line number."""
     refused = {}
     for candidate in candidates:
         try:
@@ -274,7 +274,7 @@ class _Desk:
             self.registrants[loser] = without(self.registrants[loser], of.kind)
 
     def with_new_passwords(self) -> Iterator[Business]:
-        """The businesses that were registered before with another password."""
+        """Return the businesses that were registered before with another password."""
         for ref, registrant in self.registrants.items():
             stored = self._stored.get(ref)
             if stored is None or not isinstance(registrant, Business):
@@ -283,7 +283,7 @@ class _Desk:
                 yield registrant
 
     def writes(self, revision: int) -> tuple[int, list[Put | Delete]]:
-        """How many registrants are new or changed, and what to write for it."""
+        """Return how many registrants are new or changed, and the writes for it."""
         puts = [put_registrant(ref, registrant, revision=revision) for ref, registrant in self.registrants.items()]
         changed = [put for put in puts if self._stored.get(Ref(put.kind, put.key)) != put.record]
         claimed = [put_claim(ref, claim) for ref, claim in self.claims.items() if claim is not None]

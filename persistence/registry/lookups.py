@@ -1,4 +1,4 @@
-"""Looks up businesses, vehicles and persons in the registry, and tells what changed since it was asked last."""
+"""Looks up businesses, vehicles and persons in the registry, and tells what changed since the last question."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from persistence.registry.documents import (
 from persistence.store import Put, Store
 
 MAX_CHANGES: Final = 2_000
-"""After so many vehicles an answer of ``changes`` ends, at the next revision's border."""
+"""Vehicles after which an answer of ``changes`` ends, at the next revision's border."""
 _PAGE: Final = 500
 
 
@@ -43,7 +43,7 @@ class Terminal(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class VehiclePage:
-    """Some vehicles in the order of their plates; ``next`` is the cursor of what follows, None at the end."""
+    """Some vehicles in the order of their plates; ``next`` is the cursor of the next page, None at the end."""
 
     vehicles: tuple[RegisteredVehicle, ...]
     next: str | None
@@ -51,14 +51,14 @@ class VehiclePage:
 
 @dataclass(frozen=True, slots=True)
 class Changes:
-    """Vehicles as they are now; ``cursor`` is what to ask with next, equal to the one asked with when all is told."""
+    """Vehicles as they are now; ``cursor`` is the next one to ask with, unchanged when all is told."""
 
     vehicles: tuple[RegisteredVehicle, ...]
     cursor: str
 
 
 class Registry:
-    """Look-ups in the registry that ``registry_import`` wrote, be it in another process."""
+    """Look-ups in the registry that ``importing`` wrote, be it in another process."""
 
     def __init__(self, store: Store, keyed: KeyedHash) -> None:
         self._store = store
@@ -66,73 +66,75 @@ class Registry:
 
     @classmethod
     async def open(cls, store: Store) -> Self:
-        """Fetches the secret that the keys of persons are made with."""
+        """Fetch the secret that the keys of persons are made with."""
         return cls(store, await registry_keys(store))
 
     async def vehicle(self, vehicle_id: str) -> RegisteredVehicle | None:
-        """The vehicle of this id (``domain.registry.vehicle_id``)."""
+        """Return the vehicle of this id (``domain.registry.vehicle_id``)."""
         return (await self.vehicles([vehicle_id])).get(vehicle_id)
 
     async def vehicles(self, vehicle_ids: Sequence[str]) -> Mapping[str, RegisteredVehicle]:
-        """Those of these vehicles that are registered."""
+        """Return the registered ones of these vehicles."""
         documents = await self._store.get(VEHICLE, vehicle_ids)
         return {key: decode(document.record, RegisteredVehicle) for key, document in documents.items()}
 
     async def vehicles_of(self, owner_uscc: str, *, after: str | None = None, limit: int = 100) -> VehiclePage:
-        """A business's vehicles by plate; raises ``ValueError`` for a cursor that is not of this list."""
+        """Return a business's vehicles by plate. Raises ``ValueError`` for a cursor that is not of this list."""
         page = await self._store.find(VEHICLE, OWNER, owner_uscc, after=after, limit=limit)
         return VehiclePage(tuple(decode(found.record, RegisteredVehicle) for found in page.documents), page.next)
 
     async def business(self, uscc: str) -> Business | None:
-        """The business of this unified social credit code."""
+        """Return the business of this unified social credit code."""
         document = (await self._store.get(BUSINESS, [uscc])).get(uscc)
         return decode(document.record, Business) if document else None
 
     async def business_by_username(self, username: str) -> Business | None:
-        """The business that signs in with this user name."""
+        """Return the business that signs in with this user name."""
         holder = await self._holder(USERNAME, username)
         return await self.business(holder) if holder else None
 
     async def person(self, citizen_id: str) -> RegisteredPerson | None:
-        """The person with this citizen ID (as parsed)."""
+        """Return the person with this citizen ID (as parsed)."""
         return await self.person_by_key(self.person_key(citizen_id))
 
     async def person_by_phone(self, phone: str) -> RegisteredPerson | None:
-        """The person with this mobile phone (as parsed)."""
+        """Return the person with this mobile phone (as parsed)."""
         key = await self.person_key_by_phone(phone)
         return await self.person_by_key(key) if key else None
 
     def person_key(self, citizen_id: str) -> str:
-        """What stands for this citizen ID (as parsed) wherever a person is referred to."""
+        """Return the key that stands for this citizen ID (as parsed) wherever a person is referred to."""
         return self._keyed.of(citizen_id)
 
     async def person_key_by_phone(self, phone: str) -> str | None:
-        """The key of whom this mobile phone (as parsed) is registered for."""
+        """Return the key of the person for whom this mobile phone (as parsed) is registered."""
         return await self._holder(PHONE, self._keyed.of(phone))
 
     async def person_key_by_openid(self, openid: str) -> str | None:
-        """The key of whom this WeChat identity is registered for."""
+        """Return the key of the person for whom this WeChat identity is registered."""
         return await self._holder(OPENID, self._keyed.of(openid))
 
     async def person_by_key(self, key: str) -> RegisteredPerson | None:
-        """The person of this key (``person_key``)."""
+        """Return the person of this key (``person_key``)."""
         document = (await self._store.get(PERSON, [key])).get(key)
         return decode(document.record, RegisteredPerson) if document else None
 
     async def count_businesses(self) -> int:
-        """How many businesses are registered."""
+        """Return how many businesses are registered."""
         return await self._store.count(BUSINESS, ALL, "")
 
     async def count_vehicles(self) -> int:
-        """How many vehicles are registered."""
+        """Return how many vehicles are registered."""
         return await self._store.count(VEHICLE, ALL, "")
 
     async def count_vehicles_of(self, owner_uscc: str) -> int:
-        """How many vehicles a business has."""
+        """Return how many vehicles a business has."""
         return await self._store.count(VEHICLE, OWNER, owner_uscc)
 
     async def directory(self) -> list[Terminal]:
-        """Every terminal that reports for a vehicle; ask for ``revision`` before, and follow ``changes`` from there."""
+        """Return every terminal that reports for a vehicle; ask for ``revision`` before, and follow ``changes`` from
+        there.
+        """
         with_auth = await self._store.index_values(TERMINAL, WITH_AUTH)
         terminals = [Terminal(phone, vehicle_id, True) for vehicle_id, phone in with_auth]
         without_auth = await self._store.index_values(TERMINAL, WITHOUT_AUTH)
@@ -140,11 +142,13 @@ class Registry:
         return terminals
 
     async def revision(self) -> str:
-        """The cursor from which ``changes`` tells what is imported from now on."""
+        """Return the cursor from which ``changes`` tells all later imports."""
         return str(await newest_revision(self._store))
 
     async def changes(self, after: str) -> Changes:
-        """The vehicles that imports wrote since, those that lost their terminal too; ``ValueError`` for a bad cursor."""
+        """Return the vehicles that imports wrote since, also those that lost their terminal; ``ValueError`` for a bad
+        cursor.
+        """
         asked = _revision(after)
         newest = await newest_revision(self._store)
         vehicles: list[RegisteredVehicle] = []
@@ -170,17 +174,17 @@ class Registry:
 
 
 async def registry_keys(store: Store) -> KeyedHash:
-    """What makes a person's key, the same for whoever opens this store."""
+    """Return the secret that makes persons' keys, the same for every process that opens this store."""
     return KeyedHash(await store.secret("registry"))
 
 
 def next_revision(newest: int) -> Put:
-    """The write by which a running service learns that something changed; a conflict if somebody was faster."""
+    """Return the write by which a running service learns of a change; it conflicts if another import was faster."""
     return Put(REVISION, REVISION_KEY, encode(newest + 1), expected_version=newest)
 
 
 async def newest_revision(store: Store) -> int:
-    """How many commits of imports this store has seen."""
+    """Return how many commits of imports this store has seen."""
     document = (await store.get(REVISION, [REVISION_KEY])).get(REVISION_KEY)
     return decode(document.record, int) if document else 0
 

@@ -1,4 +1,4 @@
-"""Backup of a SQLite store while its service runs, and restoring it."""
+"""Backs up a SQLite store while its service runs, and restores it."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from persistence.store import StoreFormatError, StoreUnavailable
 
 
 async def backup(path: Path, file: Path) -> Tally:
-    """Copies the store as it is at this instant into a new file, looks the copy through, and tells what it holds.
+    """Copy the store as it is at this instant into a new file, look the copy through, and return its counts.
 
-    Whoever writes to the store goes on meanwhile: what they write waits in its write-ahead log. Raises ``StoreError``.
+    Other processes may write to the store meanwhile: their writes wait in its write-ahead log. Raises ``StoreError``.
     """
     source = SqliteSource.open(path)
     try:
@@ -30,7 +30,7 @@ async def backup(path: Path, file: Path) -> Tally:
 
 
 def restore(file: Path, path: Path) -> Tally:
-    """Makes a store of a backup, at a place where there is none. Raises ``StoreError``, and then there still is none."""
+    """Make a store of a backup, at a place where there is none. Raises ``StoreError``, and then there still is none."""
     if not file.exists():
         raise StoreUnavailable(f"there is no backup {file}")
     if beside(file, "-wal").exists():
@@ -43,7 +43,10 @@ def restore(file: Path, path: Path) -> Tally:
 
 
 def _remove_empty_log(path: Path) -> None:
-    """What a store leaves behind that was moved away. Raises ``StoreUnavailable`` for a log that holds something."""
+    """Remove the log that a store left behind when it was moved away.
+
+    Raises ``StoreUnavailable`` for a log that holds something.
+    """
     rest = beside(path, "-wal")
     if rest.exists() and rest.stat().st_size:
         raise StoreUnavailable(f"{rest} is left of another store: move it away, or choose another --store")
@@ -59,7 +62,7 @@ def _make_folder(path: Path) -> None:
 
 
 def _looked_through(copy: Path, *, called: Path) -> Tally:
-    """Nobody else has the copy, so nothing is locked and no file appears beside it."""
+    """Look the copy through. No other process has it, so it is not locked and no file appears beside it."""
     tally = Tally()
     try:
         with closing(sqlite3.connect(f"{copy.absolute().as_uri()}?mode=ro&immutable=1", uri=True)) as connection:

@@ -1,4 +1,4 @@
-"""The search for damage in a SQLite file, in the background after each start.
+"""Searches for damage in a SQLite file, in the background after each start.
 
 ``PRAGMA quick_check`` reads the whole file and finds what breaks its structure: lost pages, rows out of order, pages of
 another kind. A byte that flips within a record is found when that record is read.
@@ -21,13 +21,13 @@ log = logging.getLogger(__name__)
 FINDINGS: Final = 3
 QUESTION: Final = f"PRAGMA quick_check({FINDINGS})"
 NICE: Final = 10
-"""Added to the thread's priority, so that it has the processor when the service leaves it idle (Linux)."""
+"""The step in the thread's priority: it has the processor only when the service leaves it idle (Linux)."""
 PAUSE_S: Final = 0.02
 CACHE_KIB: Final = 2_048
 
 
 class DamageCheck:
-    """One thread with a connection of its own, which ``stop`` interrupts."""
+    """A thread with a connection of its own, which ``stop`` interrupts."""
 
     def __init__(self, files: OpenFiles, *, question: str = QUESTION) -> None:
         self.state = "none"
@@ -40,13 +40,13 @@ class DamageCheck:
         self._change = Lock()
 
     def start(self) -> None:
-        """Returns at once."""
+        """Start the thread and return at once."""
         self.state = "running"
         self._thread = Thread(target=self._run, name="store-check", daemon=True)
         self._thread.start()
 
     def stop(self) -> None:
-        """Ends it at its next page, and waits for that."""
+        """End the search at its next page, and wait for that."""
         self._is_stopped = True
         while self._thread is not None and self._thread.is_alive():
             with self._change:  # an interrupt does nothing to a question that begins after it: so again and again

@@ -29,7 +29,7 @@ class PlaceLock:
     """The lock of one place, held until closed. The system releases it with the process."""
 
     def __init__(self, path: Path) -> None:
-        """Raises ``StoreUnavailable`` while another service holds it."""
+        """Take the lock. Raises ``StoreUnavailable`` while another service holds it."""
         file = lock_file(path)
         try:
             self._file: IO[bytes] = file.open("a+b")
@@ -50,7 +50,7 @@ class PlaceLock:
         self.close()
 
     def note(self, identity: str) -> str:
-        """Notes that the store of this identity is served here; returns the one noted before, or nothing."""
+        """Note that the store of this identity is served here; return the one noted before, or an empty text."""
         self._file.seek(0)
         before = _read(self._file)
         if before != identity:
@@ -61,7 +61,7 @@ class PlaceLock:
         return before
 
     def close(self) -> None:
-        """Lets the next service in."""
+        """Let the next service in."""
         self._file.close()
 
 
@@ -72,7 +72,7 @@ class ServiceLock:
     """
 
     def __init__(self, path: Path) -> None:
-        """Raises ``StoreUnavailable`` while another service holds either."""
+        """Take both locks. Raises ``StoreUnavailable`` while another service holds either."""
         self._path = path
         self._identity = ""
         with ExitStack() as held:
@@ -91,7 +91,7 @@ class ServiceLock:
         return self._place.note(identity)
 
     def note_again(self) -> None:
-        """Notes it in the folder that is at the place now, if there is one and the lock file is not in it any more."""
+        """Note it in the folder that is at the place now, if there is one and the lock file is no longer in it."""
         file = lock_file(self._path)
         if self._identity and file.parent.is_dir() and not file.exists():
             with suppress(OSError, StoreUnavailable):
@@ -101,38 +101,39 @@ class ServiceLock:
                 self._place = place
 
     def is_deleted(self) -> bool:
-        """Whether the file has no name any more."""
+        """Tell whether the file has no name any longer."""
         return os.fstat(self._file).st_nlink == 0
 
     def close(self) -> None:
-        """Lets the next service in."""
+        """Let the next service in."""
         self._held.close()
         self._place.close()
 
 
 def lock_file(path: Path) -> Path:
-    """The lock file of a store, beside the file that a symbolic link leads to."""
+    """Return the lock file of a store, beside the file that a symbolic link leads to."""
     real = path.resolve()
     return real.with_name(f"{real.name}.service-lock")
 
 
 def was_served(path: Path) -> bool:
-    """Whether a service ever served a store at this place."""
+    """Tell whether a service ever served a store at this place."""
     with suppress(OSError), lock_file(path).open("rb") as file:
         return bool(_read(file))
     return False
 
 
 def is_served(path: Path) -> bool:
-    """Whether a service is using the place or the file. Not for a process that has the file open."""
+    """Tell whether a service is using the place or the file. Not for a process that has the file open."""
     return is_place_held(path) or _is_held(path)
 
 
 def refuse_strange_files(path: Path) -> None:
-    """Raises ``StoreUnavailable`` when a service has this file open under another name, or another file under this name.
+    """Refuse a file that a service has open under another name, or another file under this name.
 
-    The write-ahead log lies beside the name: who opens this file misses the newest commits, or takes the log of another
-    store for its own, and a write would destroy both. Not for a process that has the file open.
+    The write-ahead log lies beside the name: a process that opens this file misses the newest commits, or takes the log of
+    another store for its own, and a write would destroy both. Raises ``StoreUnavailable``. Not for a process that has the
+    file open.
     """
     place_is_held = is_place_held(path)
     if path.exists() and _is_held(path) != place_is_held:
@@ -140,7 +141,7 @@ def refuse_strange_files(path: Path) -> None:
 
 
 def is_place_held(path: Path) -> bool:
-    """Whether a service serves at this place, whichever file."""
+    """Tell whether a service serves at this place, whichever file."""
     if _is_held(lock_file(path)):
         return True
     try:
@@ -152,7 +153,7 @@ def is_place_held(path: Path) -> bool:
 
 
 def _holds_name(path: Path, held: ExitStack) -> bool:
-    """Whether no other process has the name of this path. Where there are no such names, the locks must do."""
+    """Tell whether no other process has the name of this path. Where there are no such names, the locks must do."""
     try:
         name = held.enter_context(socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM))
         name.bind(_name(path))
@@ -162,7 +163,7 @@ def _holds_name(path: Path, held: ExitStack) -> bool:
 
 
 def _name(path: Path) -> bytes:
-    """An address that exists as long as a process is bound to it, and stands in no file system (Linux)."""
+    """Return an address that exists as long as a process is bound to it, and stands in no file system (Linux)."""
     return b"\0shouwang." + sha256(str(path.resolve()).encode()).hexdigest().encode()
 
 
@@ -192,7 +193,7 @@ def _is_held(path: Path) -> bool:
     except OSError:
         return False
     try:
-        fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)  # shared: others may look at the same time
+        fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)  # shared: other processes may look at the same time
     except OSError:
         return True
     finally:
@@ -201,7 +202,7 @@ def _is_held(path: Path) -> bool:
 
 
 def _taken(file: int) -> bool:
-    """Tries for a moment: a process that only looks holds a shared lock meanwhile."""
+    """Try for a moment: a process that only looks holds a shared lock meanwhile."""
     deadline_s = monotonic() + PATIENCE_S
     while True:
         try:

@@ -1,4 +1,4 @@
-"""Opens the file of a SQLite store: makes it, brings an older one up to date, and refuses what this program can't read."""
+"""Opens the file of a SQLite store: makes it, brings an older one up to date, and refuses one that it can't read."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from persistence.store import StoreFormatError, StoreUnavailable
 log = logging.getLogger(__name__)
 
 APPLICATION_ID: Final = 0x50414E53
-"""Stands in the header of every file of ours ("PANS")."""
+"""The mark in the header of every file of ours ("PANS")."""
 FORMAT: Final = 3
-"""Of the tables: from ``sqlite_steps`` it is known how older ones are brought up to it."""
+"""The format of the tables; ``sqlite.steps`` brings older ones up to it."""
 BUSY_TIMEOUT_MS: Final = 10_000
-"""How long one process waits for another's write (``run.py import`` beside a running service)."""
+"""The longest wait of one process for another's write (``run.py import`` beside a running service)."""
 _BUSY_PAUSE_S: Final = 0.01
 
 _TABLES: Final = (
@@ -41,7 +41,7 @@ _TABLES: Final = (
 
 
 def prepare(path: Path, *, to_move_in: bool = False, new: bool = False) -> None:
-    """Makes the file and its folder if they are missing, and makes sure that it is ours and of our format.
+    """Make the file and its folder if they are missing, and make sure that it is ours and of our format.
 
     An older one is brought up to it. One that is half moved in is refused, unless it is opened ``to_move_in``. Where a
     service served a store before, a missing one is made only if it is ``new`` or ``to_move_in``.
@@ -54,14 +54,14 @@ def prepare(path: Path, *, to_move_in: bool = False, new: bool = False) -> None:
         except OSError as error:
             raise StoreUnavailable(f"can't open the store {path}: {error.strerror}: choose another --store") from error
         except sqlite3.Error as error:
-            # Switching a new file to write-ahead logging does not wait for others who do the same.
+            # Switching a new file to write-ahead logging does not wait for other processes that do the same.
             if _code(error) != sqlite3.SQLITE_BUSY or monotonic() > deadline_s:
                 raise opening_failed(path, error) from error
             sleep(_BUSY_PAUSE_S)
 
 
 def connect_writer(path: Path) -> sqlite3.Connection:
-    """A connection whose commits are on the disk before they return."""
+    """Return a connection whose commits are on the disk before they return."""
     connection = _connect(path)
     connection.execute("PRAGMA synchronous=FULL")
     connection.execute("PRAGMA wal_autocheckpoint=2000")
@@ -70,14 +70,14 @@ def connect_writer(path: Path) -> sqlite3.Connection:
 
 
 def connect_reader(path: Path) -> sqlite3.Connection:
-    """A connection that sees everything committed before its question, and can't write."""
+    """Return a connection that sees everything committed before its question, and can't write."""
     connection = _connect(path)
     connection.execute("PRAGMA query_only=1")
     return connection
 
 
 def opening_failed(path: Path, error: sqlite3.Error) -> StoreFormatError | StoreUnavailable:
-    """What to tell whoever starts the program."""
+    """Return what to tell the operator who starts the program."""
     if is_damage(error):
         return StoreFormatError(
             f"{path} is no SQLite database, or a damaged one: choose another --store or restore a backup"
@@ -86,7 +86,7 @@ def opening_failed(path: Path, error: sqlite3.Error) -> StoreFormatError | Store
 
 
 def unavailable(path: Path, error: sqlite3.Error) -> StoreUnavailable:
-    """What went wrong with an open store, in words that say what to do."""
+    """Return what went wrong with an open store, in words that say what to do."""
     causes = {
         sqlite3.SQLITE_FULL: "its disk is full: free some space",
         sqlite3.SQLITE_READONLY: "it is read-only: give this user the right to write the file and its folder",
@@ -100,7 +100,7 @@ def unavailable(path: Path, error: sqlite3.Error) -> StoreUnavailable:
 
 
 def is_damage(error: sqlite3.Error) -> bool:
-    """Whether the file is not as SQLite left it."""
+    """Tell whether the file differs from what SQLite left."""
     return _code(error) in (sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CORRUPT)
 
 
@@ -116,8 +116,9 @@ def _prepare(path: Path, *, to_move_in: bool, new: bool) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
     with closing(sqlite3.connect(path, isolation_level=None, timeout=BUSY_TIMEOUT_MS / 1_000)) as connection:
         if is_new:
-            # Persons' data: for this user only, and so are the -wal and -shm files, which take over the mode. Not by
-            # opening the file ourselves: closing it again would take away the locks of whoever has it open already.
+            # Persons' data: for this user only, and so are the -wal and -shm files, which take over the mode. We do not
+            # open the file for that: closing it again would release the locks of other connections to it in this
+            # process.
             path.chmod(0o600)
         connection.execute("BEGIN")  # one look, not three, at what another process may just be making
         version = _format_of(connection, path)
@@ -134,7 +135,7 @@ def _prepare(path: Path, *, to_move_in: bool, new: bool) -> None:
 
 
 def _refuse_to_make(path: Path, *, may_follow: bool) -> None:
-    """Raises ``StoreUnavailable`` when an empty store would take the place of one that is lost or moved."""
+    """Raise ``StoreUnavailable`` when an empty store would take the place of one that is lost or moved."""
     if is_place_held(path):  # its log still lies here, and would be taken for this store's
         raise StoreUnavailable(
             f"store {path}: another service is using it; its file was moved or deleted: stop that service first"
@@ -153,7 +154,7 @@ def _refuse_to_make(path: Path, *, may_follow: bool) -> None:
 
 
 def beside(path: Path, ending: str) -> Path:
-    """What SQLite keeps next to the file, also when ``path`` is a symbolic link to it."""
+    """Return the file that SQLite keeps beside it, also when ``path`` is a symbolic link."""
     real = path.resolve()
     return real.with_name(real.name + ending)
 
@@ -172,7 +173,10 @@ def _connect(path: Path) -> sqlite3.Connection:
 
 
 def _format_of(connection: sqlite3.Connection, path: Path) -> int:
-    """The file's format, 0 for an empty file; raises ``StoreFormatError`` for what is not ours to open."""
+    """Return the file's format, 0 for an empty file.
+
+    Raises ``StoreFormatError`` for a file that is not ours to open.
+    """
     application_id = _number(connection, "PRAGMA application_id")
     version = _number(connection, "PRAGMA user_version")
     if application_id != APPLICATION_ID and (application_id or version or _number(connection, _COUNT_TABLES)):
@@ -185,7 +189,7 @@ def _format_of(connection: sqlite3.Connection, path: Path) -> int:
 
 
 def require_ours(connection: sqlite3.Connection, path: Path) -> None:
-    """Raises ``StoreFormatError`` for what no program of ours up to this one wrote."""
+    """Raise ``StoreFormatError`` for a file that no program of ours up to this one wrote."""
     if _format_of(connection, path) == 0:
         raise StoreFormatError(f"{path} is no store of ours: it is empty")
 
@@ -215,7 +219,7 @@ def _bring_up(connection: sqlite3.Connection, path: Path) -> None:
 
 
 def is_half_moved_in(connection: sqlite3.Connection) -> bool:
-    """Whether a move into it has begun and not ended."""
+    """Tell whether a move into it has begun and not ended."""
     return _number(connection, "SELECT count(*) FROM meta WHERE name = 'moving_in'") > 0
 
 

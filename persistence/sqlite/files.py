@@ -1,7 +1,7 @@
-"""The files of an open SQLite store, watched: a store that was moved, replaced or deleted must not acknowledge anything.
+"""Watches the files of an open SQLite store: one that was moved, replaced or deleted must not acknowledge anything.
 
-SQLite goes on writing to a file that has no name any more. So the device and inode of the store, its write-ahead log and
-its index are compared with what stands at their names before anything is acknowledged.
+SQLite goes on writing to a file that has no name any longer. So the device and inode of the store, its write-ahead log
+and its index are compared with the files that stand at their names before any acknowledgement.
 """
 
 from __future__ import annotations
@@ -54,20 +54,21 @@ CUT_SHORT: Final = Trouble(
 )
 
 Identity = tuple[int, int]
-"""Device and inode."""
+"""A file's device and inode."""
 
 
 class OpenFiles:
-    """A connection that stays open, so that SQLite itself never replaces any of the files, and what they were then.
+    """A connection that stays open, so that SQLite itself never replaces any file, and the identities of the files
+    then.
 
     ``look`` may be called from any thread.
     """
 
     def __init__(self, path: Path) -> None:
-        """Raises ``StoreUnavailable`` for a file that can't be opened, or changes at this moment."""
+        """Open the files. Raises ``StoreUnavailable`` for a file that can't be opened, or changes at this moment."""
         self.path = path
         self.damage = ""
-        """What SQLite said when it found the file damaged."""
+        """SQLite's words when it found the file damaged."""
         self.lock: ServiceLock | None = None
         self._names = (str(path.absolute()), str(beside(path, "-wal")), str(beside(path, "-shm")))
         self._is_closed = False
@@ -88,11 +89,11 @@ class OpenFiles:
 
     @property
     def trouble(self) -> Trouble | None:
-        """As of the last look."""
+        """Return the trouble as of the last look."""
         return self._state.now
 
     def look(self) -> Trouble | None:
-        """What is wrong with the files at this moment: three calls of the system, some microseconds."""
+        """Return what is wrong with the files at this moment: three calls of the system, some microseconds."""
         if self._is_closed:  # SQLite removes the log itself
             return None
         try:
@@ -105,38 +106,41 @@ class OpenFiles:
         return self._changed_to(self._different(found))
 
     def require(self) -> None:
-        """Raises ``StoreUnavailable`` when anything is wrong with them."""
+        """Raise ``StoreUnavailable`` when anything is wrong with them."""
         if self.look() is not None:
             raise self.refusal()
 
     def refusal(self) -> StoreUnavailable:
-        """What to tell those whose write is not acknowledged."""
+        """Return the refusal of a write that is not acknowledged."""
         sentence = self.trouble.sentence if self.trouble is not None else "its files were moved for a moment"
         return StoreUnavailable(f"store {self.path}: {sentence}")
 
     def connect_writer(self) -> sqlite3.Connection:
-        """See ``sqlite_file``; to these files and no others. Raises ``StoreUnavailable`` when they are gone."""
+        """Connect to these files and no others, as in ``sqlite.file``.
+
+        Raises ``StoreUnavailable`` when they are gone.
+        """
         self.require()
         return self._proven(connect_writer(self.path))
 
     def connect_reader(self) -> sqlite3.Connection:
-        """The same, to read."""
+        """Connect to them to read."""
         self.require()
         return self._proven(connect_reader(self.path))
 
     def failed(self, error: sqlite3.Error) -> StoreUnavailable:
-        """What to tell after an error of SQLite; damage is remembered."""
+        """Return the error to raise after one of SQLite; damage is remembered."""
         if is_damage(error) and not self.damage:
             self.found_damaged(str(error))
         return unavailable(self.path, error)
 
     def found_damaged(self, finding: str) -> None:
-        """Remembers and logs it."""
+        """Remember and log the damage."""
         self.damage = finding
         log.critical("store %s is damaged: %s", self.path, finding)
 
     def close(self) -> None:
-        """Lets go of the files, and leaves a copy of a store that was deleted."""
+        """Let go of the files, and leave a copy of a store that was deleted."""
         self._is_closed = True
         if self._saving is not None:
             self._saving.join()
@@ -177,9 +181,10 @@ class OpenFiles:
             self._saving.start()
 
     def _secure(self) -> None:
-        """Puts the log into the store's own file, wherever that is by now: whoever puts it back may not find the log.
+        """Put the log into the store's own file, wherever that is by now: an operator who puts it back may not find the
+        log.
 
-        And the next start must know that a store was served here, though the process be killed.
+        The next start must also know that a store was served here, though the process be killed.
         """
         if self.lock is not None:
             self.lock.note_again()
@@ -203,14 +208,14 @@ class OpenFiles:
         return True
 
     def _remove_log(self) -> None:
-        """SQLite leaves the log of a deleted file where it is, in the way of the next one."""
+        """Remove the log of a deleted file, which SQLite leaves where it is, in the way of the next one."""
         for name, known in zip(self._names[1:], self._known[1:], strict=True):
             with suppress(OSError):
                 if _identity(os.stat(name)) == known:
                     os.unlink(name)
 
     def _proven(self, connection: sqlite3.Connection) -> sqlite3.Connection:
-        """Between the look and the opening another file may have come."""
+        """Check the connection: another file may have come between the look and the opening."""
         try:
             connection.execute("SELECT count(*) FROM meta").fetchone()
             self.require()

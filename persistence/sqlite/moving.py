@@ -1,4 +1,4 @@
-"""Moving everything out of a SQLite file, and into an empty one."""
+"""Moves everything out of a SQLite file, and into an empty one."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ _ENTRIES: Final = msgspec.msgpack.Decoder(list[tuple[str, str, str]])
 
 
 class SqliteSource:
-    """A file as it was when it was opened, whoever writes to it meanwhile."""
+    """A file as it was when it was opened, though other processes write to it meanwhile."""
 
     def __init__(self, path: Path, connection: sqlite3.Connection) -> None:
         self.name = f"sqlite:{path}"
@@ -41,7 +41,7 @@ class SqliteSource:
 
     @classmethod
     def open(cls, path: Path) -> Self:
-        """Raises ``StoreUnavailable`` or ``StoreFormatError``; makes no file where there is none."""
+        """Open it. Raises ``StoreUnavailable`` or ``StoreFormatError``; makes no file where there is none."""
         if not path.exists():
             raise StoreUnavailable(f"there is no store {path}: name another with --store")
         prepare(path)
@@ -62,7 +62,7 @@ class SqliteSource:
             raise opening_failed(self._path, error) from error
 
     def copy_to(self, file: Path) -> None:
-        """The file itself, page by page."""
+        """Copy the file itself, page by page."""
         try:
             with closing(sqlite3.connect(file)) as copy:
                 copy.execute("PRAGMA synchronous=OFF")  # it is synced as a whole
@@ -71,7 +71,10 @@ class SqliteSource:
             raise opening_failed(file, error) from error
 
     async def close(self) -> None:
-        """What others wrote meanwhile waits in the write-ahead log: put away here, not by the service's next commit."""
+        """Close it.
+
+        Put away the write-ahead log that others filled meanwhile, so that the service's next commit need not.
+        """
         self._connection.close()
         try:
             with closing(connect_writer(self._path)) as connection:
@@ -101,7 +104,7 @@ class SqliteDestination:
                 connection.execute(f"DELETE FROM {table}")
 
     async def load(self, facts: Sequence[Fact]) -> None:
-        """See ``moving.Destination``; one commit."""
+        """Load facts; see ``moving.Destination``. Each call is one commit."""
         with self._transaction() as connection:
             write_packs(
                 connection, packed((fact.key, fact.record, fact.hot) for fact in facts if isinstance(fact, StateFact))
@@ -115,13 +118,13 @@ class SqliteDestination:
             connection.execute("DELETE FROM meta WHERE name = 'moving_in'")
 
     async def facts(self) -> AsyncIterator[list[Fact]]:
-        """What has been loaded."""
+        """Yield what has been loaded."""
         with self._transaction() as connection:
             for chunk in in_chunks(facts_of(connection)):
                 yield chunk
 
     async def close(self) -> None:
-        """Lets go of the file."""
+        """Let go of the file."""
         if self._connection is not None:
             self._connection.close()
         if self._lock is not None:
@@ -140,7 +143,7 @@ class SqliteDestination:
 
 
 def facts_of(connection: sqlite3.Connection) -> Iterator[Fact]:
-    """Everything, read as it is asked for: within a transaction, or others' writes come in between."""
+    """Yield everything, read as it is asked for: within a transaction, or others' writes come in between."""
     documents = connection.execute("SELECT kind, key, version, record, entries FROM documents ORDER BY kind, key")
     for kind, key, version, record, entries in documents:
         known = tuple(sorted(_ENTRIES.decode(entries))) if entries is not None else ()

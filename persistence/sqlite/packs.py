@@ -1,4 +1,4 @@
-"""How are the vehicles' states kept in SQLite, so that a checkpoint of thousands writes few rows?
+"""Packs of vehicles' states in SQLite, so that a checkpoint of thousands writes few rows.
 
 A row is a pack: all states whose keys' hash says so, in one record. Of a million vehicles that are 15 a row, of some
 thousand there is one; a state written by itself costs its neighbours' bytes, which the page it lies on does, too.
@@ -26,19 +26,19 @@ _PUT: Final = "INSERT OR REPLACE INTO packs (number, states) VALUES "
 PACKS_A_STATEMENT: Final = 100
 
 State = tuple[str, bytes, bool]
-"""Key, record, hot."""
+"""A state: key, record, hot."""
 Packs = dict[int, dict[str, Any]]
-"""By number, states by key: each encoded already, or to be encoded as (hot, record)."""
+"""Packs by number, each with states by key: encoded already, or to be encoded as (hot, record)."""
 
 _ENCODER: Final = msgspec.msgpack.Encoder()
 _STATES: Final = msgspec.msgpack.Decoder(dict[str, tuple[bool, bytes]])
 _STATE: Final = msgspec.msgpack.Decoder(tuple[bool, bytes])
 _UNREAD: Final = msgspec.msgpack.Decoder(dict[str, msgspec.Raw])
-"""For whoever wants one of a pack, or none: reading them all costs as much as all the rest."""
+"""The decoder for a caller that wants one state of a pack, or none: reading them all costs as much as all the rest."""
 
 
 def packed(states: Iterable[State]) -> Packs:
-    """These states by the packs that they belong to."""
+    """Sort these states into the packs that they belong to."""
     packs: Packs = {}
     for key, record, hot in states:
         packs.setdefault(pack_of(key), {})[key] = (hot, record)
@@ -46,7 +46,7 @@ def packed(states: Iterable[State]) -> Packs:
 
 
 def write_packs(connection: sqlite3.Connection, packs: Packs) -> None:
-    """Into the packs that are there; what these hold of others stays. Inside a transaction of the caller's.
+    """Write into the packs that are there; other states in them stay. Inside a transaction of the caller's.
 
     Raises ``StoreFormatError``.
     """
@@ -61,25 +61,25 @@ def write_packs(connection: sqlite3.Connection, packs: Packs) -> None:
 
 
 def wanted(numbers: Sequence[int]) -> tuple[str]:
-    """What ``OF_NUMBERS`` is asked with."""
+    """Return the parameter of ``OF_NUMBERS``."""
     return (json.dumps(numbers),)
 
 
 def bounds(partition: int) -> tuple[int, int]:
-    """What ``OF_PARTITION`` is asked with."""
+    """Return the parameters of ``OF_PARTITION``."""
     first = partition * PACKS_A_PARTITION
     return first, first + PACKS_A_PARTITION - 1
 
 
 def states_in(rows: Iterable[tuple[int, bytes]]) -> Iterator[State]:
-    """Every state of these packs, by its key within each. Raises ``StoreFormatError``."""
+    """Yield every state of these packs, by its key within each. Raises ``StoreFormatError``."""
     for number, states in rows:
         for key, (hot, record) in sorted(_read(_STATES, number, states).items()):
             yield key, record, hot
 
 
 def records_of(keys: Sequence[str], rows: Iterable[tuple[int, bytes]]) -> Mapping[str, bytes]:
-    """The records of those of ``keys`` that are in these packs. Raises ``StoreFormatError``."""
+    """Return the records of those of ``keys`` that are in these packs. Raises ``StoreFormatError``."""
     packs = {number: _read(_UNREAD, number, states) for number, states in rows}
     found = ((key, packs.get(pack_of(key), {}).get(key)) for key in keys)
     return {key: _STATE.decode(state)[1] for key, state in found if state is not None}

@@ -1,4 +1,4 @@
-"""How is a SQLite store of an older program brought up to the present format, all of it or not at all?"""
+"""Brings a SQLite store of an older program up to the present format, all of it or not at all."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ ROWS_AT_ONCE: Final = 200
 
 
 def migrate(connection: sqlite3.Connection, found: int, wanted: int, steps: Mapping[int, Step]) -> None:
-    """Within a transaction of the caller's, one for all; ``steps`` by the format that each leaves behind."""
+    """Migrate within a transaction of the caller's, one for all; ``steps`` by the format that each leaves behind."""
     for number in range(found, wanted):
         steps[number](connection)
     connection.execute(f"PRAGMA user_version={wanted}")
 
 
 def _to_2(connection: sqlite3.Connection) -> None:
-    """Records get the form that they have had since, and there is a place to note that somebody is moving in."""
+    """Give records their later form, and make a place to note that a move into the store is under way."""
 
     def state(row: tuple[Any, ...]) -> bytes:
         question = "SELECT record FROM documents WHERE kind = ? AND key = ?"
@@ -38,7 +38,7 @@ def _to_2(connection: sqlite3.Connection) -> None:
 
 
 def _to_3(connection: sqlite3.Connection) -> None:
-    """A row no longer holds one vehicle's state, but a pack of them."""
+    """Turn rows that hold one vehicle's state into packs of them."""
     connection.execute(TABLE)
     for partition in range(PARTITIONS):
         question = "SELECT key, record, hot FROM states WHERE partition = ?"
@@ -54,7 +54,7 @@ def _rewrite(
     column: str,
     present: Callable[[tuple[Any, ...]], bytes],
 ) -> None:
-    """Gives every row of a table the record that ``present`` makes of it; a row is its keys and the record."""
+    """Give every row of a table the record that ``present`` makes of it; a row is its keys and the record."""
     names, marks = ", ".join(keys), ", ".join("?" for _ in keys)
     update = f"UPDATE {table} SET {column} = ? WHERE ({names}) = ({marks})"
     beyond, last = "", ()

@@ -32,7 +32,7 @@ READERS: Final = 2
 MAX_READS_WAITING: Final = 2_048
 MAX_PAGE: Final = 1_000
 TRIM_A_COMMIT: Final = 500
-"""Log entries that go at once: a trim of hours must not hold up the appends."""
+"""Log entries removed at once: a trim of hours must not hold up the appends."""
 SECRET_BYTES: Final = 32
 LONGEST_FINDING: Final = 200
 
@@ -53,7 +53,7 @@ class SqliteStore:
 
     @classmethod
     async def open(cls, path: str | Path, *, new: bool = False) -> Self:
-        """Opens the file, or makes it; where a service has served one before, only if it is to be ``new``.
+        """Open the file, or make it; where a service has served one before, only if it is to be ``new``.
 
         Raises ``StoreFormatError`` or ``StoreUnavailable``, saying what to do.
         """
@@ -68,7 +68,7 @@ class SqliteStore:
         return store
 
     async def serve_alone(self) -> None:
-        """See ``Store.serve_alone``. Damage is looked for in the background from now on."""
+        """Serve alone; see ``Store.serve_alone``. Starts the search for damage in the background."""
         self._files.lock = lock = await asyncio.to_thread(ServiceLock, self._path)
         self._files.require()
         identity = await self._writer.do(partial(sqlite_writes.keep_identity, token_hex(SECRET_BYTES // 2)))
@@ -78,7 +78,7 @@ class SqliteStore:
         self._check.start()
 
     def stats(self) -> StoreStats:
-        """How fast it commits, whether it fails, and what is wrong with it at this moment."""
+        """Return how fast it commits, whether it fails, and what is wrong with it at this moment."""
         found = self._files.look()
         troubles: tuple[Trouble, ...] = (found,) if found is not None else ()
         if self._files.damage:

@@ -1,8 +1,8 @@
 """The thread that writes to SQLite: many small writes share one fsync, and the failure of one undoes no other.
 
-Whatever was queued while it waited for the disk becomes the next group: one transaction, one commit,
-one hop back to the event loop. A busy loop makes each statement dear (the thread must get the interpreter lock back
-after it), so appends of a group are a single statement, and savepoints appear only where there is somebody to protect.
+Jobs queued while the thread waits for the disk become the next group: one transaction, one commit, one hop back to the
+event loop. A busy loop makes each statement dear (the thread must get the interpreter lock back after it). So appends
+of a group are a single statement, and savepoints appear only where there is a job to protect.
 """
 
 from __future__ import annotations
@@ -34,11 +34,11 @@ _REFUSALS: Final = (
     sqlite3.InterfaceError,
     sqlite3.ProgrammingError,
 )
-"""What is wrong with one job and not with the store."""
+"""Errors that are wrong with one job and not with the store."""
 
 
 class Job:
-    """One write and whoever waits for it; ``entry`` for an append to the log, else ``work``."""
+    """A write and its waiting caller; ``entry`` for an append to the log, else ``work``."""
 
     __slots__ = ("entry", "error", "future", "result", "work")
 
@@ -65,14 +65,14 @@ class GroupWriter:
         self._thread.start()
 
     async def append(self, entry: bytes) -> int:
-        """The number of the log entry, once it is on the disk."""
+        """Return the number of the log entry, once it is on the disk."""
         future = self._loop.create_future()
         self._put(Job(future, entry=entry))
         number: int = await future
         return number
 
     async def do(self, work: Work) -> object:
-        """The result of ``work``, once what it wrote is on the disk."""
+        """Return the result of ``work``, once its writes are on the disk."""
         future = self._loop.create_future()
         self._put(Job(future, work=work))
         return await future
@@ -82,12 +82,12 @@ class GroupWriter:
         return self._queue.qsize()
 
     def stop(self) -> None:
-        """Takes nothing more; what is queued is still written. Then ``join``."""
+        """Take no further jobs; queued ones are still written. Then ``join``."""
         self._closed = True
         self._queue.put(None)
 
     def join(self) -> None:
-        """Waits for the last group."""
+        """Wait for the last group."""
         self._thread.join()
 
     def _put(self, job: Job) -> None:
@@ -135,7 +135,7 @@ class GroupWriter:
             failure = str(error)
         except sqlite3.Error as error:
             failure = str(self._files.failed(error))
-        except Exception as error:  # this thread's loop boundary: whoever waits must hear of it
+        except Exception as error:  # this thread's loop boundary: every waiting caller must hear of it
             failure = f"store {self._path}: {type(error).__name__}: {error}"
         if failure:
             self._disconnect()
@@ -144,7 +144,7 @@ class GroupWriter:
         self._hand_back(group, failed=bool(failure), took_s=perf_counter() - started_s)
 
     def _disconnect(self) -> None:
-        """Rolls back; the next group connects afresh, which is how the store recovers by itself."""
+        """Roll back; the next group connects afresh, which is how the store recovers by itself."""
         connection, self._connection = self._connection, None
         try:
             if connection is not None:
@@ -155,11 +155,11 @@ class GroupWriter:
     def _hand_back(self, group: list[Job], *, failed: bool, took_s: float) -> None:
         try:
             self._loop.call_soon_threadsafe(self._resolve, group, failed, took_s)
-        except RuntimeError:  # the loop is closed: nobody waits any more
+        except RuntimeError:  # the loop is closed: no caller waits any longer
             pass
 
     def _resolve(self, group: list[Job], failed: bool, took_s: float) -> None:
-        """Looks at the files before anything is acknowledged, here: the loop has the interpreter lock already."""
+        """Look at the files before any acknowledgement, here: the loop has the interpreter lock already."""
         if not failed and self._files.look() is not None:
             failed = True
             for job in group:
@@ -197,7 +197,7 @@ def _commit(connection: sqlite3.Connection, group: Sequence[Job]) -> None:
 def _append(connection: sqlite3.Connection, appends: Sequence[Job]) -> None:
     rows = ",".join(["(?)"] * len(appends))
     cursor = connection.execute(f"INSERT INTO log (entry) VALUES {rows}", [job.entry for job in appends])
-    first = (cursor.lastrowid or 0) - len(appends) + 1  # nobody else writes meanwhile: the numbers follow each other
+    first = (cursor.lastrowid or 0) - len(appends) + 1  # no other process writes: the numbers follow each other
     for number, job in enumerate(appends, first):
         job.result = number
 

@@ -1,4 +1,4 @@
-"""Which rows does each kind of write touch? Each function runs inside a transaction of ``sqlite_writer``."""
+"""The rows that each kind of write touches. Each function runs inside a transaction of ``sqlite.writer``."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _REMOVE_ENTRY = "DELETE FROM entries WHERE kind = ? AND key = ? AND name = ? AND
 
 
 def write_documents(writes: Sequence[Put | Delete], connection: sqlite3.Connection) -> None:
-    """All of them in their order; raises ``StoreConflict`` at the first that does not find its expected version."""
+    """Write them all in their order. Raises ``StoreConflict`` at the first that does not find its expected version."""
     for write in writes:
         row = connection.execute(_OLD, (write.kind, write.key)).fetchone()
         version, had = (row[0], _unpack(row[1])) if row is not None else (0, set())
@@ -36,7 +36,7 @@ def write_documents(writes: Sequence[Put | Delete], connection: sqlite3.Connecti
 
 
 def write_checkpoint(checkpoint: Checkpoint, connection: sqlite3.Connection) -> None:
-    """The states, the watermark (which never goes back) and the documents.
+    """Write the states, the watermark (which never goes back) and the documents.
 
     Raises ``ValueError`` for a state of another partition.
     """
@@ -50,19 +50,19 @@ def write_checkpoint(checkpoint: Checkpoint, connection: sqlite3.Connection) -> 
 
 
 def trim_log(through: int, at_most: int, connection: sqlite3.Connection) -> int:
-    """Deletes the oldest entries up to number ``through``, no more than ``at_most``; returns how many went."""
+    """Delete the oldest entries up to number ``through``, no more than ``at_most``; return how many went."""
     question = "DELETE FROM log WHERE seq IN (SELECT seq FROM log WHERE seq <= ? ORDER BY seq LIMIT ?)"
     return connection.execute(question, (through, at_most)).rowcount
 
 
 def keep_secret(name: str, fresh: bytes, connection: sqlite3.Connection) -> bytes:
-    """The secret of this name: ``fresh``, unless another process was faster."""
+    """Return the secret of this name: ``fresh``, unless another process was faster."""
     connection.execute("INSERT INTO secrets (name, secret) VALUES (?, ?) ON CONFLICT DO NOTHING", (name, fresh))
     return bytes(connection.execute("SELECT secret FROM secrets WHERE name = ?", (name,)).fetchone()[0])
 
 
 def keep_identity(fresh: str, connection: sqlite3.Connection) -> str:
-    """What tells this store from every other: ``fresh``, unless it has an identity already."""
+    """Return the identity that tells this store from every other: ``fresh``, unless it has one already."""
     connection.execute("INSERT INTO meta (name, value) VALUES ('identity', ?) ON CONFLICT DO NOTHING", (fresh,))
     return str(connection.execute("SELECT value FROM meta WHERE name = 'identity'").fetchone()[0])
 
