@@ -1,4 +1,4 @@
-"""Who calls in the tests that go through the whole document, and what is there for them to find?"""
+"""The callers in the tests that go through the whole document, and the objects that they find."""
 
 from __future__ import annotations
 

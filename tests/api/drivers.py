@@ -1,4 +1,4 @@
-"""What do drivers and their families do over and over in tests? Bind, share, open, over real HTTP."""
+"""The repeated steps of drivers and families in tests: bind, share, open, over real HTTP."""
 
 from __future__ import annotations
 

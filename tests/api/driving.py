@@ -1,4 +1,4 @@
-"""What does a simulator tell of a drive in the tests?"""
+"""A simulator's report of a drive, for tests."""
 
 from __future__ import annotations
 

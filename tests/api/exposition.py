@@ -1,4 +1,4 @@
-"""What Prometheus' own linter (`promtool check metrics`) complains of, as far as it can concern us."""
+"""The complaints of Prometheus' own linter (`promtool check metrics`), as far as they can concern us."""
 
 from __future__ import annotations
 

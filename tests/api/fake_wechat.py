@@ -1,4 +1,4 @@
-"""What does WeChat answer? A server on a local port that speaks the documented shapes, and fails on request."""
+"""A WeChat server on a local port that speaks the documented shapes, and fails on request."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Does the short cut for a family's polls tell what the usual way tells, and leave to it all that is out of the ordinary?"""
+"""Tests that the short cut for a family's polls answers like the usual path, and leaves every unusual call to it."""
 
 from __future__ import annotations
 

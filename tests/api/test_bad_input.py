@@ -1,4 +1,4 @@
-"""Is everything that the document does not allow refused, by a problem that the document names, and never by a failure?"""
+"""Tests that input outside the document is refused by a problem that the document names, and never by a failure."""
 
 from __future__ import annotations
 

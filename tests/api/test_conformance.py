@@ -1,4 +1,4 @@
-"""Are the answers of an ordinary day those that the document promises?"""
+"""Tests that the answers of an ordinary day are those that the document promises."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Can a driver bind, share and delegate, within the limits and not beyond (R10-R23)?"""
+"""Tests that a driver can bind, share and delegate, within the limits and not beyond (R10-R23)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Does an open stream live on without the call that began it, and is nothing lost at the hand-over?"""
+"""Tests that an open stream outlives the call that began it, and that the hand-over loses nothing."""
 
 from __future__ import annotations
 

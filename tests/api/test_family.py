@@ -1,4 +1,4 @@
-"""Does a family member see what is shared, as it is, and nothing once it has ended (R5, R22, R30-R34, R53)?"""
+"""Tests that a family member sees a shared vehicle as it is, and nothing after the end (R5, R22, R30-R34, R53)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Each kind of guess has counts of its own, and nobody locks a stranger out (R61)."""
+"""Each kind of guess has counts of its own, and no stranger can be locked out (R61)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Does a repeated request get its first answer, whole, once done, and does the store alone tell nothing of it?"""
+"""Tests that a repeated request gets its first answer, whole, and that the store alone reveals nothing of it."""
 
 from __future__ import annotations
 

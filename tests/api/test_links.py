@@ -1,4 +1,4 @@
-"""Does a link open for one person only, and does looking at it claim nothing (R5, R20, R22, R23, R33, R61)?"""
+"""Tests that a link opens for one person only, and that a preview claims nothing (R5, R20, R22, R23, R33, R61)."""
 
 from __future__ import annotations
 

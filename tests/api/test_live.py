@@ -1,4 +1,4 @@
-"""A live stream begins with what is, tells what changes, and ends with the share or the session (R31-R34)."""
+"""A live stream begins with the present state, tells each change, and ends with the share or the session (R31-R34)."""
 
 from __future__ import annotations
 

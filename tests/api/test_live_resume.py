@@ -1,4 +1,4 @@
-"""A client's last event id says exactly which alerts it has, whatever comes in which order."""
+"""A client's last event id says exactly which alerts it has, in any order of events."""
 
 from __future__ import annotations
 

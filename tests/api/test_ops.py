@@ -1,4 +1,4 @@
-"""Do operators see how the service is, and nobody a person, a plate or a place?"""
+"""Tests that operators see the service's health, and never a person, a plate or a place."""
 
 from __future__ import annotations
 

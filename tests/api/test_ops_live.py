@@ -1,4 +1,4 @@
-"""Does the control room see the service and the fleet live, and nobody without the key?"""
+"""Tests that the control room sees the service and the fleet live, and that no caller does without the key."""
 
 from __future__ import annotations
 

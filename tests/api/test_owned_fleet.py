@@ -1,4 +1,4 @@
-"""Does a business see how its own fleet stands, and can it narrow the map to what matters?"""
+"""Tests that a business sees the state of its own fleet, and can narrow the map."""
 
 from __future__ import annotations
 

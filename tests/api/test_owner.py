@@ -1,4 +1,4 @@
-"""Does a business see its own vehicles as they are, and nobody else's (R32, R40, R41, R53)?"""
+"""Tests that a business sees its own vehicles as they are, and no other's (R32, R40, R41, R53)."""
 
 from __future__ import annotations
 

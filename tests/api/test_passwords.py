@@ -1,4 +1,4 @@
-"""Is a password verified, whoever asks, without holding up the loop or telling who exists (R61, R62)?"""
+"""Tests that passwords are verified without holding up the loop or revealing which users exist (R61, R62)."""
 
 from __future__ import annotations
 

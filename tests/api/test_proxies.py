@@ -1,4 +1,4 @@
-"""The address of a caller is what our own proxies wrote, in whatever form, and what is odd about it is told."""
+"""A caller's address is the one that our own proxies wrote, in any form, and oddities of it are reported."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Does an account become a person's, whichever way the person came before (R2, R3, R61, R64)?"""
+"""Tests that an account becomes a person's, however the person signed in before (R2, R3, R61, R64)."""
 
 from __future__ import annotations
 

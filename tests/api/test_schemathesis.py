@@ -1,4 +1,4 @@
-"""Does anything that the document allows, or just misses, bring the service down or make it answer otherwise than it says?"""
+"""Tests that input which the document allows, or just misses, never brings the service down or breaks the document."""
 
 from __future__ import annotations
 

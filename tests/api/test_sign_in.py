@@ -1,4 +1,4 @@
-"""Who gets in, as whom, and out again for good (R1-R5, R61, R62, R64)?"""
+"""Tests who gets in, as which account, and out again for good (R1-R5, R61, R62, R64)."""
 
 from __future__ import annotations
 

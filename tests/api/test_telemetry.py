@@ -1,4 +1,4 @@
-"""Does the feed take what is good, say what is not, and tell only what is durable (R50, R51)?"""
+"""Tests that the feed takes good rows, names bad ones, and announces only durable ones (R50, R51)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Is every alert told in Chinese, and every time with its offset?"""
+"""Tests that every alert is worded in Chinese, and that every time has its offset."""
 
 from __future__ import annotations
 

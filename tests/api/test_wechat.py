@@ -1,4 +1,4 @@
-"""Is WeChat asked as its documents say, and is everything that goes wrong there told apart (R1, R61, R62)?"""
+"""Tests that WeChat is asked as its documents say, and that its failures are told apart (R1, R61, R62)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How do tests read a live stream? As a browser would: by events, over a real socket, and patient for a moment only."""
+"""Reads live streams in tests as a browser would: by events, over a real socket, with a short time-out."""
 
 from __future__ import annotations
 

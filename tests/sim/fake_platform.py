@@ -1,4 +1,4 @@
-"""What does the least of all platforms do: one that answers, or doesn't, as it is told?"""
+"""The smallest platform: it answers terminals, or stays silent, as it is told."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What does the least of all services tell: owners, their vehicles, what arrived, and lies on request?"""
+"""The smallest service: owners, their vehicles, their data, and lies on request."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which small world do the simulator's tests drive in?"""
+"""The small world that the simulator's tests drive in."""
 
 from __future__ import annotations
 

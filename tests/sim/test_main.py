@@ -1,4 +1,4 @@
-"""Does a whole drive end with the right verdict?"""
+"""Tests that a whole drive ends with the right verdict."""
 
 from __future__ import annotations
 

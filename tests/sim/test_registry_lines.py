@@ -1,4 +1,4 @@
-"""Would the transport registry take the fleet's lines?"""
+"""Tests that the transport registry would take the fleet's lines."""
 
 from __future__ import annotations
 

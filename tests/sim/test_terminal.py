@@ -1,4 +1,4 @@
-"""Tests of a terminal's conversation: it goes as JT/T 808 has it, whatever the network does."""
+"""A terminal's conversation follows JT/T 808, whatever the network does."""
 
 from __future__ import annotations
 

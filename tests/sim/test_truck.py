@@ -1,4 +1,4 @@
-"""Does a simulated truck live a believable life, and the same one each time?"""
+"""Tests that a simulated truck lives a believable life, and the same life each time."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Do the roads lead where they should?"""
+"""Tests that the roads lead where they should."""
 
 from __future__ import annotations
 

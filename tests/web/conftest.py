@@ -1,4 +1,4 @@
-"""What stands ready for every test in a real browser? A server, a truck, the API, and phones to hold."""
+"""The fixtures of tests in a real browser: a server, a truck, the API, and phones."""
 
 from __future__ import annotations
 

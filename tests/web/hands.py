@@ -1,4 +1,4 @@
-"""What does a driver's thumb do over and over in tests of the pages? Types a plate, shares, confirms."""
+"""The repeated steps of a driver's thumb in tests of the pages: type a plate, share, confirm."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which pages are there to look at, who looks at them, and what must have happened before? For pictures and for axe."""
+"""The pages to look at, with their viewers and their preparations, for pictures and for axe."""
 
 from __future__ import annotations
 

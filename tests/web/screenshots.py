@@ -1,4 +1,4 @@
-"""What do the pages look like? One picture of each, of a real service with a moving fleet, into ``docs/screenshots``."""
+"""Takes a picture of each page, of a real service with a moving fleet, into ``docs/screenshots``."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Do operators, and nobody else, see how the service is, live, and does the picture survive the service's end?"""
+"""Tests that only operators see the service's health, live, and that the picture survives the service's end."""
 
 from __future__ import annotations
 

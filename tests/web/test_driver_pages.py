@@ -1,4 +1,4 @@
-"""What does a driver see on a phone: home, lists, a vehicle's page, history? By touch, in a real browser."""
+"""A driver's pages on a phone: home, lists, a vehicle's page, history; by touch, in a real browser."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""An emergency stays in sight on every page of the truck until it has ended and somebody has seen that (R34)."""
+"""An emergency stays in sight on every page of the truck until it has ended and a viewer has seen that (R34)."""
 
 from __future__ import annotations
 

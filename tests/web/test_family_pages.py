@@ -1,4 +1,4 @@
-"""What does a family member see and do on a phone? Every flow of the guide's second part, in a real browser."""
+"""A family member's pages on a phone: every flow of the guide's second part, in a real browser."""
 
 from __future__ import annotations
 

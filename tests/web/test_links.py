@@ -1,4 +1,4 @@
-"""Links are read as chat programs and people hand them on, and say who sends them before anybody opens them (R20, R23)."""
+"""Links survive chat programs and forwarding, and name their sender before they are opened (R20, R23)."""
 
 from __future__ import annotations
 

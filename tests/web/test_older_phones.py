@@ -1,4 +1,4 @@
-"""Older phones: the pages work in Safari of iOS 13 and Chromium 86, and what is older still is told so in a sentence."""
+"""Older phones: the pages work in Safari of iOS 13 and Chromium 86, and still older browsers get an explanation."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Can a business see its fleet, find a vehicle, and unbind a driver, on a phone?"""
+"""Tests that a business can see its fleet, find a vehicle, and unbind a driver, on a phone."""
 
 from __future__ import annotations
 

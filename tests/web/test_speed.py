@@ -1,4 +1,4 @@
-"""How soon can somebody at home use a link that the driver sent, on a slow phone in a thin network?"""
+"""Tests how soon a family member can use a driver's link, on a slow phone in a thin network."""
 
 from __future__ import annotations
 
