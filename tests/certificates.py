@@ -1,4 +1,4 @@
-"""Who vouches for whom in tests with TLS? An authority of our own, made on the spot."""
+"""A certificate authority for tests with TLS, made on the spot."""
 
 from __future__ import annotations
 

@@ -150,7 +150,6 @@ STUMBLING: Final = re.compile(
 ENGLISH_NOT_YET: Final[tuple[str, ...]] = (
     "actors/",
     "geography/",
-    "tests/",
     "torture/",
     "arguments.py",
     "demo.py",

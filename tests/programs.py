@@ -1,4 +1,4 @@
-"""What happens to a test whose program is not installed? The Makefile's ``tools`` brings them."""
+"""Handles tests whose program is not installed. The Makefile's ``tools`` installs the programs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Does a benchmark's figure that got worse show, and is there a benchmark behind each name?"""
+"""Tests that a worse figure shows, and that each name has a benchmark."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Who lives in the world of the acceptance tests, and on which stores does it stand?"""
+"""The people and vehicles of the acceptance tests, and the stores that they run on."""
 
 from __future__ import annotations
 

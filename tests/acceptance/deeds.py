@@ -1,4 +1,4 @@
-"""What do drivers and their families do over and over? Bind, share, open, delegate, as the contract writes it."""
+"""The repeated steps of drivers and families: bind, share, open, delegate, as the contract writes them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which form has each answer? The fields that the contract names, with their types; an answer may hold more."""
+"""The form of each answer: the fields that the contract names, with their types; an answer may hold more."""
 
 from __future__ import annotations
 

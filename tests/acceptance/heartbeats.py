@@ -1,4 +1,4 @@
-"""How do tests hear a live stream's heart, which beats in real seconds, without waiting for it?"""
+"""Lets tests receive a live stream's heartbeat, which comes in real seconds, without waiting for it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Has every answer every field that the contract names, in the form that it names?"""
+"""Tests that every answer has every field that the contract names, in the form that it names."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Settled reading: what does an ``Idempotency-Key`` promise?"""
+"""Settled reading: the promises of an ``Idempotency-Key``."""
 
 from __future__ import annotations
 

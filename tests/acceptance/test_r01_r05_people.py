@@ -1,4 +1,4 @@
-"""R1 to R5: who gets in, and as what?"""
+"""R1 to R5: sign-in, and the kinds of account."""
 
 from __future__ import annotations
 

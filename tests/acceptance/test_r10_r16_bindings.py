@@ -1,4 +1,4 @@
-"""R10 to R16: which vehicles does a driver bind, and let go?"""
+"""R10 to R16: a driver binds vehicles and releases them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""R17 to R21: how does a driver share where the truck is?"""
+"""R17 to R21: a driver shares the truck's position."""
 
 from __future__ import annotations
 

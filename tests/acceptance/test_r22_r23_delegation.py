@@ -1,4 +1,4 @@
-"""R22 and R23: how does a family member bind for the driver?"""
+"""R22 and R23: a family member binds for the driver."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""R30 to R33: what does a family member see of a shared truck, and what no more?"""
+"""R30 to R33: a family member's view of a shared truck, and its limits."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""R34: which alerts run over a family member's page, and what does each tell?"""
+"""R34: the alerts on a family member's page, and the content of each."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""R40 and R41: what does a business see of its trucks, and whom does it unbind?"""
+"""R40 and R41: a business sees its trucks, and unbinds drivers."""
 
 from __future__ import annotations
 

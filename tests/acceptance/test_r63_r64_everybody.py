@@ -1,4 +1,4 @@
-"""R63 and R64: who watched, and who did what?"""
+"""R63 and R64: the records of watching and of changes."""
 
 from __future__ import annotations
 

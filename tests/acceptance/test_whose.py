@@ -1,4 +1,4 @@
-"""Who may make which call, and with whose ids? The contract's calls, each with every wrong caller."""
+"""Tests each call of the contract with every wrong caller and with other callers' ids."""
 
 from __future__ import annotations
 

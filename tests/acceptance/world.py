@@ -1,4 +1,4 @@
-"""What do the acceptance tests speak to? The whole service, put together as ``run.py serve`` does, on a clock that stands still.
+"""The whole service, put together as ``run.py serve`` does, on a clock that stands still.
 
 From here on everything goes over real sockets: HTTP, server-sent events, JT/T 808. A test moves time by ``/dev/clock``.
 """

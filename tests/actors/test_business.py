@@ -1,4 +1,4 @@
-"""R41: does a business unbind drivers from its own vehicles, and from no others?"""
+"""Tests that a business unbinds drivers from its own vehicles, and from no others (R41)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How are vehicles written behind: in which order, how often, and who must stay meanwhile?"""
+"""Tests the order and the rate of vehicles' checkpoints, and which vehicles must stay meanwhile."""
 
 from __future__ import annotations
 

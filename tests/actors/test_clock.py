@@ -1,4 +1,4 @@
-"""Does the clock wake whom it should, when it should, in order?"""
+"""Tests that the clock wakes its callers in time and in order."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Does what lies far ahead happen once and in time, across restarts, sleep and failures?"""
+"""Tests that distant deadlines fire once and in time, across restarts, sleep and failures."""
 
 from __future__ import annotations
 

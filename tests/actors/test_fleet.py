@@ -1,4 +1,4 @@
-"""Do vehicles announce, fall, recover and go to sleep as promised, over a real store?"""
+"""Tests that vehicles announce, fail, recover and sleep as promised, over a real store."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Does a start know each vehicle's speed limit without asking the registry for all of them?"""
+"""Tests that a start knows each vehicle's speed limit without asking the registry for all of them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Do people, links and vehicles agree with a naive telling of the rules, whatever happens in whatever order?
+"""Tests that people, links and vehicles agree with a naive model of the rules, in any order of events.
 
 Commands of several drivers, family members and owners, time that passes, restarts, sleep, crashes and failing commits, in
 sequences that Hypothesis chooses and makes shorter when one fails. For a long search:

@@ -1,4 +1,4 @@
-"""Does the runtime keep what Pykka promises, and what its own docstring adds?"""
+"""Tests that the runtime keeps Pykka's promises, and those that its own docstring adds."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Does a share link belong to one person, end in the moment it must, and never show more than it may?"""
+"""Tests that a share link belongs to one person, ends on time, and never shows more than it may."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Are those who watch a vehicle told each change once, in time, and across restarts?"""
+"""Tests that a vehicle's watchers are told each change once, in time, and across restarts."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Does all that actors take, answer, refuse and announce cross to another process as it is, and can none be forgotten?"""
+"""Tests that all messages of actors cross to another process unchanged, and that none can be forgotten."""
 
 from __future__ import annotations
 

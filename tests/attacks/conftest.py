@@ -1,4 +1,4 @@
-"""What is attacked here? The same service over real HTTP as in the API's tests, and the processes of the end-to-end ones."""
+"""The targets of the attacks: the API tests' service over real HTTP, and the end-to-end tests' processes."""
 
 from __future__ import annotations
 

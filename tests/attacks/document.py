@@ -1,4 +1,4 @@
-"""What does the published document say can be called? So that a new call is attacked by itself."""
+"""The calls in the published document, so that a new call is attacked without further work."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Is a body that is too large, too deep, packed too well or not what it says refused, at little cost?"""
+"""Tests that a body too large, too deep, packed too well or of a false type is refused, at little cost."""
 
 from __future__ import annotations
 

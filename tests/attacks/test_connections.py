@@ -1,4 +1,4 @@
-"""Do slow, idle and countless connections cost the others anything?"""
+"""Tests that slow, idle and countless connections cost other callers nothing."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Do the decoders of the terminals and of the feed survive whatever comes, and keep no more than they may?"""
+"""Tests that the decoders of terminals and of the feed survive any input, and keep no more than they may."""
 
 from __future__ import annotations
 

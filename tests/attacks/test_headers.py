@@ -1,4 +1,4 @@
-"""Does every kind of answer carry the headers that keep a browser out of trouble, and does none open the API to other sites?"""
+"""Tests that every answer carries the headers that protect a browser, and that none opens the API to other sites."""
 
 from __future__ import annotations
 

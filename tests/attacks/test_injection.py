@@ -1,4 +1,4 @@
-"""Does text that somebody else's interpreter would obey stay text: in every field, header and path, stored and shown again?"""
+"""Tests that text stays text in every field, header and path, stored and shown, for any interpreter."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Does anything that is told in confidence stand in a log, a figure or a dead letter, even at debug level and in a crash (R62)?"""
+"""Tests that no log, figure or dead letter holds a secret, even at debug level and in a crash (R62)."""
 
 from __future__ import annotations
 

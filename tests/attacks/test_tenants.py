@@ -1,4 +1,4 @@
-"""Can anybody reach for what is somebody else's? Every call of the document, with ids that exist, by everybody they do not concern."""
+"""Tests every call of the document with existing ids, by every caller that they do not concern."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How does somebody speak HTTP who does not mean to? Bytes on a socket, and what comes back."""
+"""Malformed HTTP for attacks: bytes on a socket, and the bytes that come back."""
 
 from __future__ import annotations
 

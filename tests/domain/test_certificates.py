@@ -1,4 +1,4 @@
-"""R53: when is a certificate expiring or expired, and who is reminded of what?"""
+"""R53: expiring and expired certificates, and the reminders of them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""R13, R17: when is it so many days, months or a year later in China?"""
+"""R13, R17: days, months and years later in China's civil time."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Does a truck stand on the Chinese map where the published formula puts it?"""
+"""Tests that a truck stands on the Chinese map where the published formula puts it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""R22, R23: what becomes of a delegation link?"""
+"""R22, R23: the life of a delegation link."""
 
 from __future__ import annotations
 

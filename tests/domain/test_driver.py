@@ -1,4 +1,4 @@
-"""R11-R16, R19, R22: what may a driver bind and share?"""
+"""R11-R16, R19, R22: the limits on a driver's bindings and shares."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Is a truck told to be near the town that is nearest, on the right side of it?"""
+"""Tests that a truck's place is the nearest town, with the right direction from it."""
 
 from __future__ import annotations
 

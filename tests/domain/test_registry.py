@@ -1,4 +1,4 @@
-"""Is a registry line read as it is meant, or refused with its field?"""
+"""Tests that a registry line is read as it is meant, or refused with its field."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""R17, R20, R21, R33: what becomes of a share link?"""
+"""R17, R20, R21, R33: the life of a share link."""
 
 from __future__ import annotations
 

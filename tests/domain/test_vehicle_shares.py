@@ -1,4 +1,4 @@
-"""R18: how many share links of a vehicle live at a time?"""
+"""R18: the limit of a vehicle's live share links."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How do tests speak to a running service as an owner, a platform and an operator do?"""
+"""The clients of a running service in tests: an owner, a platform and an operator."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How do many trucks load a service at once until it is killed, and what does each know of what it was told?"""
+"""A convoy of trucks that load a service until it is killed, and remember its acknowledgements."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How does a test get a process of `run.py` without Python reading all of it once more? From one that has read it, and forks.
+"""Starts processes of `run.py` quickly, by forking one that has already imported everything.
 
 What comes of it is a process as any other, with its own memory, descriptors and signals, to be killed at any moment. It only
 begins later: past the half second of processor time that imports take. That a bare `run.py` works is for others to show.

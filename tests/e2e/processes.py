@@ -1,4 +1,4 @@
-"""How do tests run `run.py` as processes of their own: started, asked to end, killed, and never left behind?"""
+"""Runs `run.py` as processes of a test: started, asked to end, killed, and never left behind."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Does time stand still, jump and run fast when the command line says so, and only then?"""
+"""Tests that time stands still, jumps and runs fast when the command line says so, and only then."""
 
 from __future__ import annotations
 

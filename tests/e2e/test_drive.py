@@ -1,4 +1,4 @@
-"""Does a drive end with the right verdict: clean through a kill, and not clean when something is lost?"""
+"""Tests that a drive ends with the right verdict: clean through a kill, and not clean after a loss."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Does whatever comes to the terminals' port leave the service alive, and an honest terminal beside it served?"""
+"""Tests that garbage at the terminals' port leaves the service alive, and an honest terminal served."""
 
 from __future__ import annotations
 

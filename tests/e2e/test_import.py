@@ -1,4 +1,4 @@
-"""Does a registry file get in as it should: beside a running service, with bad lines, or not at all?"""
+"""Tests the import of a registry file: beside a running service, with bad lines, or refused."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Is everything that was acknowledged still there after the service has gone and come back?"""
+"""Tests that everything acknowledged is still there after the service has restarted."""
 
 from __future__ import annotations
 

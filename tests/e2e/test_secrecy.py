@@ -1,4 +1,4 @@
-"""Does the service keep to itself what it is told in confidence (R62)?"""
+"""Tests that the service keeps secrets to itself (R62)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How does a truck of these tests talk to the gateway: one blocking socket, one message at a time?"""
+"""A truck that talks to the gateway in tests: one blocking socket, one message at a time."""
 
 from __future__ import annotations
 

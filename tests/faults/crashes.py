@@ -1,4 +1,4 @@
-"""Is everything that was acknowledged there, once, after the service is killed at any moment under load?
+"""Checks that everything acknowledged is there, once, after the service is killed at any moment under load.
 
 ``python -m tests.faults.crashes --rounds 30 --store redis`` plays as many rounds as wanted and tells what was lost.
 """

@@ -1,4 +1,4 @@
-"""What does a platform's feed know of the batches that it sends until the service is gone?"""
+"""A platform's feed, which remembers the batches that it sends until the service is gone."""
 
 from __future__ import annotations
 

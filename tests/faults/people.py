@@ -1,4 +1,4 @@
-"""What do people do over and over while a service is killed under them, and what must it know of that afterwards?
+"""People who repeat their calls while a service is killed, and remember what it must know afterwards.
 
 Each change leaves facts: pairs of an action and the id of what was changed, as the audit list tells them. Whoever acts
 knows which facts were acknowledged, and of at most one command not whether it was done: its answer never came.

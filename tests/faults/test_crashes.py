@@ -1,4 +1,4 @@
-"""Does a service that is killed under load lose nothing that it acknowledged, on either store?"""
+"""Tests that a service killed under load loses nothing that it acknowledged, on either store."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What does a service do that has few descriptors when many connect? It says so, serves those it has, and does not spin."""
+"""Tests that a service short of descriptors says so, serves the connections it has, and does not spin."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""At three times what it can carry: are alerts and commands kept, is anything acknowledged lost, does it stay and come back?"""
+"""Tests a service at three times its capacity: alerts, commands and acknowledged fixes are kept, and it recovers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How do all who use a service see that its store fails, and that it is back: a driver, a terminal, a platform, an operator?"""
+"""Witnesses of a store's failure and return: a driver, a terminal, a platform and an operator."""
 
 from __future__ import annotations
 

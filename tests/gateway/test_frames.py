@@ -1,4 +1,4 @@
-"""Do frames survive the way to the wire and back, and what of those that terminals get wrong?"""
+"""Tests that frames survive the wire and back, and that terminals' malformed frames are handled."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Does a location report become the right fix, whatever is wrong with it?"""
+"""Tests that a location report becomes the right fix, whatever is wrong with it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Do messages say the same after encoding and decoding, and do broken ones end as errors of ours?"""
+"""Tests that messages survive encoding and decoding, and that broken ones raise errors of ours."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Do all published frames and streams behave as their files say? (They lie outside the project; skipped without them.)"""
+"""Tests all published frames and streams. (Their files lie outside the project; skipped without them.)"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where do the stores under test live? A new store joins the contract by one more place here."""
+"""The stores under test. A new store joins the contract by one more place here."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How do tests move into and out of each kind of store, and fill one with a bit of everything?"""
+"""Moves between all kinds of store in tests, and fills a store with a bit of everything."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Is a copy that was taken while somebody wrote a whole store, and is it put back only where it harms nobody?"""
+"""Tests that a copy taken during writes is a whole store, and is restored only where it harms nothing."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Is an older store brought up to the present format, with all that is in it, or left as it was?"""
+"""Tests that an older store is upgraded to the present format with all its content, or left unchanged."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Does everything get from one store into another, all of it or nothing?"""
+"""Tests that everything moves from one store into another, all of it or nothing."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Do values come back from their bytes as they were, and are newer records refused?"""
+"""Tests that values survive encoding unchanged, and that newer records are refused."""
 
 from __future__ import annotations
 

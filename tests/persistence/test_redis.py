@@ -1,4 +1,4 @@
-"""Does the store survive what happens to a Redis: kills, stalls, lost answers, full memory, wrong settings?"""
+"""Tests that the store survives a Redis's troubles: kills, stalls, lost answers, full memory, wrong settings."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Does a Redis let in, and get trusted by, exactly whom it should: passwords, users with few rights, TLS?"""
+"""Tests the access to a Redis: passwords, users with few rights, TLS."""
 
 from __future__ import annotations
 

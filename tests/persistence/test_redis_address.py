@@ -1,4 +1,4 @@
-"""Is a Redis' URL read as it is meant, and its password never told?"""
+"""Tests that a Redis's URL is read as it is meant, and that its password is never shown."""
 
 from __future__ import annotations
 

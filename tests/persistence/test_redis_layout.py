@@ -1,4 +1,4 @@
-"""Do the bytes of an index stand in the order of what they mean, whatever the texts are?"""
+"""Tests that the bytes of an index sort in the order of their meaning, for any texts."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Does exactly one service write at a time, though holders are killed, frozen and cut off?"""
+"""Tests that exactly one service writes at a time, though holders are killed, frozen and cut off."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Is nothing lost, done twice or read from the past when a primary dies and a replica takes its place?"""
+"""Tests that a fail-over to a replica loses nothing, repeats nothing and reads nothing outdated."""
 
 from __future__ import annotations
 

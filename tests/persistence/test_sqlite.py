@@ -1,4 +1,4 @@
-"""Does the file survive what happens to files: kills, full disks, other programs, newer versions?"""
+"""Tests that the file survives a file's troubles: kills, full disks, other programs, newer versions."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Does every store keep the promises of ``persistence.store``?"""
+"""Tests that every store keeps the promises of ``persistence.store``."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How does a shard serve behind a pipe? Each call a task of its own, answers as they come, events as they are announced."""
+"""Serves a shard behind a pipe: a task per call, answers as they are ready, events as they are announced."""
 
 from __future__ import annotations
 

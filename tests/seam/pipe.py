@@ -1,4 +1,4 @@
-"""What passes through the pipe between a parent and its shard? Frames of a bounded length, each one call or one answer."""
+"""The frames in the pipe between a parent and its shard: of bounded length, each a call or an answer."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How does a parent use a shard behind a pipe? By the same three verbs, from as many callers at once as there is room for."""
+"""A parent's side of a shard behind a pipe: the same three verbs, from as many callers as there is room for."""
 
 from __future__ import annotations
 

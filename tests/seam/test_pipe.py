@@ -1,4 +1,4 @@
-"""Does a pipe carry the three verbs, bounded, in order and to a clean end? Both ends in one process, over real pipes."""
+"""Tests that a pipe carries the three verbs, bounded, in order and to a clean end, both ends in one process."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Do route, ask and watch cross to real actors in another process, and does nothing acknowledged die with it?"""
+"""Tests that route, ask and watch reach real actors in another process, and that nothing acknowledged dies with it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What does a play leave behind? Coroutines of killed processes, which go quietly."""
+"""Cleans up after a play: the coroutines of killed processes go quietly."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Does a store in bad weather lie only in the ways it should?"""
+"""Tests that a store in bad weather fails only in the ways that it should."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Do the shortest replays of what once failed, whoever was wrong then, pass for good?"""
+"""Tests that the shortest replays of past failures pass for good, whatever was at fault then."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Is the loop of the drama a loop without time, sockets, threads or chance?"""
+"""Tests that the drama's loop has no time, sockets, threads or chance of its own."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Is every rule that is broken on purpose found within 100 seeds, and told in a few steps?"""
+"""Tests that every rule broken on purpose is found within 100 seeds, and reported in a few steps."""
 
 from __future__ import annotations
 

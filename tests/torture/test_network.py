@@ -1,4 +1,4 @@
-"""Do bytes arrive as over TCP: in order, in pieces, or not at all?"""
+"""Tests that bytes arrive as over TCP: in order, in pieces, or not at all."""
 
 from __future__ import annotations
 

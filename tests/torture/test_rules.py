@@ -1,4 +1,4 @@
-"""Are the naive rules the ones of the guide?"""
+"""Tests that the naive rules are the guide's."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Does the service hold its rules through some plays, and is each of them repeatable?"""
+"""Tests that the service holds its rules through some plays, and that each play is repeatable."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What stands behind the pages in tests? A real `run.py serve` on a virtual clock, a truck that reports, and the API as its callers use it."""
+"""The service behind the pages in tests: a real `run.py serve` on a virtual clock, a truck, and an API client."""
 
 from __future__ import annotations
 

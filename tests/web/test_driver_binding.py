@@ -1,4 +1,4 @@
-"""How does a driver bind a vehicle on a phone, alone (R11-R14) or through a relative (R22, R23)? By touch, in a real browser."""
+"""A driver binds a vehicle on a phone, alone (R11-R14) or by a relative (R22, R23), in a real browser."""
 
 from __future__ import annotations
 
