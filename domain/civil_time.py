@@ -1,25 +1,30 @@
-"""China's civil time: calendar days, and instants that lie days or months apart."""
+"""China's civil time, the one place that knows it: calendar days, and instants that lie days or months apart."""
 
 from __future__ import annotations
 
 from calendar import monthrange
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta, timezone
 from typing import Final
 
-from domain.people.certificates import CHINA_TIME
-
 DAY_S: Final = 86_400
-_OFFSET_S: Final = 8 * 3600
+CHINA_OFFSET_S: Final = 8 * 3600
+CHINA_TIME: Final = timezone(timedelta(seconds=CHINA_OFFSET_S), "Asia/Shanghai")
+"""China's time zone. It has no summer time since 1991, so no zone database is needed."""
+
+
+def china_date(at: float) -> date:
+    """Return the calendar date in China at ``at`` (Unix seconds)."""
+    return datetime.fromtimestamp(at, CHINA_TIME).date()
 
 
 def civil_day(at: float) -> int:
     """Return the Asia/Shanghai day of an instant, counted from 1970-01-01."""
-    return int(at + _OFFSET_S) // DAY_S
+    return int(at + CHINA_OFFSET_S) // DAY_S
 
 
 def midnight_of(day: int) -> int:
     """Return the first second of a day (Unix seconds)."""
-    return day * DAY_S - _OFFSET_S
+    return day * DAY_S - CHINA_OFFSET_S
 
 
 def days_later(at: float, days: int) -> float:

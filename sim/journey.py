@@ -8,11 +8,10 @@ from dataclasses import dataclass
 from random import Random
 from typing import Final, NamedTuple
 
+from sim.civil_time import CHINA_S, DAY_S
 from sim.habits import Driver
 from sim.world import Cover, Route
 
-DAY_S: Final = 86_400
-CHINA_OFFSET_S: Final = 8 * 3600
 LONG_REST_S: Final = 1200.0
 _NIGHT_SHIFT: Final = 0.4
 """The share of regular sleepers who sleep by day and drive by night."""
@@ -78,7 +77,7 @@ class Journey:
 
     def phase_s(self, at: float) -> float:
         """Return the seconds into the round at this Unix time."""
-        return (at + CHINA_OFFSET_S + self._offset_s) % self.period_s
+        return (at + CHINA_S + self._offset_s) % self.period_s
 
     def at(self, at: float) -> Motion:
         """Return the truck's motion at this Unix time."""

@@ -12,6 +12,7 @@ from itertools import pairwise
 from math import asin, cos, radians, sin, sqrt
 from typing import Final, NamedTuple
 
+from sim.civil_time import CHINA_S, DAY_S
 from sim.ledger import Told
 
 ACC_ON: Final = 1
@@ -65,8 +66,6 @@ _REST_S: Final = 1200
 _WARNING_S: Final = 12_600
 _FATIGUE_S: Final = 14_400
 _MOVING_DKMH: Final = 50
-DAY_S: Final = 86_400
-CHINA_S: Final = 8 * 3600
 _REANCHORED_AFTER: Final = 5
 
 

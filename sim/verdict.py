@@ -6,18 +6,18 @@ import asyncio
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta, timezone
+from datetime import datetime
 from typing import Final, NamedTuple
 
 from rich.console import Console
 from rich.table import Table
 
+from sim.civil_time import CHINA_S, CHINA_TIME, DAY_S
 from sim.owners import SeenAlert, SeenAlerts, SeenFix, SeenVehicle, Service
 from sim.registry_lines import Business
 from sim.terminal import Terminal
-from sim.truth import CHINA_S, DAY_S, Episode, LastFix, Truth, silenced, truth
+from sim.truth import Episode, LastFix, Truth, silenced, truth
 
-CHINA_TIME: Final = timezone(timedelta(hours=8))
 LISTED_LIMIT: Final = 50
 OFFLINE_AFTER_S: Final = 600
 _OWNERS_AT_ONCE: Final = 4

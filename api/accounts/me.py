@@ -17,9 +17,10 @@ from api.http.listing import CURSOR_PATTERN
 from api.http.problems import Problem, problem_told
 from api.ports import Services
 from api.shown.views import CertificateView, certificate_view
+from domain.civil_time import china_date
 from domain.errors import InvalidInput, TooManyBindings, TooManyIn12Months
 from domain.identifiers import phone_masked
-from domain.people.certificates import CertificateKind, china_date, validity
+from domain.people.certificates import CertificateKind, validity
 from domain.people.driver import Driver, check_room
 from domain.registry import OperatingLicence, Qualification
 

@@ -24,10 +24,10 @@ from api.accounts.identity import WechatUser
 from api.accounts.remembered import Remembered
 from api.http.keyed import Keyed
 from api.ports import Registry
+from domain.civil_time import china_date, civil_day
 from domain.errors import Busy, RealNameMismatch
 from domain.identifiers import phone_masked
 from domain.people.audit import Doer, address_masked, audit_record
-from domain.people.certificates import china_date
 from domain.registry import RegisteredPerson
 from persistence.records import decode, encode
 from persistence.store import Put, Store, StoreConflict
@@ -39,8 +39,6 @@ MAX_FORMER_IDS: Final = 20
 """The limit of former ids. Beyond it the oldest are forgotten, with what they held."""
 TRIES: Final = 10
 NOBODY: Final = "微信用户"
-DAY_S: Final = 86_400
-CHINA_OFFSET_S: Final = 8 * 3600
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,7 +168,7 @@ class People:
 
     def _mark(self, now: float) -> tuple[object, ...]:
         """Return the mark of the conditions under which a remembered account is valid."""
-        return (self._revision(), (now + CHINA_OFFSET_S) // DAY_S, self._alterations)
+        return (self._revision(), civil_day(now), self._alterations)
 
     async def of_wechat(self, user: WechatUser, *, address: str) -> NaturalAccount:
         """Return the registry's person with this openid, or phone where known; otherwise the openid's own account (R1)."""

@@ -1,13 +1,10 @@
-"""Reads internet addresses, and tells which of them belong to one customer."""
+"""Reads the addresses that proxies write into their headers."""
 
 from __future__ import annotations
 
 import re
 from ipaddress import IPv6Address, ip_address
 from typing import Final
-
-IPV6_SITE_BITS: Final = 64
-"""The smallest network that one customer has; addresses within it cost nothing."""
 
 _QUOTED: Final = re.compile(r'"([^"]*)"')
 _BRACKETED: Final = re.compile(r"\[([^\]]*)\](?::\d{1,5})?", re.ASCII)
@@ -31,14 +28,3 @@ def address_of(text: str) -> str | None:
         return None
     mapped = address.ipv4_mapped if isinstance(address, IPv6Address) else None
     return str(mapped or address)
-
-
-def network_of(address: str) -> str:
-    """Return the unit that counts as one address: an IPv4 address, or one customer's IPv6 network."""
-    known = address_of(address)
-    if known is None:
-        return address
-    parsed = ip_address(known)
-    if not isinstance(parsed, IPv6Address):
-        return known
-    return parsed.exploded[: IPV6_SITE_BITS // 4 + IPV6_SITE_BITS // 16 - 1]

@@ -17,10 +17,10 @@ from aiohttp import web
 from aiohttp.http_parser import RawRequestMessage
 from aiohttp.streams import EMPTY_PAYLOAD
 
-from api.http.addresses import network_of
 from api.http.edge import HEADERS
 from api.http.problems import HTTP_KINDS, INTERNAL, KINDS, response_as
 from domain.errors import Busy
+from domain.networks import network_of
 
 log = logging.getLogger(__name__)
 

@@ -14,7 +14,6 @@ from dataclasses import dataclass
 from typing import Final
 
 from api.accounts.familiar import FamiliarPlaces
-from api.http.addresses import network_of
 from api.http.attempts import Attempts, attempt, wrong_attempt
 from api.http.keyed import Keyed
 from domain.errors import (
@@ -26,6 +25,7 @@ from domain.errors import (
     VehicleMismatch,
     WrongCredentials,
 )
+from domain.networks import network_of
 from persistence.store import Store
 
 HOUR_S: Final = 3600.0

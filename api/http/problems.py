@@ -14,6 +14,7 @@ from pykka import ActorDeadError
 
 from actors.system.runtime import MailboxFull
 from actors.system.supervisor import Unanswered
+from domain.civil_time import china_date
 from domain.errors import (
     AlreadyBound,
     Busy,
@@ -46,7 +47,6 @@ from domain.errors import (
     VehicleMismatch,
     WrongCredentials,
 )
-from domain.people.certificates import china_date
 from persistence.store import StoreConflict, StoreUnavailable
 
 CONTENT_TYPE: Final = "application/problem+json"

@@ -37,8 +37,8 @@ from api.operations.health import (
 from api.operations.vitals import Vitals
 from api.ports import Services
 from api.shown.views import time_text
+from domain.civil_time import CHINA_TIME
 from domain.errors import OpsKeyInvalid
-from domain.people.certificates import CHINA_TIME
 from domain.vehicle.quality import Outcome
 from persistence.store import StoreError
 

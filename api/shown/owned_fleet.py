@@ -18,7 +18,8 @@ from api.http.calls import Call
 from api.ports import Services
 from api.shown.share_view import papers_of
 from api.shown.views import PlateView
-from domain.people.certificates import EXPIRING_DAYS, china_date
+from domain.civil_time import china_date
+from domain.people.certificates import EXPIRING_DAYS
 from domain.registry import RegisteredVehicle
 
 MAX_VEHICLES: Final = 20_000

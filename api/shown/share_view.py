@@ -36,8 +36,8 @@ from api.shown.views import (
     reminder_views,
     time_text,
 )
-from domain.civil_time import civil_day
-from domain.people.certificates import CertificateKind, china_date, reminders
+from domain.civil_time import china_date, civil_day
+from domain.people.certificates import CertificateKind, reminders
 from domain.people.share import Share
 from domain.registry import RegisteredVehicle
 from domain.vehicle.alerts import Alert

@@ -9,9 +9,10 @@ from typing import Literal, Protocol
 import msgspec
 
 from api.shown.alert_titles import title_of
+from domain.civil_time import CHINA_TIME
 from domain.coordinates import Point, gcj02_from_wgs84
 from domain.identifiers import PlateColor, certificate_number_masked
-from domain.people.certificates import CHINA_TIME, CertificateKind, CertificateState, Validity
+from domain.people.certificates import CertificateKind, CertificateState, Validity
 from domain.places import Place
 from domain.vehicle.alerts import Alert
 from domain.vehicle.fix import Fix

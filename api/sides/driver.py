@@ -24,8 +24,9 @@ from api.shown.vehicle_looks import VehicleLooks
 from api.shown.views import AlertView, PlaceOf, Reminder, alert_view, reminder_views
 from api.sides.family import FamilyShareItems, FamilyShares
 from api.sides.sharing import DriverShare, SharesOfDriver
+from domain.civil_time import china_date
 from domain.errors import NotFound, SharingOtherVehicle, TooManyShares
-from domain.people.certificates import CertificateKind, china_date, reminders
+from domain.people.certificates import CertificateKind, reminders
 from domain.people.driver import Binding, Driver, VehicleClaim, check_shares_no_other, claim, claim_again, live_shares
 from domain.registry import vehicle_id
 from domain.vehicle.alerts import Alert

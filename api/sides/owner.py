@@ -31,9 +31,10 @@ from api.shown.views import (
     reminder_views,
     time_text,
 )
+from domain.civil_time import china_date
 from domain.errors import InvalidInput, NotFound
 from domain.identifiers import InvalidIdentifier, PlateColor, name_masked, part_of_plate, phone_masked
-from domain.people.certificates import CertificateKind, china_date, reminders
+from domain.people.certificates import CertificateKind, reminders
 from domain.people.driver import Binding, BindingKind
 from domain.registry import Business, RegisteredVehicle
 from persistence.records import decode

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta, timezone
+from datetime import date
 from enum import StrEnum
 from typing import Final
 
 EXPIRING_DAYS: Final = 30
-CHINA_TIME: Final = timezone(timedelta(hours=8), "Asia/Shanghai")
-"""China's time zone. It has no summer time since 1991, so no zone database is needed."""
 
 
 class CertificateKind(StrEnum):
@@ -66,8 +64,3 @@ def reminders(last_days: Iterable[tuple[CertificateKind, date | None]], *, today
     standing = {validity(kind, valid_until=day, today=today) for kind, day in last_days if day is not None}
     urgent = [certificate for certificate in standing if certificate.state is not CertificateState.VALID]
     return tuple(sorted(urgent, key=lambda certificate: (certificate.days_left, certificate.kind)))
-
-
-def china_date(at: float) -> date:
-    """Return the calendar date in China at ``at`` (Unix seconds)."""
-    return datetime.fromtimestamp(at, CHINA_TIME).date()

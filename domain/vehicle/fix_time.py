@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
+from domain.civil_time import CHINA_OFFSET_S
 from domain.vehicle.alerts import Alert
 from domain.vehicle.fix import FLAG_DOUBTED, Fix
 from domain.vehicle.profile import Profile
@@ -19,7 +20,6 @@ from domain.vehicle.terminal_clock import RIGHT, TerminalClock, keep_ahead, obse
 if TYPE_CHECKING:
     from domain.vehicle.vehicle import Vehicle
 
-TIME_ZONE_S: Final = 8 * 3600
 TIME_ZONE_TOLERANCE_S: Final = 300
 WAITS_S: Final = 3600
 """A quarantined report is taken up by a later one of the same clock that lies at most this far after it."""
@@ -61,7 +61,7 @@ def quarantine(vehicle: Vehicle, fix: Fix, received_at: float, *, ahead_s: float
 
 def ahead_of_now(ahead_s: float) -> Outcome:
     """Name the fault: 8 hours are a time zone."""
-    is_zone = abs(ahead_s - TIME_ZONE_S) <= TIME_ZONE_TOLERANCE_S
+    is_zone = abs(ahead_s - CHINA_OFFSET_S) <= TIME_ZONE_TOLERANCE_S
     return Outcome.TIME_ZONE_FAULT if is_zone else Outcome.FUTURE
 
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Final, NamedTuple, Protocol, TypeVar
 
-from domain.civil_time import civil_day, midnight_of
+from domain.civil_time import CHINA_OFFSET_S, civil_day, midnight_of
 from domain.vehicle import alarm_bits as bits
 from domain.vehicle.alerts import TERMINAL_KINDS, Alert, Source, alert_id, conditions, is_plausible
 from domain.vehicle.driving import fatigue_kind, stint_after
@@ -189,11 +189,11 @@ def accept(vehicle: Vehicle, fix: Fix, received_at: float, profile: Profile, qua
     ):
         _judge(vehicle, fix, fixed_at, driving_s, profile, quality, drove_s=drove_s)
 
-    day = (fixed_at + 28_800) // 86_400
+    day = (fixed_at + CHINA_OFFSET_S) // 86_400
     if day > vehicle.day:
         _begin_day(vehicle, day)
     if driven_m or drove_s:
-        since_midnight_s = fixed_at + 28_800 - vehicle.day * 86_400
+        since_midnight_s = fixed_at + CHINA_OFFSET_S - vehicle.day * 86_400
         if elapsed_s > since_midnight_s:
             drove_s, driven_m = _part_of_day(since_midnight_s, elapsed_s, drove_s, driven_m)
         vehicle.day_distance_m += driven_m

@@ -6,7 +6,7 @@ import asyncio
 import os
 from typing import TYPE_CHECKING, Final
 
-from gateway.jt808.networks import network_of
+from domain.networks import network_of
 from gateway.jt808.poller import Poller
 from gateway.jt808.session import Session
 

@@ -16,9 +16,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
+from domain.networks import network_of
 from gateway.jt808.connection import Connection
 from gateway.jt808.limits import Limits
-from gateway.jt808.networks import network_of
 
 log = logging.getLogger(__name__)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from domain.people.certificates import china_date
+from domain.civil_time import china_date
 from domain.vehicle import alarm_bits as bits
 from tests.api.conftest import Service, key, row, vehicle_line
 

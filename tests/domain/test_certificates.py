@@ -7,7 +7,8 @@ from datetime import UTC, date, datetime, timedelta
 from hypothesis import given
 from hypothesis import strategies as st
 
-from domain.people.certificates import CertificateKind, CertificateState, china_date, reminders, validity
+from domain.civil_time import china_date
+from domain.people.certificates import CertificateKind, CertificateState, reminders, validity
 
 LAST_DAY = date(2026, 12, 31)
 days = st.dates(date(2000, 1, 1), date(2100, 1, 1))

@@ -8,8 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from domain.civil_time import civil_day, days_later, midnight_of, months_later
-from domain.people.certificates import CHINA_TIME
+from domain.civil_time import CHINA_TIME, civil_day, days_later, midnight_of, months_later
 
 instants = st.floats(0, 4_000_000_000)
 

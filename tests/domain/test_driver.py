@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from domain.civil_time import CHINA_TIME
 from domain.errors import (
     AlreadyBound,
     DomainError,
@@ -20,7 +21,6 @@ from domain.errors import (
     VehicleMismatch,
 )
 from domain.identifiers import PlateColor
-from domain.people.certificates import CHINA_TIME
 from domain.people.delegation import Delegation, lapses_at
 from domain.people.driver import (
     Binding,

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from domain.civil_time import CHINA_TIME
 from domain.errors import DomainError, LinkTaken, OwnLink, ShareEnded
 from domain.identifiers import PlateColor
-from domain.people.certificates import CHINA_TIME
 from domain.people.share import (
     Duration,
     EndReason,

@@ -18,7 +18,6 @@ from gateway.jt808.codec import message_ids as ids
 from gateway.jt808.connection import Connection
 from gateway.jt808.entrance import Entrance
 from gateway.jt808.limits import Limits
-from gateway.jt808.networks import network_of
 from process import allow_many_sockets
 from tests.gateway.neighbours import Client, Terminal, results
 from tests.gateway.test_server import running
@@ -232,12 +231,3 @@ async def test_after_a_lack_of_descriptors_it_accepts_again(monkeypatch: pytest.
             with socket.create_connection(real.getsockname()):
                 await until(lambda: entrance.connections_total == 1)
             entrance.close()
-
-
-@pytest.mark.parametrize(
-    "one, other",
-    [("2001:db8::1", "2001:db8::ffff"), ("192.0.2.1", "::ffff:192.0.2.1"), ("fe80::1%eth0", "fe80::2%eth1")],
-)
-def test_the_addresses_of_one_customer_are_one(one: str, other: str) -> None:
-    assert network_of(one) == network_of(other)
-    assert network_of(one) != network_of("2001:db8:0:1::1")

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from gateway.jt808.codec import fields
+from domain.civil_time import CHINA_TIME
 from gateway.jt808.codec import message_ids as ids
 from gateway.jt808.codec.frames import Frame, FrameError, FrameReader, check_byte, decode, escape, unescape
 from gateway.jt808.codec.location_details import CameraEvent, ItemValue, Location
@@ -54,7 +54,7 @@ def repaired(content: bytes) -> bytes:
 
 
 def iso(at: int | None) -> str | None:
-    return None if at is None else datetime.fromtimestamp(at, fields.CHINA_TIME).isoformat()
+    return None if at is None else datetime.fromtimestamp(at, CHINA_TIME).isoformat()
 
 
 def as_expected_item(name: str, value: ItemValue) -> object:

@@ -7,8 +7,8 @@ from itertools import pairwise
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from sim.civil_time import DAY_S
 from sim.habits import Driver, DriverMix, device
-from sim.journey import DAY_S
 from sim.truck import ACC_ON, POSITIONED, SPEEDING, Truck
 from sim.world import Cover, Point, metres_between
 from tests.sim.fakes import NOON, china

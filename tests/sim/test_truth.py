@@ -11,8 +11,9 @@ from domain.vehicle.fix import Fix
 from domain.vehicle.profile import DEFAULT_PROFILE
 from domain.vehicle.quality import Quality
 from domain.vehicle.vehicle import Vehicle, accept, alerts_of, driving_today
+from sim.civil_time import CHINA_S, DAY_S
 from sim.ledger import Ledger, Told
-from sim.truth import ACC_ON, CHINA_S, DAY_S, POSITIONED, Episode, LastFix, Truth, silenced, truth
+from sim.truth import ACC_ON, POSITIONED, Episode, LastFix, Truth, silenced, truth
 from tests.sim.fakes import LAT_E6, LON_E6, NOON, told
 
 EMERGENCY, SPEEDING, FATIGUE = 1 << 0, 1 << 1, 1 << 2

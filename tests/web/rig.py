@@ -14,8 +14,8 @@ from typing import Any, Final
 
 import msgspec
 
+from domain.civil_time import CHINA_TIME, china_date
 from domain.identifiers import PlateColor
-from domain.people.certificates import CHINA_TIME, china_date
 from domain.registry import vehicle_id
 from domain.vehicle.fix import STATUS_ACC_ON, STATUS_POSITIONED
 from tests.api.conftest import business_line, mobile, person_line, phone, plate, row, vehicle_line

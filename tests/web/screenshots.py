@@ -12,7 +12,7 @@ from typing import Final
 
 from playwright.sync_api import Browser, Error, Page, sync_playwright
 
-from domain.people.certificates import china_date
+from domain.civil_time import china_date
 from tests.api.conftest import PUBLIC_URL, vehicle_line
 from tests.e2e.processes import Yard
 from tests.web.conftest import PATIENCE_MS, Phones, chromium

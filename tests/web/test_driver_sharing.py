@@ -9,8 +9,8 @@ from datetime import datetime
 import pytest
 from playwright.sync_api import Route, expect
 
+from domain.civil_time import CHINA_TIME
 from domain.identifiers import phone_masked
-from domain.people.certificates import CHINA_TIME
 from tests.web.conftest import Phones
 from tests.web.hands import card, closes, confirms, live, looks_again, shares_for, the_link
 from tests.web.rig import Api, Server, mobile, plate

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta, timezone
+from datetime import UTC, datetime, timezone
 from typing import Final
 
-CHINA_TIME: Final = timezone(timedelta(hours=8))
-_CHINA_OFFSET_S: Final = 8 * 3600
+from domain.civil_time import CHINA_OFFSET_S, CHINA_TIME
+
 _UNREADABLE: Final = -(1 << 40)
 """The term that an impossible hour, minute or second adds: it makes every sum negative."""
 _HOURS_REMEMBERED: Final = 4096
@@ -29,7 +29,7 @@ def _hour_start(word: int) -> int:
     """Work one hour out and remember it, an impossible one too; the memory is emptied before it grows too big."""
     year, month, day, hour = (_bcd_digits(byte) for byte in word.to_bytes(4, "big"))
     try:
-        start = int(datetime(2000 + year, month, day, hour, tzinfo=UTC).timestamp()) - _CHINA_OFFSET_S
+        start = int(datetime(2000 + year, month, day, hour, tzinfo=UTC).timestamp()) - CHINA_OFFSET_S
     except (ValueError, OverflowError):
         start = _UNREADABLE
     if len(_hours) >= _HOURS_REMEMBERED:
