@@ -1,4 +1,4 @@
-"""What do actors offer to those who are none, in this process or in another? Three verbs: route, ask, watch."""
+"""The interface of actors to the rest of the house, in this process or in another: route, ask, watch."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from domain.vehicle.quality import Outcome
 
 
 class Actors(Protocol):
-    """Whom the API talks to; the ``Supervisor`` is one."""
+    """The actors that the API talks to; the ``Supervisor`` implements it."""
 
     async def ask(self, kind: str, key: str, message: object) -> Any:
         """See ``Supervisor.ask``."""
@@ -26,7 +26,10 @@ class Actors(Protocol):
 
 
 class Shard(Actors, Protocol):
-    """Some of the actors with the way in for their telemetry. What crosses its edge stands in ``actors.wire``."""
+    """A part of the actors with the way in for their telemetry.
+
+    Messages that cross its edge stand in ``actors.wire``.
+    """
 
     async def route(self, batch: Batch) -> list[Outcome]:
         """See ``telemetry.Router.route``; one batch at a time, in the log's order."""

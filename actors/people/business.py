@@ -21,14 +21,17 @@ from persistence.records import decode
 
 @dataclass(frozen=True, slots=True)
 class UnbindAsOwner:
-    """R41. Answered with the ``Binding`` as it ended; ``NotFound`` for another's vehicle, or one that does not stand."""
+    """Unbind a driver from the business's vehicle (R41). Answered with the ``Binding`` as it ended.
+
+    Raises ``NotFound`` for another business's vehicle, or a binding that does not stand.
+    """
 
     binding_id: str
     doer: Doer
 
 
 class BusinessActor(Actor):
-    """One business, by its credit code; what it owns stands in the registry, so it keeps nothing of its own."""
+    """A business, by its credit code. Its vehicles stand in the registry, so it keeps nothing of its own."""
 
     __slots__ = ("house", "uscc")
 

@@ -1,4 +1,4 @@
-"""One timer over all that the store knows to end: it wakes links for an end that lies far ahead, even after restarts."""
+"""A single timer over all deadlines in the store: it wakes links whose end lies far ahead, even after restarts."""
 
 from __future__ import annotations
 
@@ -28,9 +28,9 @@ PAGE: Final = 200
 
 
 class Deadlines:
-    """Sleeps until the earliest end that the store knows, wakes whoever it concerns, and sleeps again.
+    """Sleeps until the earliest end that the store knows, wakes its actor, and sleeps again.
 
-    A link that is awake has a timer of its own; this one is for those that sleep, or slept while the service was down.
+    A link that is awake has a timer of its own; this one is for links that sleep, or slept while the service was down.
     """
 
     def __init__(self, dispatcher: Dispatcher, clock: Clock, store: Store, supervisor: Supervisor) -> None:
@@ -43,13 +43,13 @@ class Deadlines:
         supervisor.adopt(KIND, KEY, self._looker())
 
     def note(self, at: float) -> None:
-        """Something new ends at ``at`` (Unix seconds)."""
+        """Note a new end at ``at`` (Unix seconds)."""
         if at < self._armed_for:
             self._armed_for = at
             self._clock.wake(self, at)
 
     def note_failure(self) -> None:
-        """Somebody could not be woken, or nobody could."""
+        """Note that an actor, or the store, did not answer: the look is repeated later."""
         self.note(self._clock.now() + RETRY_S)
 
     def on_wake(self, now: float) -> None:
@@ -65,7 +65,7 @@ class Deadlines:
         self.note(now)
 
     async def look(self) -> Any:
-        """Begins, or looks again; returns when all that was over has been woken."""
+        """Begin, or look again; return when every actor whose end has come was woken."""
         await self._supervisor.actors(KIND)[KEY].ask(WAKE)
 
     def _looker(self) -> Actor:
@@ -82,7 +82,7 @@ class Deadlines:
 
 
 class DeadlinesActor(Actor):
-    """Reads the store and wakes, a look at a time."""
+    """Reads the store and wakes actors, a look at a time."""
 
     __slots__ = ("_clock", "_deadlines", "_store", "_supervisor")
 
@@ -111,7 +111,7 @@ class DeadlinesActor(Actor):
             self._deadlines.note_failure()
 
     async def _wake_all(self, kind: str) -> float:
-        """Wakes those of a kind whose time is up; returns when the next one's is."""
+        """Wake the actors of a kind whose time is up; return when the next one's is."""
         after: str | None = None
         while True:
             page = await self._store.find(kind, DEADLINE, "", after=after, limit=PAGE)
@@ -126,7 +126,7 @@ class DeadlinesActor(Actor):
                 return NEVER
 
     async def _wake(self, end: _End) -> None:
-        """One that fell looks for itself when it is back, so nothing is lost when it can't answer now."""
+        """Wake an actor. One that fell looks for itself when it is back, so a missing answer loses nothing."""
         try:
             await self._supervisor.ask(end.actor_kind, end.actor_key, WAKE)
         except StoreUnavailable:
@@ -136,7 +136,7 @@ class DeadlinesActor(Actor):
 
 
 class _End(NamedTuple):
-    """Whom it concerns, and when (Unix seconds)."""
+    """The key of an actor, and when its end comes (Unix seconds)."""
 
     actor_kind: str
     actor_key: str
@@ -144,7 +144,7 @@ class _End(NamedTuple):
 
 
 def _end(kind: str, document: Document) -> _End | None:
-    """None when the document can't be read: it must not keep the others waiting."""
+    """Read an end from a document; None when it can't be read: it must not keep the others waiting."""
     try:
         if kind == SHARE:
             return _End(SHARE, document.key, decode(document.record, Share).expires_at)

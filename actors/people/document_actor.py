@@ -1,4 +1,4 @@
-"""An actor holds one frozen value of the store: committed before it is answered, read again when in doubt.
+"""The actor that holds one frozen value of the store: committed before it is answered, read again when in doubt.
 
 A command is one commit, over however many documents, each with the version that was read. When another command came
 first, the store refuses; the actor reads again and decides anew. An actor whose document was changed by the commit of
@@ -27,14 +27,17 @@ log = logging.getLogger(__name__)
 S = TypeVar("S")
 
 RETRY_S: Final = 5.0
-"""How long an actor waits, on the system's clock, before it tries again to finish what a failure interrupted."""
+"""Seconds on the system's clock before an actor tries again to finish what a failure interrupted."""
 NEVER: Final = float("inf")
 MAX_TRIES: Final = 10
-"""Decisions of one command before it is refused as busy. Each conflict means that another command got through: another opening
-or end of the same link, or another share of the same vehicle, of which three can live (R18)."""
+"""Decisions of one command before it is refused as busy.
+
+Each conflict means that another command got through: another opening or end of the same link, or another share of the
+same vehicle, of which three can live (R18).
+"""
 
 OwnerOf = Callable[[str], Awaitable[str | None]]
-"""Vehicle id → the credit code of the business that owns it; None for an unknown vehicle."""
+"""Maps a vehicle id to the credit code of the business that owns it; None for an unknown vehicle."""
 
 
 class Wake:
@@ -45,14 +48,14 @@ WAKE: Final = Wake()
 
 
 class Deadlines(Protocol):
-    """Who wakes those that sleep when their time is up (``actors.people.deadlines``)."""
+    """The service that wakes sleeping share links and drivers at their deadlines (``actors.people.deadlines``)."""
 
     def note(self, at: float) -> None: ...
 
 
 @dataclass(frozen=True, slots=True)
 class House:
-    """What every actor of people and links works with."""
+    """The services that every actor of people and links works with."""
 
     dispatcher: Dispatcher
     clock: Clock
@@ -76,7 +79,7 @@ class DocumentActor(Actor, Generic[S]):
         self.house = house
         self.key = key
         self.used = True
-        """Whether anything came since the last look for idle ones."""
+        """Something came since the last look for idle actors."""
         self._certain = True
         self._armed_for = NEVER
         self.version = 0 if document is None else document.version
@@ -89,22 +92,22 @@ class DocumentActor(Actor, Generic[S]):
 
     @abstractmethod
     def value_of(self, document: Document | None) -> S:
-        """What the document says; without one, the value to begin with. Raises ``StoreFormatError``."""
+        """Read the value from the document, or begin with a fresh one. Raises ``StoreFormatError``."""
 
     @abstractmethod
     def entries(self, value: S) -> tuple[IndexEntry, ...]:
-        """How its document is found."""
+        """Return the index entries by which the document is found."""
 
     @abstractmethod
     def is_look(self, message: Any) -> bool:
-        """Whether the value alone answers ``message``, in the asker's own turn."""
+        """Tell whether the value alone answers ``message``, in the asker's own turn."""
 
     @abstractmethod
     def handle(self, message: Any) -> Any:
-        """Answers one message, from a value that is certain; may be ``async``."""
+        """Answer one message, from a value that is certain; may be ``async``."""
 
     def arm(self) -> None:
-        """Hook: it has come to life; asks for the wakes that it needs."""
+        """Ask for the wakes that the actor needs; called when it has come to life."""
 
     def on_receive(self, message: Any) -> Any:
         self.used = True
@@ -113,7 +116,7 @@ class DocumentActor(Actor, Generic[S]):
         return self._decide(message)
 
     async def _decide(self, message: Any) -> Any:
-        """Decides anew after each conflict. Raises ``Busy`` when others always come first."""
+        """Decide anew after each conflict. Raises ``Busy`` when other commands always come first."""
         try:
             for _ in range(MAX_TRIES):
                 try:
@@ -132,17 +135,17 @@ class DocumentActor(Actor, Generic[S]):
     # -- being woken -------------------------------------------------------------------------------------------------
 
     def wake_at(self, at: float) -> None:
-        """Asks for a ``Wake`` at ``at`` (Unix seconds), unless one comes before: whoever handles that asks anew."""
+        """Ask for a ``Wake`` at ``at`` (Unix seconds), unless one comes before: its handler asks anew."""
         if at < self._armed_for:
             self._armed_for = at
             self.house.clock.wake(self, at)
 
     def come_back(self) -> None:
-        """Something was left unfinished."""
+        """Ask for a wake soon: something was left unfinished."""
         self.wake_at(self.house.clock.now() + RETRY_S)
 
     def on_wake(self, now: float) -> None:
-        """Into the mailbox: what has become due is decided there."""
+        """Put the wake into the mailbox: its handler decides what has become due."""
         if self.is_stopped or now < self._armed_for:
             return  # An earlier wish, outdated since.
         self._armed_for = NEVER
@@ -159,7 +162,10 @@ class DocumentActor(Actor, Generic[S]):
     # -- the store ---------------------------------------------------------------------------------------------------
 
     async def commit(self, value: S, *beside: Put) -> None:
-        """Durable with all that belongs to it, or not at all. Raises ``StoreError``; what holds is read again then."""
+        """Commit the writes and all that belongs to them, or nothing.
+
+        Raises ``StoreError``; the actor then reads again.
+        """
         put = Put(self.kind, self.key, encode(value), self.entries(value), expected_version=self.version)
         await self._write(put, *beside)
         self.value, self.version = value, self.version + 1
@@ -170,7 +176,7 @@ class DocumentActor(Actor, Generic[S]):
         except StoreError:
             self._certain = False  # A time-out may have committed after all.
             raise
-        finally:  # However it went: in the turn in which the commit's outcome is known, before anybody is answered.
+        finally:  # However it went: in the turn in which the commit's outcome is known, before any caller is answered.
             for write in writes[1:]:
                 self.house.supervisor.outdate(write.kind, write.key)
 
@@ -184,7 +190,7 @@ class DocumentActor(Actor, Generic[S]):
 
     async def _read_again(self) -> None:
         while not self._certain:
-            self._certain = True  # Before it reads: what is outdated meanwhile is read once more.
+            self._certain = True  # Before it reads: a document outdated meanwhile is read once more.
             try:
                 document = (await self.house.store.get(self.kind, (self.key,))).get(self.key)
                 self.value = self.value_of(document)
@@ -210,7 +216,7 @@ class DocumentKind:
 
 
 def passivate_idle(supervisor: Supervisor, kinds: Sequence[str]) -> int:
-    """Lets go of actors to whom nothing came since the last call; returns how many."""
+    """Let go of actors to which nothing came since the last call; return how many."""
     gone = 0
     for kind in kinds:
         for key, actor in list(supervisor.actors(kind).items()):

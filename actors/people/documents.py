@@ -1,4 +1,4 @@
-"""Says how the facts of people and links stand in the store: kinds, indexes, and the documents that actors commit."""
+"""The store's form of facts of people and links: kinds, indexes, and the documents that actors commit."""
 
 from __future__ import annotations
 
@@ -18,34 +18,34 @@ BINDING: Final = "binding"
 DELEGATION: Final = "delegation"
 
 DEADLINE: Final = "deadline"
-"""Of shares and delegations: those that live, by their end."""
+"""The index of shares and delegations that live, by their end."""
 BY_VEHICLE: Final = "vehicle"
-"""Of bindings: those that stand now, and no others."""
+"""The index of bindings that stand now, and no others."""
 CURRENT: Final = "current"
 HISTORY: Final = "history"
-"""Of bindings, by driver: those that stand, and those that ended, by when."""
+"""The index of a driver's bindings, those that stand and those that ended, by when they ended."""
 BY_DRIVER: Final = "driver"
 BY_VIEWER: Final = "viewer"
 BY_HOLDER: Final = "holder"
 
 
 KEY_LIFETIME_S: Final = 24 * 3600.0
-"""For so long the same command, come again, is answered with what it made."""
+"""Seconds within which a repeated command is answered with its first result."""
 
 
 def check_repeat(*, made_at: float, now: float) -> None:
-    """Raises ``KeyForgotten`` if what the command made (Unix seconds) is too old to be a repeat's."""
+    """Raise ``KeyForgotten`` if what the command made (Unix seconds) is too old to be a repeat's."""
     if now - made_at >= KEY_LIFETIME_S:
         raise KeyForgotten
 
 
 def sort_key(at: float) -> str:
-    """Puts instants (Unix seconds) in order."""
+    """Return a text that sorts like the instant (Unix seconds)."""
     return f"{at:017.6f}"
 
 
 def binding_document(binding: Binding, *, is_new: bool = False) -> Put:
-    """Found by vehicle and among the driver's current ones, or in the driver's history."""
+    """Return the document, found by vehicle and among the driver's current ones, or in the driver's history."""
     if binding.unbound_at is not None:
         entries: tuple[IndexEntry, ...] = (IndexEntry(HISTORY, binding.driver_id, sort_key(binding.unbound_at)),)
     else:
@@ -58,7 +58,7 @@ def binding_document(binding: Binding, *, is_new: bool = False) -> Put:
 
 
 def delegation_document(delegation: Delegation, *, live: bool, is_new: bool = False) -> Put:
-    """Found by the driver and by who opened it; while it lives, by its end."""
+    """Return the document, found by the driver and by its holder; while it lives, by its end."""
     entries = [IndexEntry(BY_DRIVER, delegation.driver_id, sort_key(delegation.created_at))]
     if delegation.holder is not None:
         entries.append(IndexEntry(BY_HOLDER, delegation.holder.account_id, sort_key(delegation.holder.opened_at)))
@@ -68,7 +68,7 @@ def delegation_document(delegation: Delegation, *, live: bool, is_new: bool = Fa
 
 
 def share_entries(share: Share) -> tuple[IndexEntry, ...]:
-    """Found by the driver and by who opened it; while it lives, by its end."""
+    """Return the entries by which a share is found: the driver and the viewer; while it lives, its end."""
     entries = [IndexEntry(BY_DRIVER, share.driver_id, sort_key(share.created_at))]
     if share.viewer is not None:
         entries.append(IndexEntry(BY_VIEWER, share.viewer.account_id, sort_key(share.viewer.opened_at)))
@@ -78,5 +78,5 @@ def share_entries(share: Share) -> tuple[IndexEntry, ...]:
 
 
 def share_document(share: Share, *, version: int) -> Put:
-    """Writes a share whose document has this version (0: there is none)."""
+    """Write a share whose document has this version (0: there is none)."""
     return Put(SHARE, share.id, encode(share), share_entries(share), expected_version=version)

@@ -19,12 +19,12 @@ from actors.system.supervisor import Supervisor
 from persistence.store import Store
 
 IDLE_LOOK_S: Final = 600.0
-"""Real seconds between two looks for actors that nobody needs; one that was idle for a whole one goes."""
+"""Real seconds between two looks for idle actors; one that was idle for a whole one goes."""
 WATCH: Final = "watch"
 
 
 class Household:
-    """People, businesses and share links of one process."""
+    """The people, businesses and share links of one process."""
 
     def __init__(
         self, dispatcher: Dispatcher, clock: Clock, store: Store, supervisor: Supervisor, *, owner_of: OwnerOf
@@ -33,7 +33,7 @@ class Household:
         self._store = store
         self._clock = clock
         self.watch_log = NotedTimes(store, WATCH)
-        """When each share was last watched (R63)."""
+        """The times when each share was last watched (R63)."""
         self.deadlines = Deadlines(dispatcher, clock, store, supervisor)
         house = House(dispatcher, clock, store, supervisor, self.watch_log, self.deadlines, owner_of)
         supervisor.learn(PERSON, DocumentKind(house, PersonActor))
@@ -41,12 +41,12 @@ class Household:
         supervisor.learn(BUSINESS, BusinessKind(house))
 
     async def recover(self) -> None:
-        """Settles what an older program left half done, and ends what ended meanwhile. Raises ``StoreError``."""
+        """Settle what an older program left half done, and end what ended meanwhile. Raises ``StoreError``."""
         await settle_interrupted(self._store, now=self._clock.now())
         await self.deadlines.look()
 
     async def run(self) -> None:
-        """Until cancelled: lets go of who is idle."""
+        """Let go of idle actors until cancelled."""
         while True:
             await asyncio.sleep(IDLE_LOOK_S)
             passivate_idle(self._supervisor, (PERSON, SHARE))

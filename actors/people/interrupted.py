@@ -23,13 +23,13 @@ from persistence.store import Delete, Document, Put, Store, StoreFormatError
 log = logging.getLogger(__name__)
 
 PENDING: Final = "pending"
-"""Index of the persons with a note."""
+"""The index of persons with a note."""
 PAGE: Final = 200
 
 
 @dataclass(frozen=True, slots=True)
 class Pending:
-    """A share that was begun and not yet told to anybody (``grant``), or whose end was decided (``end``)."""
+    """A share that was begun and not yet told to any caller (``grant``), or whose end was decided (``end``)."""
 
     kind: Literal["grant", "end"]
     share_id: str
@@ -47,7 +47,7 @@ class NotedPerson:
 
 
 async def settle_interrupted(store: Store, *, now: float) -> None:
-    """Undoes shares that were begun and finishes ends that were decided, a commit for each person. Raises ``StoreError``.
+    """Undo shares that were begun and finish ends that were decided, a commit for each person. Raises ``StoreError``.
 
     A person or share that can't be read stays as it is, and is tried again at the next start.
     """

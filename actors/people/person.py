@@ -1,4 +1,4 @@
-"""The actor of a natural person decides all that a driver and the driver's family do with vehicles and links.
+"""The actor of a natural person: decides all that a driver and the driver's family do with vehicles and links.
 
 Each command is one commit, over however many documents it changes: the person, the vehicle's list of shares, the share
 links, bindings, delegations, and the audit.
@@ -52,7 +52,10 @@ from persistence.store import Document, IndexEntry, Put
 
 @dataclass(frozen=True, slots=True)
 class Bind:
-    """The driver binds a vehicle (R11-R14, again: R16). Answered with the ``Binding``; the same id again, with the same one."""
+    """The driver binds a vehicle (R11-R14, again: R16).
+
+    Answered with the ``Binding``; the same id again, with the same one.
+    """
 
     binding_id: str
     vehicle: VehicleClaim
@@ -62,7 +65,10 @@ class Bind:
 
 @dataclass(frozen=True, slots=True)
 class Unbind:
-    """R15, R41. Answered with the ``Binding`` as it ended; raises ``NotFound`` unless it stands."""
+    """The driver or the owner ends a binding (R15, R41). Answered with the ``Binding`` as it ended.
+
+    Raises ``NotFound`` unless it stands.
+    """
 
     binding_id: str
     by: Unbinder
@@ -71,7 +77,7 @@ class Unbind:
 
 @dataclass(frozen=True, slots=True)
 class CreateShare:
-    """R17-R19. Answered with the ``Share``; the same id again, with the same one.
+    """The driver makes a share link (R17-R19). Answered with the ``Share``; the same id again, with the same one.
 
     Raises ``NotFound``, ``SharingOtherVehicle`` or ``TooManyShares``.
     """
@@ -86,7 +92,10 @@ class CreateShare:
 
 @dataclass(frozen=True, slots=True)
 class CancelShares:
-    """R21: of a binding (``NotFound`` unless it stands), or one share alone. Answered with how many ended."""
+    """The driver ends the shares of a binding, or one share (R21). Answered with how many ended.
+
+    Raises ``NotFound`` unless the binding stands.
+    """
 
     doer: Doer
     binding_id: str | None = None
@@ -95,7 +104,10 @@ class CancelShares:
 
 @dataclass(frozen=True, slots=True)
 class Delegate:
-    """R22. Answered with the ``Delegation``; raises ``AlreadyBound`` or ``TooManyDelegations``."""
+    """The driver makes a delegation link (R22). Answered with the ``Delegation``.
+
+    Raises ``AlreadyBound`` or ``TooManyDelegations``.
+    """
 
     delegation_id: str
     vehicle_id: str
@@ -107,7 +119,7 @@ class Delegate:
 
 @dataclass(frozen=True, slots=True)
 class WithdrawDelegation:
-    """R23. Raises ``NotFound`` or ``DelegationEnded``."""
+    """The driver withdraws a delegation (R23). Raises ``NotFound`` or ``DelegationEnded``."""
 
     delegation_id: str
     doer: Doer
@@ -115,7 +127,7 @@ class WithdrawDelegation:
 
 @dataclass(frozen=True, slots=True)
 class PreviewDelegation:
-    """What is behind this token? Claims nothing. Answered with a ``Preview``; raises ``NotFound``."""
+    """A reader asks what the token stands for, and claims nothing. Answered with a ``Preview``; raises ``NotFound``."""
 
     delegation_id: str
     token_hash: str
@@ -124,20 +136,23 @@ class PreviewDelegation:
 
 @dataclass(frozen=True, slots=True)
 class OpenDelegation:
-    """R23. Answered with the ``Delegation``; raises ``NotFound``, ``DelegationEnded``, ``OwnLink`` or ``LinkTaken``."""
+    """A family member opens the link (R23). Answered with the ``Delegation``.
+
+    Raises ``NotFound``, ``DelegationEnded``, ``OwnLink`` or ``LinkTaken``.
+    """
 
     delegation_id: str
     token_hash: str
     ids: tuple[str, ...]
-    """All account ids that the one who opens ever had, the present one first."""
+    """Every account id that the opener ever had, the present one first."""
     doer: Doer
 
 
 @dataclass(frozen=True, slots=True)
 class BindDelegated:
-    """R22: the family member binds for the driver. Answered with the ``Binding``.
+    """The family member binds for the driver (R22). Answered with the ``Binding``.
 
-    Raises ``NotFound``, ``DelegationEnded``, and what ``Bind`` raises.
+    Raises ``NotFound``, ``DelegationEnded``, and the refusals of ``Bind``.
     """
 
     delegation_id: str
@@ -149,7 +164,7 @@ class BindDelegated:
 
 @dataclass(frozen=True, slots=True)
 class LookAtDriver:
-    """Answered with the ``Driver``."""
+    """A reader asks for the driver. Answered with the ``Driver``."""
 
 
 Message = (
@@ -175,7 +190,7 @@ class Person:
 
 
 class PersonActor(DocumentActor[Person]):
-    """One natural person, as driver; a person who never drove has no document."""
+    """A natural person, as driver; a person who never drove has no document."""
 
     __slots__ = ()
 
@@ -320,7 +335,7 @@ class PersonActor(DocumentActor[Person]):
     async def _end_shares(
         self, after: Driver, shares: Sequence[SharedNow], reason: EndReason, doer: Doer, now: float, *beside: Put
     ) -> None:
-        """Commits the end of ``shares``, and cuts the streams in the turn in which it is durable (R33)."""
+        """Commit the end of ``shares``, and cut the streams in the turn in which it is durable (R33)."""
         ids = [each.share_id for each in shares]
         ends = await ends_of(self.house.store, ids, reason, doer, at=now)
         await self._commit(after, *beside, *ends)
@@ -405,7 +420,7 @@ class PersonActor(DocumentActor[Person]):
         return delegation
 
     async def _delegation(self, delegation_id: str) -> Delegation | None:
-        """This driver's, from what is at hand or from the store."""
+        """Return this driver's delegation, from what is at hand or from the store."""
         if (live := self.driver.delegation(delegation_id)) is not None:
             return live
         document = (await self.house.store.get(DELEGATION, (delegation_id,))).get(delegation_id)
@@ -413,7 +428,7 @@ class PersonActor(DocumentActor[Person]):
         return delegation if delegation is not None and delegation.driver_id == self.key else None
 
     async def _lapse(self) -> None:
-        """A timer has come: announces what nobody can use any more; later, while the clock is not settled (R50)."""
+        """Announce lapsed delegations at their timer; later, while the clock is not settled (R50)."""
         now = self.house.clock.now()
         after, writes = self._lapsed(now)
         if writes:
@@ -422,7 +437,7 @@ class PersonActor(DocumentActor[Person]):
             self.come_back()
 
     def _lapsed(self, now: float) -> tuple[Driver, list[Put]]:
-        """R23: the driver without delegations that have lapsed, and the writes that tell their end."""
+        """Return the driver without delegations that have lapsed (R23), and the writes that tell their end."""
         driver, writes = self.driver, list[Put]()
         for each in self.driver.delegations if self.house.clock.is_settled else ():
             if not is_live(each, now):

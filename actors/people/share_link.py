@@ -18,18 +18,18 @@ from persistence.records import decode
 from persistence.store import Document, IndexEntry, Put, Store
 
 LOOK_S: Final = 86_400.0
-"""The longest a link's own timer sleeps: a clock forgets no timer, so it would hold one that went to sleep for so long."""
+"""The longest that a link's own timer sleeps: a clock forgets no timer, and would hold a sleeping link for as long."""
 ACTIONS: Final[Mapping[EndReason, str]] = {
     "cancelled": "share_cancelled",
     "expired": "share_expired",
     "unbound": "share_ended",
 }
-"""End reason → what the audit calls it."""
+"""Maps an end reason to the audit's word for it."""
 
 
 @dataclass(frozen=True, slots=True)
 class PreviewLink:
-    """What is behind this token? Claims nothing. Answered with a ``Preview``; raises ``NotFound``."""
+    """A reader asks what the token stands for, and claims nothing. Answered with a ``Preview``; raises ``NotFound``."""
 
     token_hash: str
     ids: tuple[str, ...]
@@ -43,24 +43,27 @@ class Preview:
     plate: str
     driver_name: str
     is_own: bool = False
-    """Whether the account that asks made the link."""
+    """The account that asks made the link."""
     viewer: Viewer | None = None
-    """R63: who opened the link, told to its driver only."""
+    """The person who opened the link, told to its driver only (R63)."""
 
 
 @dataclass(frozen=True, slots=True)
 class OpenLink:
-    """R20. Answered with the share; raises ``NotFound``, ``ShareEnded``, ``OwnLink`` or ``LinkTaken``."""
+    """An account opens the link (R20). Answered with the share.
+
+    Raises ``NotFound``, ``ShareEnded``, ``OwnLink`` or ``LinkTaken``.
+    """
 
     token_hash: str
     ids: tuple[str, ...]
-    """All account ids that the one who opens ever had, the present one first."""
+    """Every account id that the opener ever had, the present one first."""
     doer: Doer
 
 
 @dataclass(frozen=True, slots=True)
 class ViewShare:
-    """May this account watch, now? Answered with the share; raises ``NotFound`` or ``ShareEnded`` (R33)."""
+    """An account asks to watch now. Answered with the share; raises ``NotFound`` or ``ShareEnded`` (R33)."""
 
     ids: tuple[str, ...]
 
@@ -70,14 +73,14 @@ Message = PreviewLink | OpenLink | ViewShare | Wake
 
 @dataclass(frozen=True, slots=True)
 class ShareOver:
-    """Told to whoever watches the link: it shows nothing any more."""
+    """The link shows nothing any longer; told to all that watch it."""
 
     share_id: str
     reason: EndReason
 
 
 class ShareLinkActor(DocumentActor["Share | None"]):
-    """One share link; its timer ends it in time, and whoever asks before that is answered by the clock."""
+    """A share link. Its timer ends it in time, and every question before that is answered by the clock."""
 
     __slots__ = ()
 
@@ -110,13 +113,15 @@ class ShareLinkActor(DocumentActor["Share | None"]):
                 assert_never(message)
 
     def _handle_blank(self, message: Message) -> None:
-        """There is no such share; who guesses at ids must not fill the memory, so this actor goes at once."""
+        """Answer for a share that does not exist, and go at once: guessed ids must not fill the memory."""
         if not isinstance(message, Wake):
             asyncio.get_running_loop().call_soon(self.house.supervisor.passivate, SHARE, self.key, self)
             raise NotFound
 
     def outdate(self) -> None:
-        """Reads at once while it is watched: a person may have ended the share, and its actor may be unable to tell the streams."""
+        """Read at once while the link is watched: the person's actor may have ended it and be unable to tell the
+        streams.
+        """
         super().outdate()
         if self.house.supervisor.is_watched(SHARE, self.key):
             self.wake_at(self.house.clock.now())
@@ -155,14 +160,14 @@ class ShareLinkActor(DocumentActor["Share | None"]):
             self.wake_at(min(self.value.expires_at, self.house.clock.now() + LOOK_S))
 
     def on_wake(self, now: float) -> None:
-        """The streams are cut here and now, even if the mailbox has to wait: for a store, or because this actor failed."""
+        """Cut the streams here and now, even if the mailbox has to wait: for a store, or because this actor failed."""
         share = self.value
         if not self.is_stopped and share is not None and share.ended is None and now >= share.expires_at:
             self._announce("expired")
         super().on_wake(now)
 
     async def _expire(self, share: Share) -> None:
-        """Ends it if its time has come, and announces an end that another actor has committed."""
+        """End the share if its time has come, and announce an end that another actor has committed."""
         if share.ended is not None:
             self._announce(share.ended.reason)
             return
@@ -170,7 +175,7 @@ class ShareLinkActor(DocumentActor["Share | None"]):
             self.arm()
             return
         self._announce("expired")
-        if not self.house.clock.is_settled:  # R50: what is written now could never be taken back.
+        if not self.house.clock.is_settled:  # R50: a write made now could never be taken back.
             self.come_back()
             return
         ended = end(share, "expired", at=share.expires_at)
@@ -181,7 +186,10 @@ class ShareLinkActor(DocumentActor["Share | None"]):
 
 
 async def ends_of(store: Store, share_ids: Sequence[str], reason: EndReason, doer: Doer, *, at: float) -> list[Put]:
-    """The writes that end these shares (R15, R21), opened or not; one that has ended stays as it is. Raises ``StoreError``."""
+    """Return the writes that end these shares (R15, R21), opened or not. Raises ``StoreError``.
+
+    A share that has ended stays as it is.
+    """
     writes = []
     for document in (await store.get(SHARE, share_ids)).values():
         share = decode(document.record, Share)
@@ -199,6 +207,6 @@ def _audit(action: str, doer: Doer, share: Share, at: float) -> Put:
 
 
 def _check_token(share: Share, token_hash: str) -> None:
-    """Raises ``NotFound`` for whoever does not have the link's token."""
+    """Raise ``NotFound`` unless the caller has the link's token."""
     if not hmac.compare_digest(share.token_hash, token_hash):
         raise NotFound

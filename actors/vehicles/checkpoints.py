@@ -1,4 +1,4 @@
-"""Checkpoints, written behind: vehicles that changed, a partition at a time, so that recovery reads a short tail only."""
+"""Writes checkpoints behind: vehicles that changed, a partition at a time, so that recovery reads a short tail only."""
 
 from __future__ import annotations
 
@@ -22,17 +22,18 @@ from persistence.store import Checkpoint, Store, StoreError
 log = logging.getLogger(__name__)
 
 MAX_STATES: Final = 500
-"""States in one commit; what a larger partition has more follows in the next."""
+"""States in one commit; the rest of a larger partition follows in the next."""
 PAUSE: Final = 4
-"""Times as long as a partition took: so checkpoints have a fifth of the time at most, unless ``LONGEST_CYCLES`` forbids."""
+"""The pause after a partition, in multiples of its time: checkpoints take a fifth at most, but see ``LONGEST_CYCLES``.
+"""
 LONGEST_CYCLES: Final = 4
-"""How many cycles' time one may take on a busy process."""
+"""The longest round on a busy process, in cycles."""
 WRITTEN_AT_ONCE: Final = 32
-"""Partitions, where all are written: a divisor of how many there are."""
+"""Partitions written at once where all are: a divisor of their number."""
 
 
 class _Round(NamedTuple):
-    """Where things stood when a round over all partitions began."""
+    """The state of things when a round over all partitions began."""
 
     folded: int
     limits_told: str | None
@@ -40,7 +41,7 @@ class _Round(NamedTuple):
 
 @dataclass(slots=True)
 class _Capture:
-    """A partition's changes as they were between two batches, and what to take back when the store refuses them."""
+    """A partition's changes between two batches, and what to take back when the store refuses them."""
 
     partition: int
     watermark: int
@@ -61,7 +62,7 @@ class _Capture:
         return Checkpoint(self.partition, self.watermark, self.states, alerts)
 
     def saved(self) -> None:
-        """Alerts that did not change meanwhile are with the store now."""
+        """Note that alerts that did not change meanwhile are with the store now."""
         for actor, alerts in self.alerts:
             unsaved = actor.vehicle.unsaved or {}
             for alert_id, alert in alerts.items():
@@ -90,9 +91,11 @@ class Checkpointer:
         cycle_s: float = 30.0,
         retention_s: float = 7 * 86_400.0,
     ) -> None:
-        """``folded`` tells the newest log number that is wholly with the actors, ``between_batches`` keeps it so.
+        """Prepare the rounds; ``folded`` tells the newest log number wholly with the actors, ``between_batches`` keeps
+        it so.
 
-        ``cycle_s`` is real seconds, and longer while much is to be written (``pause_s``); ``retention_s`` the system clock's.
+        ``cycle_s`` is real seconds, and longer while much is to be written (``pause_s``); ``retention_s`` the system
+        clock's.
         """
         self._store = store
         self._supervisor = supervisor
@@ -104,15 +107,15 @@ class Checkpointer:
         self._retention_s = retention_s
         self._watermarks: dict[int, int] = {}
         self._writing = [0] * PARTITIONS
-        """How many captures of each partition are on their way to the store."""
+        """Captures of each partition that are on their way to the store."""
         self._in_order = [0] * PARTITIONS
-        """How many of each partition's changed vehicles, the first ones, stand in the order of their packs.
+        """The number of each partition's changed vehicles, the first ones, that stand in the order of their packs.
 
-        So may the store keep them: what is written at once then lies on few of its pages.
+        The store may keep them so: vehicles written at once then lie on few of its pages.
         """
 
     async def run(self) -> None:
-        """Goes round until cancelled; what fails is tried again in the next round."""
+        """Go round until cancelled; a partition that fails is tried again in the next round."""
         time = asyncio.get_running_loop().time
         while True:
             began, took_s = self._round_begins(), 0.0
@@ -127,7 +130,7 @@ class Checkpointer:
             self._supervisor.forgive()
 
     def pause_s(self, took_s: float) -> float:
-        """Until the next partition's turn, after one that took so long.
+        """Return the seconds until the next partition's turn, after one that took this long.
 
         A busy process writes less often: several reports of a vehicle then share one checkpoint, and the log's tail
         that the next start must read grows with the cycle.
@@ -136,9 +139,9 @@ class Checkpointer:
         return min(max(share_s, took_s * PAUSE), share_s * LONGEST_CYCLES)
 
     async def write_all(self) -> None:
-        """Writes every partition now: the clean end of a process. Raises ``StoreUnavailable``.
+        """Write every partition now: the clean end of a process. Raises ``StoreUnavailable``.
 
-        Some at once, so that they share commits.
+        Several are written at once, so that they share commits.
         """
         began = self._round_begins()
         for first in range(0, PARTITIONS, WRITTEN_AT_ONCE):
@@ -149,7 +152,7 @@ class Checkpointer:
         await self._round_ends(began)
 
     async def write_all_and(self, change: Callable[[], None]) -> None:
-        """Writes everything, then makes ``change`` before anything more is folded. Raises ``StoreUnavailable``."""
+        """Write everything, then make ``change`` before anything more is folded. Raises ``StoreUnavailable``."""
         await self.write_all()
         async with self._between_batches:
             for partition in range(PARTITIONS):
@@ -157,14 +160,17 @@ class Checkpointer:
             change()
 
     async def write(self, partition: int) -> None:
-        """One partition's changes and its watermark; nothing where nothing happened. Raises ``StoreUnavailable``."""
+        """Write one partition's changes and its watermark, if anything happened. Raises ``StoreUnavailable``."""
         await self._write(partition, self._between_batches)
 
     def _round_begins(self) -> _Round:
         return _Round(self._folded(), self._limits_seen.told() if self._limits_seen else None)
 
     async def _round_ends(self, began: _Round) -> None:
-        """A vehicle that was busy, or a store that failed, holds back a watermark, and with it the note."""
+        """End a round.
+
+        A vehicle that was busy, or a store that failed, holds back a watermark, and with it the note.
+        """
         if self._limits_seen is None or began.limits_told is None:
             return
         if all(self._watermarks.get(partition, 0) >= began.folded for partition in range(PARTITIONS)):
@@ -189,7 +195,10 @@ class Checkpointer:
             self._watermarks[partition] = capture.watermark
 
     def _capture(self, partition: int) -> tuple[_Capture, bool]:
-        """What changed, and whether more is left. Busy vehicles wait for the next round and hold the watermark back."""
+        """Capture the changes; tell whether more is left.
+
+        Busy vehicles wait for the next round and hold the watermark back.
+        """
         dirty = self._fleet.dirty[partition]
         if not self._in_order[partition]:
             dirty.sort(key=_pack_of)
@@ -220,7 +229,7 @@ class Checkpointer:
             log.exception("%s failed", what)
 
     async def retire(self) -> None:
-        """Lets the vehicles go that nothing was heard of for long, if all of them is stored."""
+        """Let vehicles go that were silent for long, if all of them is stored."""
         retired, self._fleet.retired = self._fleet.retired, []
         for number, actor in enumerate(retired):
             if number % MAX_STATES == 0:
@@ -230,7 +239,7 @@ class Checkpointer:
             self._supervisor.passivate(KIND, actor.key, actor)
 
     async def trim(self) -> None:
-        """Forgets log entries that are older than the retention and that no recovery would need.
+        """Forget log entries that are older than the retention and that no recovery would need.
 
         Nothing is forgotten while the clock is not settled (R50).
         """

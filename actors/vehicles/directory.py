@@ -1,4 +1,4 @@
-"""The directory tells for which vehicle a terminal reports; it follows the registry's imports while we run."""
+"""Tells for which vehicle a terminal reports; it follows the registry's imports while the service runs."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from domain.registry import RegisteredVehicle
 from domain.terminal_names import spellings
 
 LOOKED_AT_ONCE: Final = 20_000
-"""Terminals: about two milliseconds."""
+"""Terminals looked at in a turn: about two milliseconds."""
 CODE_BYTES: Final = 10
-"""80 bits: sixteen letters and digits that any terminal can store."""
+"""The size of a code, 80 bits: sixteen letters and digits that any terminal can store."""
 
 
 class Changes(Protocol):
@@ -35,44 +35,47 @@ class RegistrySource(Protocol):
     async def revision(self) -> str: ...
 
     async def directory(self) -> Sequence[tuple[str, str, bool]]:
-        """(terminal, vehicle id, needs authentication) of all."""
+        """Return (terminal, vehicle id, needs authentication) of all terminals."""
         ...
 
     async def changes(self, after: str) -> Changes: ...
 
 
 class Directory:
-    """Terminal → vehicle, whether it must authenticate, and with which code; under each spelling of its name."""
+    """Maps a terminal, under each spelling of its name, to its vehicle, whether it must authenticate, and its code."""
 
     def __init__(self, source: RegistrySource, secret: bytes) -> None:
-        """``secret`` is the store's own: codes are made from it, so that they need no storage and survive restarts."""
+        """Prepare the directory; ``secret`` is the store's own.
+
+        Codes are made from it: they need no storage and survive restarts.
+        """
         self._source = source
         self._secret = secret
         self._vehicles: dict[str, str] = {}
         self.vehicle_of: Callable[[str], str | None] = self._vehicles.get
-        """The vehicle's id, None for a terminal that no vehicle has; the dict's own method, since every fix asks."""
+        """Returns the vehicle's id, None for a terminal without one; the dict's own method, since every fix asks."""
         self.knows: Callable[[str], bool] = self._vehicles.__contains__
         self._without_auth: set[str] = set()
         self._second_spellings: set[str] = set()
         self._cursor = "0"
 
     def __len__(self) -> int:
-        """How many terminals are registered."""
+        """Return how many terminals are registered."""
         return len(self._vehicles) - len(self._second_spellings)
 
     @property
     def revision(self) -> str:
-        """Up to where imports were seen, of persons and businesses too."""
+        """The revision up to which imports were seen, of persons and businesses too."""
         return self._cursor
 
     async def load(self) -> None:
-        """Reads all terminals. Raises ``StoreUnavailable``."""
+        """Read all terminals. Raises ``StoreUnavailable``."""
         self._cursor = await self._source.revision()
         for terminal, vehicle_id, needs_auth in await self._source.directory():
             self._set(terminal, vehicle_id, needs_auth=needs_auth)
 
     async def look(self) -> Changes | None:
-        """What imports have written since ``take_in`` was called last, None when nothing. Raises ``StoreUnavailable``."""
+        """Return what imports have written since the last ``take_in``, None if nothing. Raises ``StoreUnavailable``."""
         changes = await self._source.changes(self._cursor)
         if not changes.vehicles:
             self._cursor = changes.cursor
@@ -80,9 +83,9 @@ class Directory:
         return changes
 
     async def moving(self, changes: Changes) -> set[str]:
-        """The terminals that will not report for the vehicle any more for which they report now.
+        """Return the terminals that will no longer report for the vehicle for which they report now.
 
-        All are looked at, some at a time, so that others have their turns; nothing may be taken in meanwhile.
+        The terminals are looked at some at a time, so that others have their turns; nothing may be taken in meanwhile.
         """
         names = {vehicle.id: _spellings_of(vehicle) for vehicle in changes.vehicles}
         everybody, leaving = iter(self._vehicles.items()), set[str]()
@@ -98,7 +101,7 @@ class Directory:
         return leaving | taken
 
     def take_in(self, changes: Changes, moving: Iterable[str]) -> None:
-        """From now on it is as the registry says; ``moving`` is what was found to move."""
+        """Follow the registry from now on; ``moving`` is the result of that method."""
         for terminal in moving:
             del self._vehicles[terminal]
             self._without_auth.discard(terminal)
@@ -125,7 +128,7 @@ class Directory:
         return terminal not in self._without_auth
 
     def auth_code(self, terminal: str) -> str:
-        """The one code that this terminal can have been given at registration."""
+        """Return the one code that this terminal can have been given at registration."""
         digest = hmac.new(self._secret, f"jt808-auth/{terminal}".encode(), sha256).digest()
         return b32encode(digest[:CODE_BYTES]).decode().lower()
 

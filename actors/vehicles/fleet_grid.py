@@ -1,8 +1,8 @@
-"""The fleet on a map: a grid of who is roughly where, and exact positions when asked.
+"""The fleet on a map: a grid of rough places, and exact positions when asked.
 
-The fleet may have millions of vehicles: nobody walks through all of them at once. A sweep sorts them into cells, a slice
-at a time and with rests between, and a question then looks at the cells of its viewport only. Positions and presence
-are read from the vehicles themselves at the moment of the question; counts are as of the sweep.
+The fleet may have millions of vehicles: no question walks through all of them at once. A sweep sorts them into cells, a
+slice at a time and with rests between, and a question then looks at the cells of its viewport only. Positions and
+presence are read from the vehicles themselves at the moment of the question; counts are as of the sweep.
 """
 
 from __future__ import annotations
@@ -16,16 +16,16 @@ from actors.vehicles.vehicle import KIND, Fleet, VehicleActor
 from domain.vehicle.vehicle import is_alerting, is_online
 
 CELL_E6: Final = 100_000
-"""A tenth of a degree: about ten kilometres."""
+"""The size of a cell, a tenth of a degree: about ten kilometres."""
 BLOCK: Final = 10
 """Cells on each side of a block, for views of whole countries."""
 WIDE_E6: Final = 6_000_000
-"""Views wider or higher than this are counted by blocks."""
+"""The width or height above which views are counted by blocks."""
 SLICE: Final = 500
 REST_S: Final = 0.02
 """Real seconds between two slices of a sweep: 25,000 vehicles a second at most, some hundredths of a core."""
 COLUMNS: Final = 24
-"""Of the clusters in a view, and as many rows."""
+"""The most columns of clusters in a view, and as many rows."""
 
 
 class Box(NamedTuple):
@@ -41,7 +41,7 @@ class Box(NamedTuple):
 
 
 class Spot(NamedTuple):
-    """One vehicle on the map."""
+    """A vehicle on the map."""
 
     key: str
     lon_e6: int
@@ -51,11 +51,11 @@ class Spot(NamedTuple):
     fixed_at: int
     online: bool
     alert: bool
-    """Whether an alert goes on."""
+    """An alert goes on."""
 
 
 class Cluster(NamedTuple):
-    """Vehicles near each other, and in the middle of what they share."""
+    """Vehicles near each other, in the middle of their common part of the map."""
 
     lon_e6: int
     lat_e6: int
@@ -65,7 +65,7 @@ class Cluster(NamedTuple):
 
 
 class Picture(NamedTuple):
-    """What a view shows: every vehicle, or where there are too many, clusters."""
+    """The picture of a view: every vehicle, or clusters where there are too many."""
 
     spots: Sequence[Spot]
     clusters: Sequence[Cluster]
@@ -104,7 +104,7 @@ Counts = dict[tuple[int, int], _Count]
 
 
 class FleetGrid:
-    """Of all vehicles that are awake in this process."""
+    """The grid of all vehicles that are awake in this process."""
 
     def __init__(self, supervisor: Supervisor, fleet: Fleet) -> None:
         self._supervisor = supervisor
@@ -113,7 +113,7 @@ class FleetGrid:
         self._blocks: Counts = {}
 
     async def sweep(self) -> int:
-        """Sorts the whole fleet anew; returns how many vehicles have a position."""
+        """Sort the whole fleet anew; return how many vehicles have a position."""
         cells: Cells = {}
         placed = 0
         actors = list(self._supervisor.actors(KIND).values())
@@ -130,7 +130,7 @@ class FleetGrid:
         return placed
 
     def picture(self, box: Box, *, limit: int) -> Picture:
-        """Looks at no more vehicles than a few times ``limit``."""
+        """Answer a view; looks at no more vehicles than a few times ``limit``."""
         if box.east_e6 - box.west_e6 > WIDE_E6 or box.north_e6 - box.south_e6 > WIDE_E6:
             counts = [count for count in map(_Count.cluster, self._blocks.values()) if box.holds(*count[:2])]
             if sum(count.vehicles for count in counts) > 2 * limit:
@@ -142,7 +142,7 @@ class FleetGrid:
         return shown(box, spots, limit=limit)
 
     def of(self, keys: Iterable[str]) -> Iterator[Spot]:
-        """Those of these vehicles that are awake and have a position."""
+        """Return the spots of these vehicles, if they are awake and have a position."""
         actors = self._supervisor.actors(KIND)
         found = (actors.get(key) for key in keys)
         return self._spots(actor for actor in found if isinstance(actor, VehicleActor))
@@ -164,7 +164,7 @@ class FleetGrid:
         return placed
 
     def _near(self, box: Box) -> Iterator[tuple[tuple[int, int], _Cell]]:
-        """The cells of a view, and those around it: who was there at the sweep may have driven in."""
+        """Yield the cells of a view, and those around it: a vehicle swept there may have driven in."""
         west, south = box.west_e6 // CELL_E6 - 1, box.south_e6 // CELL_E6 - 1
         east, north = box.east_e6 // CELL_E6 + 1, box.north_e6 // CELL_E6 + 1
         if (east - west + 1) * (north - south + 1) > len(self._cells):
@@ -196,14 +196,14 @@ class FleetGrid:
 
 
 def shown(box: Box, spots: Sequence[Spot], *, limit: int) -> Picture:
-    """The vehicles of a view, or clusters of them where there are more than ``limit``."""
+    """Return the vehicles of a view, or clusters of them where there are more than ``limit``."""
     if len(spots) <= limit:
         return Picture(spots, (), len(spots))
     return _clustered(box, [Cluster(spot.lon_e6, spot.lat_e6, 1, spot.online, spot.alert) for spot in spots])
 
 
 def _clustered(box: Box, parts: Sequence[Cluster]) -> Picture:
-    """At most ``COLUMNS`` x ``COLUMNS`` of them."""
+    """Return at most ``COLUMNS`` x ``COLUMNS`` clusters."""
     width, height = box.east_e6 - box.west_e6 + 1, box.north_e6 - box.south_e6 + 1
     counts: Counts = {}
     for part in parts:

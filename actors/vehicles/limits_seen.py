@@ -1,6 +1,6 @@
-"""Which speed limits may the stored states not know? Those that imports wrote after the newest note of a whole round.
+"""Keeps the note that tells which speed limits the stored states know, and finds those written since.
 
-A start needs not ask the registry for each of millions of vehicles then, only for what changed since that note.
+A start therefore asks the registry only for what changed since that note, not for each of millions of vehicles.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from persistence.store import Put, Store
 KIND: Final = "limits_seen"
 KEY: Final = ""
 MAX_CHANGED: Final = 100_000
-"""More than so many are asked for as they come, and not kept in memory."""
+"""Changed limits kept in memory; more than these are asked for as they come."""
 
 LimitsOf = Callable[[Sequence[str]], Awaitable[Mapping[str, int]]]
 
@@ -24,14 +24,16 @@ class LimitsSeen:
     """Reads the note at the start, and writes it after each round of checkpoints that began with all limits told."""
 
     def __init__(self, store: Store, registry: RegistrySource, *, told: Callable[[], str | None]) -> None:
-        """``told``: the registry's revision whose limits all living vehicles were told, None while some were not."""
+        """Prepare the note; ``told`` gives the registry's revision whose limits all living vehicles know, None if some
+        do not.
+        """
         self._store = store
         self._registry = registry
         self.told = told
         self._noted: str | None = None
 
     async def limits_of(self, ask: LimitsOf) -> LimitsOf:
-        """Tells of given vehicles the limits (km/h) that their stored states may not know; ``ask`` knows all limits.
+        """Return the limits (km/h) of given vehicles that their stored states may not know; ``ask`` knows all limits.
 
         Raises ``StoreError``.
         """
@@ -49,7 +51,7 @@ class LimitsSeen:
         return ask
 
     async def note(self, revision: str) -> None:
-        """Every stored state knows its limit as of this revision. Raises ``StoreError``."""
+        """Note that every stored state knows its limit as of this revision. Raises ``StoreError``."""
         if revision != self._noted:
             await self._store.commit([Put(KIND, KEY, encode(revision))])
             self._noted = revision

@@ -1,4 +1,4 @@
-"""How does the fleet come back after a stop or a crash? Hot vehicles from their checkpoints, then the log's tail."""
+"""Brings the fleet back after a stop or a crash: hot vehicles from their checkpoints, then the log's tail."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ PAUSE_EVERY: Final = 500
 
 @dataclass(frozen=True, slots=True)
 class Recovered:
-    """What came back: vehicles alive, log entries read, fixes folded again, and the newest entry's number."""
+    """The result of a recovery: vehicles alive, log entries read, fixes folded again, and the newest entry's number."""
 
     vehicles: int
     entries: int
@@ -30,7 +30,7 @@ class Recovered:
 
 
 async def newest_time(store: Store) -> float | None:
-    """When the newest log entry was received, by the clock of the process that wrote it; None for an empty log."""
+    """Return when the newest log entry was received, by the clock of the process that wrote it; None for an empty log."""
     after = max((await store.watermarks()).values(), default=0) - 1
     newest = None
     while page := await store.read_log(after=max(after, 0), limit=LOG_PAGE):
@@ -51,7 +51,9 @@ class Recovery:
         limits_of: LimitsOf,
         vehicle_of: Callable[[str], str | None],
     ) -> None:
-        """``limits_of`` tells the speed limits (km/h) of those of these vehicles whose states may not know them."""
+        """Prepare the recovery; ``limits_of`` tells the speed limits (km/h) that the states of these vehicles may not
+        know.
+        """
         self._store = store
         self._supervisor = supervisor
         self._kind = kind
@@ -59,7 +61,7 @@ class Recovery:
         self._vehicle_of = vehicle_of
 
     async def run(self) -> Recovered:
-        """Raises ``StoreError`` when the store can't be read."""
+        """Recover the fleet. Raises ``StoreError`` when the store can't be read."""
         self._kind.replaying = True
         watermarks = await self._store.watermarks()
         await self._wake_hot(sorted(watermarks))  # A partition that was never checkpointed holds no states.
@@ -76,7 +78,7 @@ class Recovery:
         return Recovered(len(self._supervisor.actors(KIND)), entries, fixes, last_number)
 
     async def _wake_hot(self, partitions: Sequence[int]) -> None:
-        """The store reads a partition while the vehicles of the one before are made."""
+        """Wake all hot vehicles; the store reads a partition while the vehicles of the one before are made."""
         if not partitions:
             return
         reading = asyncio.create_task(self._hot(partitions[0]))
@@ -90,12 +92,12 @@ class Recovery:
             reading.cancel()
 
     async def _hot(self, partition: int) -> tuple[Sequence[tuple[str, bytes]], Mapping[str, int]]:
-        """The states of the vehicles last announced online, and the speed limits that they may not know."""
+        """Return the states of the vehicles last announced online, and the speed limits that they may not know."""
         hot = await self._store.hot_states(partition)
         return hot, await self._limits_of([key for key, _ in hot]) if hot else {}
 
     async def _wake(self, hot: Sequence[tuple[str, bytes]], limits: Mapping[str, int]) -> None:
-        """Those that are not online any more count as offline from the start."""
+        """Wake vehicles; those that are no longer online count as offline from the start."""
         for number, (key, record) in enumerate(hot, 1):
             actor = self._kind.actor(key, record, limits.get(key), online=True)
             self._supervisor.adopt(KIND, actor.key, actor)
@@ -103,7 +105,7 @@ class Recovery:
                 await asyncio.sleep(0)
 
     def _apply_limits(self) -> None:
-        """The log is read with the speed limits of then; from now on the registry's hold."""
+        """Apply the registry's limits from now on; the log was read with those of then."""
         living = self._supervisor.actors(KIND)
         for key, limit_kmh in self._kind.changed_limits.items():
             actor = living.get(key)

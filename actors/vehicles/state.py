@@ -26,7 +26,7 @@ LOAD_PAGE: Final = 250
 
 
 class VehicleRecord(NamedTuple):
-    """What the store keeps of a vehicle, version 1; unsaved alerts go beside it. Up to ``suspect`` as in ``Vehicle``."""
+    """The store's record of a vehicle, version 1; unsaved alerts go beside it. Up to ``suspect`` as in ``Vehicle``."""
 
     newest: Fix | None
     fixed_at: int
@@ -49,11 +49,11 @@ class VehicleRecord(NamedTuple):
     backfilled: tuple[int, ...]
     applied: int
     limit_dkmh: int
-    """As it was when the state was folded: the log's tail is folded with it, too."""
+    """The limit when the state was folded: the log's tail is folded with it, too."""
 
 
 def to_record(vehicle: Vehicle) -> bytes:
-    """Reads as a ``VehicleRecord``; a bare tuple takes half the time, and a checkpoint writes millions."""
+    """Make the fields of a ``VehicleRecord``; a bare tuple takes half the time, and a checkpoint writes millions."""
     return encode(
         (
             vehicle.newest,
@@ -82,7 +82,7 @@ def to_record(vehicle: Vehicle) -> bytes:
 
 
 def from_record(key: str, record: bytes) -> Vehicle:
-    """The vehicle as it was checkpointed. Raises ``StoreFormatError``."""
+    """Make the vehicle as it was checkpointed. Raises ``StoreFormatError``."""
     fields: tuple[Any, ...] = decode(record, VehicleRecord)
     *state, backfilled, applied, limit_dkmh = fields  # The rest is in the vehicle's own order: a start makes millions.
     vehicle = Vehicle(key, shared(limit_dkmh), *state)
@@ -98,14 +98,14 @@ def from_record(key: str, record: bytes) -> Vehicle:
 
 
 def _unlearn(vehicle: Vehicle, offset_s: int) -> None:
-    """Earlier versions learned quarter hours, too: the terminal's own times hold again, or it would seem to fall back."""
+    """Unlearn an earlier version's offset of quarter hours: the terminal's own times hold again, or it would fall back."""
     vehicle.terminal_clock = None
     vehicle.fixed_at += offset_s
     vehicle.reported_at += offset_s
 
 
 def alert_document(vehicle_key: str, alert: Alert) -> Put:
-    """An alert as the store keeps it, found by its vehicle in the order of its start."""
+    """Return an alert's document, found by its vehicle in the order of its start."""
     entry = IndexEntry(BY_VEHICLE, vehicle_key, f"{alert.started_at:012d}{alert.id}")
     return Put(ALERT_KIND, alert.id, encode(alert), (entry,))
 
@@ -122,11 +122,11 @@ class VehicleKind:
         limits_of: Callable[[Sequence[str]], Awaitable[Mapping[str, int]]],
         vehicle_of: Callable[[str], str | None],
     ) -> None:
-        """``limits_of`` tells the speed limits (km/h) of those of these vehicles that are registered."""
+        """Prepare the kind; ``limits_of`` tells the speed limits (km/h) of registered ones among these vehicles."""
         self.replaying = False
-        """While the log's tail is read, speed limits stay as they were then; afterwards the registry's hold."""
+        """True while the log's tail is read: speed limits stay as they were then; afterwards the registry's hold."""
         self.changed_limits: dict[str, int] = {}
-        """The registry's (km/h), of the vehicles that came to life meanwhile with another."""
+        """The registry's limits (km/h) of vehicles that came to life meanwhile with another."""
         self._store = store
         self._dispatcher = dispatcher
         self._fleet = fleet
@@ -139,7 +139,7 @@ class VehicleKind:
             page = keys[start : start + LOAD_PAGE]
             limits = await self._limits_of(page)
             records = await self._store.states(list(limits))
-            for key in page:  # As it was asked for: the directory's own string, and not one more for each vehicle.
+            for key in page:  # The key as asked for: the directory's own string, not one more for each vehicle.
                 if key in limits:
                     actors[key] = self.actor(key, records.get(key), limits[key])
         return actors
@@ -165,10 +165,10 @@ class VehicleKind:
         return actor
 
     def actor(self, key: str, record: bytes | None, limit_kmh: int | None, *, online: bool = False) -> VehicleActor:
-        """An actor around a stored state; ``online`` is what was announced last.
+        """Make an actor around a stored state; ``online`` is what was announced last.
 
-        ``limit_kmh`` is the registry's, None: as the state has it.
-        One that can't be read is suspended, so that what it has is not overwritten and its neighbours are served.
+        ``limit_kmh`` is the registry's, None: as the state has it. A state that can't be read makes a suspended actor, so
+        that it is not overwritten and its neighbours are served.
         """
         try:
             vehicle = self._vehicle(key, record, limit_kmh)
@@ -194,7 +194,7 @@ class VehicleKind:
 
 
 def refold(actor: VehicleActor, fix: Fix, received_at: float, number: int) -> None:
-    """Folds a fix of the log again; one that throws did so before, became a dead letter then, and is passed over."""
+    """Fold a fix of the log again. One that throws did so before, became a dead letter then, and is passed over."""
     try:
         actor.take(fix, received_at, number)
     except Exception:

@@ -1,4 +1,4 @@
-"""Which vehicle gets which fix? A durable batch in, each fix to its vehicle's actor, an outcome for each out."""
+"""Routes fixes to their vehicles' actors: takes a durable batch, and returns an outcome for each fix."""
 
 from __future__ import annotations
 
@@ -19,29 +19,29 @@ SLICE: Final = 256
 
 @dataclass(slots=True)
 class _Progress:
-    """How far a batch has come."""
+    """The progress of a batch."""
 
     number: int
     outcomes: list[Outcome] = field(default_factory=list)
-    """Of the slices that are done."""
+    """Outcomes of the slices that are done."""
     slice: list[Outcome] = field(default_factory=list)
-    """Of the slice under way."""
+    """Outcomes of the slice under way."""
     lost: list[int] = field(default_factory=list)
-    """Its rows whose vehicles are not awake yet."""
+    """The slice's rows whose vehicles are not awake yet."""
 
 
 class Router:
     """Goes from a terminal's number through the directory and the index of the living to its vehicle's actor."""
 
     def __init__(self, supervisor: Supervisor, fleet: Fleet, vehicle_of: Callable[[str], str | None]) -> None:
-        """``vehicle_of`` tells the vehicle id of a terminal, None when the registry has none."""
+        """Prepare the router; ``vehicle_of`` tells the vehicle id of a terminal, None when the registry has none."""
         self._supervisor = supervisor
         self._fleet = fleet
         self._vehicle_of = vehicle_of
         self._progress: _Progress | None = None
 
     async def route(self, batch: Batch) -> list[Outcome]:
-        """Hands over each fix in order; the outcomes stand in the same order.
+        """Hand over each fix in order; the outcomes stand in the same order.
 
         Raises ``StoreUnavailable`` when a vehicle can't be loaded; routed again, the batch goes on where it stopped.
         """
@@ -65,7 +65,7 @@ class Router:
         return progress.outcomes
 
     def _count(self, outcomes: Sequence[Outcome]) -> None:
-        """Nearly always one look is enough, since nearly all are the newest, which is counted first."""
+        """Count outcomes. Nearly always one look is enough, since nearly all are the newest, which is counted first."""
         counts, left = self._fleet.quality.outcomes, len(outcomes)
         for outcome in Outcome:
             if not left:
@@ -75,7 +75,7 @@ class Router:
             left -= found
 
     def _hand_over(self, fixes: Sequence[Fix], rows: Sequence[int], batch: Batch, outcomes: list[Outcome]) -> list[int]:
-        """Fills in the outcomes of these rows; returns the rows whose vehicles are not awake, or not known.
+        """Fill in the outcomes of these rows; return the rows whose vehicles are not awake, or not known.
 
         Two look-ups a fix: a table from terminals to actors would spare one, and weigh 100 bytes on each vehicle.
         """
@@ -91,7 +91,7 @@ class Router:
             try:
                 outcome = actor.take(fix, received_at, number)
             except MailboxFull:
-                # Nothing that waits may be dropped for this one; the log has them all, so the actor reads it again.
+                # Waiting reports may not be dropped for this one; the log has them all, so the actor reads it again.
                 self._supervisor.overflowed(actor)
                 outcome = Outcome.QUEUED
             except Exception as error:
@@ -104,6 +104,6 @@ class Router:
         return lost
 
     async def _find(self, lost: Sequence[str]) -> None:
-        """Makes sure that each terminal's vehicle is awake."""
+        """Make sure that each terminal's vehicle is awake."""
         keys = [key for terminal in lost if (key := self._vehicle_of(terminal)) is not None]
         await self._supervisor.activate(KIND, keys)

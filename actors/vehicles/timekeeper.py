@@ -1,11 +1,12 @@
-"""Keeps the system's clock right over steps of the machine's (R50): by the fleet's word, by patience, and over restarts.
+"""Keeps the system's clock right over steps of the machine's (R50): by the fleet's word, by patience, and over
+restarts.
 
-A step of the machine's clock is seen by ``RealClock``, which goes on without it. Here it is decided when the machine is believed
+``RealClock`` sees a step of the machine's clock and goes on without it. This module decides when the machine is believed
 after all: once several vehicles agree with it, or once it has run evenly for ten minutes and no vehicle contradicts it.
 
-A process that starts while the machine's clock is wrong has seen no step. So the store keeps how our time stood against a clock
-that nobody moves and that goes on while the machine runs; on another machine, or after a reboot, it keeps at least what time it
-was.
+A process that starts while the machine's clock is wrong has seen no step. So the store keeps the difference between our
+time and a clock that is never set and goes on while the machine runs. On another machine, or after a reboot, the store
+still tells at least what time it was.
 """
 
 from __future__ import annotations
@@ -32,9 +33,9 @@ LOOK_S: Final = 1.0
 SAVE_S: Final = 60.0
 """Seconds of our clock between two notes of it in the store."""
 LONG_S: Final = 86_400.0
-"""A longer pause between two processes is told at the start: nobody can say whether it was one, or a wrong clock."""
+"""The longest pause between two processes that is not told at the start; a longer one may be a wrong clock."""
 SETTLES_S: Final = 600.0
-"""After so long of even running the machine's clock is believed, unless the fleet contradicts it."""
+"""Seconds of even running after which the machine's clock is believed, unless the fleet contradicts it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +43,7 @@ class Anchor:
     """Our time as a process left it."""
 
     boot: str
-    """Names the machine since its last start; empty where that can't be told."""
+    """The name of the machine since its last start; empty where it can't be told."""
     offset_s: float
     """Our time minus the steady clock of that machine."""
     at: float
@@ -50,10 +51,10 @@ class Anchor:
 
 
 class Timekeeper:
-    """One process's; it has nothing to do on a virtual clock, nor on a fast one."""
+    """A process's timekeeper; it has nothing to do on a virtual clock, nor on a fast one."""
 
     def __init__(self, clock: RealClock | VirtualClock, store: Store, fleet: Fleet, *, boot: str) -> None:
-        """``boot`` names the machine since its last start, empty where that can't be told."""
+        """Prepare the timekeeper; ``boot`` names the machine since its last start, empty where that can't be told."""
         self._clock = clock
         self._store = store
         self._fleet = fleet
@@ -62,7 +63,7 @@ class Timekeeper:
         self._saved: Anchor | None = None
 
     def mark(self, received_at: float, fixes: Sequence[Fix]) -> Sequence[Fix]:
-        """The fixes as they go into the log: those marked that came while our clock was in doubt."""
+        """Return the fixes as they go into the log, marked if they came while our clock was in doubt."""
         fleet = self._fleet
         if not isinstance(self._clock, RealClock) or self._clock.step is None:
             return fleet.time.mark(fixes, received_at, machine_ahead_s=0.0, online=fleet.online)
@@ -71,7 +72,7 @@ class Timekeeper:
         return fleet.time.mark(fixes, received_at, machine_ahead_s=ahead_s, online=fleet.online)
 
     async def resume(self) -> None:
-        """Goes on from the time that the process before this one left. Raises ``StoreUnavailable``."""
+        """Go on from the time that the process before this one left. Raises ``StoreUnavailable``."""
         clock = self._clock
         if not isinstance(clock, RealClock):
             return
@@ -84,7 +85,7 @@ class Timekeeper:
         await self.save()
 
     async def run(self) -> None:
-        """Until cancelled."""
+        """Look at the clock until cancelled."""
         while True:
             await asyncio.sleep(LOOK_S)
             self.look()
@@ -92,7 +93,7 @@ class Timekeeper:
                 await self.save()
 
     def look(self) -> None:
-        """Notices a step, and decides whether the machine is to be believed."""
+        """Notice a step, and decide whether the machine is to be believed."""
         clock, time = self._clock, self._fleet.time
         if not isinstance(clock, RealClock) or clock.is_settled:
             self._step = None
@@ -109,7 +110,7 @@ class Timekeeper:
         time.begin_anew()
 
     def _notice(self, clock: RealClock) -> None:
-        """After each step the fleet is asked anew."""
+        """Notice a step; after each the fleet is asked anew."""
         if clock.step is not self._step:
             self._step = clock.step
             self._fleet.time.begin_vote()
@@ -117,7 +118,7 @@ class Timekeeper:
     # -- over restarts -----------------------------------------------------------------------------------------------
 
     def is_due(self) -> bool:
-        """Whether the store's note of our time is to be written again."""
+        """Tell whether the store's note of our time is to be written again."""
         clock, saved = self._clock, self._saved
         if not isinstance(clock, RealClock):
             return False
@@ -144,7 +145,7 @@ class Timekeeper:
             return None
 
     async def save(self) -> None:
-        """Notes our time in the store; where that fails, later."""
+        """Note our time in the store; where that fails, later."""
         clock = self._clock
         if not isinstance(clock, RealClock):
             return

@@ -1,4 +1,4 @@
-"""A vehicle's actor: the rules with a mailbox, with presence announced in time, and with what is to be saved."""
+"""The actor of a vehicle: the rules with a mailbox, presence announced in time, and a list of unsaved changes."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class Report(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """What does the vehicle show now? Answered with a ``VehicleView``."""
+    """A reader asks for the vehicle's present view. Answered with a ``VehicleView``."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,17 +52,17 @@ class VehicleView(NamedTuple):
     online: bool
     newest: Fix | None
     fixed_at: int
-    """Time of ``newest``, the terminal's clock corrected."""
+    """The time of ``newest``, the terminal's clock corrected."""
     received_at: float
     clock_offset_s: int
     """Learned fault of the terminal's clock, already taken off ``fixed_at`` (R50)."""
     alerts: tuple[Alert, ...]
-    """Ongoing and recently ended, newest first."""
+    """Alerts that go on or ended recently, newest first."""
     today: DrivingToday
 
 
 class Fleet:
-    """What all vehicle actors of one process share: the clock, the thresholds, the counters, and who is to be saved."""
+    """State shared by all vehicle actors of a process: the clock, the thresholds, the counters, the unsaved vehicles."""
 
     def __init__(self, clock: Clock, profile: Profile, *, passivate_after_s: float = 3600.0) -> None:
         self.clock = clock
@@ -80,21 +80,21 @@ class Fleet:
 
 
 class VehicleActor(Actor):
-    """One vehicle. Telemetry takes the short way in (``take``); everything else comes through the mailbox."""
+    """A vehicle. Telemetry takes the short way in (``take``); everything else comes through the mailbox."""
 
     __slots__ = ("armed_for", "caught_up", "dirty", "fleet", "online", "vehicle", "watch")
 
     mailbox_limit: ClassVar[int] = 256
 
     def __init__(self, dispatcher: Dispatcher, fleet: Fleet, vehicle: Vehicle, *, online: bool = False) -> None:
-        """``online``: what was announced last; presence itself is always computed."""
+        """Prepare the actor; ``online`` is what was announced last. Presence itself is always computed."""
         super().__init__(dispatcher)
         self.fleet = fleet
         self.vehicle = vehicle
         self.online = False
         self.dirty = False
         self.caught_up = 0
-        """Up to this log number everything was read from the log; what the mailbox still has of it came twice."""
+        """The log number up to which everything was read from the log; the mailbox's older reports came twice."""
         self.armed_for: float = NEVER
         self.watch: VehicleWatch | None = None
         if online:
@@ -113,7 +113,7 @@ class VehicleActor(Actor):
         return f"{KIND}:{self.vehicle.key}"
 
     def take(self, fix: Fix, received_at: float, number: int) -> Outcome | None:
-        """Folds a durable fix in the router's own turn; into the mailbox when the actor is busy. None: it has ended.
+        """Fold a durable fix in the router's own turn; into the mailbox when the actor is busy. None: it has ended.
 
         The one short cut past the mailbox: a quiet actor has nothing queued, so order is kept, and a message object, a
         list and a turn of the run queue are spared for each fix.
@@ -122,7 +122,7 @@ class VehicleActor(Actor):
             if self._phase == STOPPED:
                 return None
             if not self.dirty:
-                self.mark_dirty()  # So that no checkpoint passes over what waits.
+                self.mark_dirty()  # So that no checkpoint passes over the waiting report.
             self.tell(Report(fix, received_at, number))
             return Outcome.QUEUED
         return self._fold(fix, received_at, number)
@@ -152,7 +152,7 @@ class VehicleActor(Actor):
                 assert_never(message)
 
     def conflate(self, messages: list[Any], message: Any) -> bool:
-        """R54: the oldest waiting position without an alarm makes room for a newer one."""
+        """Drop the oldest waiting position without an alarm for a newer one (R54)."""
         for at, waiting in enumerate(messages):
             if type(waiting) is Report and not waiting.fix.alarms:
                 del messages[at]
@@ -198,7 +198,7 @@ class VehicleActor(Actor):
         )
 
     def obey(self, limit_kmh: int) -> None:
-        """The registry's speed limit holds from now on, and the stored state is to know it."""
+        """Take the registry's speed limit from now on; the stored state is to know it."""
         if self.vehicle.limit_dkmh != limit_kmh * 10:
             self.vehicle.limit_dkmh = shared(limit_kmh * 10)
             if not self.dirty:
@@ -211,7 +211,7 @@ class VehicleActor(Actor):
     # -- presence ----------------------------------------------------------------------------------------------------
 
     def _arrive(self) -> None:
-        """Announces online, unless the fix is already too old for it."""
+        """Announce online, unless the fix is already too old for it."""
         if not is_online(self.vehicle, self.fleet.clock.now(), self.fleet.profile):
             return
         self.online = True
@@ -220,7 +220,7 @@ class VehicleActor(Actor):
         self._arm_offline()
 
     def on_wake(self, now: float) -> None:
-        """R32: the one pending timer of a vehicle; re-arms when it finds that the vehicle moved on."""
+        """Check presence (R32) at the vehicle's one pending timer; ask for it again when the vehicle moved on."""
         if now < self.armed_for or self._phase == STOPPED:
             return  # An earlier wish, outdated since.
         self.armed_for = NEVER
@@ -248,7 +248,7 @@ class VehicleActor(Actor):
             self._arm_passivation()
 
     def leave(self) -> None:
-        """Announces offline, once."""
+        """Announce offline, once."""
         if self.online:
             self.online = False
             self.fleet.online -= 1
@@ -259,7 +259,7 @@ class VehicleActor(Actor):
         self._arm(ceil(heard_at(self.vehicle, profile)) + profile.offline_after_s)
 
     def _arm_passivation(self) -> None:
-        """In whole seconds, so that many share one place on the agenda."""
+        """Ask for the passivation timer, in whole seconds, so that many share one place on the agenda."""
         self._arm(int(self.fleet.clock.now() + self.fleet.passivate_after_s) + 1)
 
     def _arm(self, at: int) -> None:

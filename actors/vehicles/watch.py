@@ -1,4 +1,4 @@
-"""Announcements to those who watch a vehicle: its newest position, its presence, alerts that begin or end, each once."""
+"""Announcements to viewers of a vehicle: its newest position, its presence, alerts that begin or end, each once."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class Moved:
 
 @dataclass(frozen=True, slots=True)
 class PresenceChanged:
-    """R32: it is online again, or offline from now on. Fields as in ``VehicleView``."""
+    """The vehicle is online again, or offline from now on (R32). Fields as in ``VehicleView``."""
 
     at: float
     online: bool
@@ -46,7 +46,7 @@ Announcement = Moved | PresenceChanged | AlertChanged
 
 
 class VehicleWatch:
-    """Knows what was told last; a vehicle has one only while somebody watches it."""
+    """Remembers what was told last; a vehicle has one only while it is watched."""
 
     __slots__ = (
         "_board",
@@ -62,7 +62,7 @@ class VehicleWatch:
     )
 
     def __init__(self, board: Board, kind: str, vehicle: Vehicle, clock: Clock, profile: Profile) -> None:
-        """Tells what changes from now on; ``kind`` is the actor's."""
+        """Tell changes from now on; ``kind`` is the actor's."""
         self._board = board
         self._kind = kind
         self._clock = clock
@@ -73,14 +73,17 @@ class VehicleWatch:
         self._online = is_online(vehicle, clock.now(), profile)
         self._seen = (vehicle.ongoing, vehicle.recent, self._online)
         self._ends = {alert.id: alert.ended_at for alert in alerts_of(vehicle, online=self._online)}
-        """Of each alert that was told, by id; as few as a vehicle keeps at hand."""
+        """Maps the id of each alert that was told to its end; as few as a vehicle keeps at hand."""
 
     def follow(self, vehicle: Vehicle) -> None:
-        """The same vehicle, restarted: what changed meanwhile is told at the next look."""
+        """Follow the same vehicle, restarted: changes made meanwhile are told at the next look."""
         self._vehicle = vehicle
 
     def look_soon(self) -> bool:
-        """Looks at the end of this turn of the loop, once, however often it is asked. False when nobody watches any more."""
+        """Look at the end of this turn of the loop, once, however often it is asked.
+
+        False when it is no longer watched.
+        """
         if not self._board.is_watched(self._kind, self._vehicle.key):
             return False
         if not self._is_due:
@@ -89,7 +92,7 @@ class VehicleWatch:
         return True
 
     def look(self) -> None:
-        """Tells what has changed since the last look."""
+        """Tell all changes since the last look."""
         self._is_due = False
         vehicle, now = self._vehicle, self._clock.now()
         newest, online = vehicle.newest, is_online(vehicle, now, self._profile)
