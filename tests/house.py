@@ -151,7 +151,6 @@ ENGLISH_NOT_YET: Final[tuple[str, ...]] = (
     "actors/system/",
     "actors/wire.py",
     "geography/",
-    "torture/",
     "arguments.py",
     "demo.py",
     "limits.py",

@@ -1,4 +1,4 @@
-"""How does a person's phone speak to the service? HTTP/1.1 over the loop's own network, byte by byte as it is sent."""
+"""A person's phone as the service meets it: HTTP/1.1 over the loop's own network, byte by byte as it is sent."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ _END: Final = b"\r\n\r\n"
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What came back; ``status`` 0: nothing, or not all of it."""
+    """The answer to a call; ``status`` 0: none came, or not all of it."""
 
     status: int
     body: Any = None
     code: str = ""
-    """Of a refusal."""
+    """The code of a refusal."""
     headers: Mapping[str, str] | None = None
 
     @property
@@ -31,7 +31,7 @@ class Answer:
 
     @property
     def tells_nothing(self) -> bool:
-        """Whether the command was done is not known."""
+        """Tell whether the answer leaves open that the command was done."""
         return self.status in (0, 500, 503)
 
 
@@ -55,7 +55,7 @@ async def call(
     headers: Mapping[str, str] | None = None,
     cut_after: float | None = None,
 ) -> Answer:
-    """One call on a connection of its own; ``cut_after`` so many seconds the caller's network is gone."""
+    """Make a call on a connection of its own; the caller's network is gone after ``cut_after`` seconds."""
     sent = {"Connection": "close"} | dict(headers or {})
     if token:
         sent["Authorization"] = f"Bearer {token}"
@@ -97,7 +97,7 @@ def read_head(head: bytes) -> tuple[int, dict[str, str]]:
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """One of a live stream."""
+    """An event of a live stream."""
 
     name: str
     data: Any
@@ -161,7 +161,7 @@ class Stream:
 
 
 def _unchunked(content: bytes) -> bytes:
-    """The chunks that are there wholly."""
+    """Return the chunks that are there wholly."""
     pieces, at = [], 0
     while (line_end := content.find(b"\r\n", at)) >= 0:
         size = int(content[at:line_end], 16)

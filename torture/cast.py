@@ -1,4 +1,4 @@
-"""Who takes part? A few businesses, trucks, drivers and family members, and what the registry says of them."""
+"""The cast: a few businesses, trucks, drivers and family members, and the registry's records of them."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from torture.rules import Registry
 BUSINESSES: Final = ("owner0", "owner1")
 DRIVERS: Final = ("driver0", "driver1", "driver2")
 FAMILY: Final = ("family0", "family1", "guest0")
-"""The last has shown a phone and nothing else (R5)."""
+"""The family members; the last has shown a phone and nothing else (R5)."""
 PEOPLE: Final = (*DRIVERS, *FAMILY)
 EVERYBODY: Final = (*PEOPLE, *BUSINESSES)
 VEHICLES: Final = 13
-"""More than a driver may bind in 12 months."""
+"""The vehicles: more than a driver may bind in 12 months."""
 TRUCKS: Final = 4
-"""Those of the vehicles that drive about."""
+"""The number of vehicles that drive about."""
 FAR: Final = "2099-01-01"
 OTHER_PHONE: Final = "13700000000"
 
@@ -106,7 +106,10 @@ def real_name(who: str) -> str:
 
 
 def _person(who: str) -> dict[str, Any]:
-    """The registry knows the guest under another phone, so only a registration tells who that is (R2)."""
+    """Make a person.
+
+    The registry knows the guest under another phone, so only a registration tells who that is (R2).
+    """
     qualification = {"number": citizen_id(who), "valid_until": FAR}
     return {
         "type": "person",
@@ -118,14 +121,14 @@ def _person(who: str) -> dict[str, Any]:
 
 
 async def load(disk: Disk, lines: list[dict[str, Any]]) -> None:
-    """As ``run.py import`` does beside a running service."""
+    """Load the registry as ``run.py import`` does beside a running service."""
     passwords = Passwords(CHEAP.hash, lambda known, plain: True)
     report = await import_lines(MemoryStore(disk), [msgspec.json.encode(line) for line in lines], passwords)
     assert not report.bad, report.bad
 
 
 def sign_in_body(who: str, terms_version: str) -> dict[str, str]:
-    """What a person sends to come in."""
+    """Return the body with which a person signs in."""
     if who in BUSINESSES:
         proof = {"kind": "legal", "username": who, "password": f"pw-{who}"}
     elif who == "guest0":

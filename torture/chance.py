@@ -1,4 +1,4 @@
-"""What would a seed not repeat? The machine's dice and its stop-watches; both are the run's own while it lasts."""
+"""Replaces what a seed would not repeat, the machine's dice and its stop-watches, while a run lasts."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ _STOP_WATCHES: Final[tuple[tuple[Any, str], ...]] = (
     (api.http.edge, "perf_counter"),
     (api.operations.vitals, "monotonic"),
 )
-"""Where real time is measured: how long a slice of work took decides, for one, who gets the next turn."""
+"""The places where real time is measured: a slice's duration decides, for one, which connection gets the next turn."""
 SELDOM_S: Final = 5.0
-"""Between two samples of the loop's health: they cost most of a quiet second, and tell nothing here."""
+"""Seconds between two samples of the loop's health: they cost most of a quiet second, and tell nothing here."""
 
 
 @contextmanager
 def repeatable(seed: object, read_time: Callable[[], float]) -> Iterator[None]:
-    """Within, tokens and ids come from the seed, and stop-watches show the loop's time."""
+    """Let tokens and ids come from the seed, and stop-watches show the loop's time, within the block."""
     dice = secrets._sysrand  # type: ignore[attr-defined]  # the one place that all secrets come from
     tick_s = api.operations.vitals.TICK_S
     api.operations.vitals.TICK_S = SELDOM_S  # type: ignore[misc]  # for this run only

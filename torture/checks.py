@@ -1,4 +1,4 @@
-"""Checks what must hold when all has come to rest, and what after each step."""
+"""Checks of what must hold after each step, and of what must hold when the service has come to rest."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ HEARTBEAT_S: Final = 20
 
 
 def after_each_step(drama: Drama) -> None:
-    """Bounds of what waits, and streams that show nothing after the end."""
+    """Check the bounds of waiting work, and that streams show nothing after the end."""
     service = drama.machine.service
     if service is not None:
         for kind in (VEHICLE, PERSON, SHARE):
@@ -46,7 +46,7 @@ def after_each_step(drama: Drama) -> None:
 
 
 def _streams_end(drama: Drama) -> None:
-    """R33: nothing of the truck after the end of its share."""
+    """Check that a stream shows nothing of the truck after the end of its share (R33)."""
     for stream, op in drama.household.streams:
         for event in stream.events:
             worlds = [each.world.shares.get(op.of) for each in drama.possible.worlds]
@@ -60,7 +60,7 @@ def _streams_end(drama: Drama) -> None:
 
 
 def is_quiet(drama: Drama) -> bool:
-    """Nothing is under way, nothing is left to be finished."""
+    """Tell whether no work is under way or left to be finished."""
     service = drama.machine.service
     return (
         service is not None
@@ -71,7 +71,7 @@ def is_quiet(drama: Drama) -> bool:
 
 
 async def at_rest(drama: Drama) -> None:
-    """Raises ``Violation``."""
+    """Make all checks at rest. Raises ``Violation``."""
     demand(is_quiet(drama), f"it does not come to rest: {_unrest(drama)}")
     must_be_possible(drama)
     _releases(drama)
@@ -90,7 +90,7 @@ def _unrest(drama: Drama) -> str:
 
 
 def _releases(drama: Drama) -> None:
-    """R18 counts all that lives."""
+    """Check that R18 counts all live shares."""
     now, world = drama.now(), drama.possible.likeliest
     kept = everything(drama, VEHICLE_SHARES, tuple[LiveShare, ...])
     for number in range(VEHICLES):
@@ -100,7 +100,7 @@ def _releases(drama: Drama) -> None:
 
 
 def _audit(drama: Drama) -> None:
-    """R64: one record for each change, none for what was not done."""
+    """Check the audit (R64): a record for each change, none for a command that was not done."""
     records, names, world = drama.commits.audit, drama.household.names.ids, drama.possible.likeliest
     for name, binding in world.bindings.items():
         made = sum(records[action, names[name]] for action in ("bound", "rebound", "delegation_bound"))
@@ -125,13 +125,13 @@ def _once(records: int, expected: bool, what: str) -> None:
 
 
 def _ended_are_noted(drama: Drama) -> None:
-    """An end that nobody announced would leave streams and lists behind."""
+    """Check that ends are noted: one that was never announced would leave streams and lists behind."""
     for key, share in everything(drama, SHARE, Share).items():
         demand(share.ended is not None or share.expires_at > drama.now(), f"share {key} is over, and nobody noted it")
 
 
 def _tracks(drama: Drama) -> None:
-    """Each truck is as its log tells, every report once; every alert is kept."""
+    """Check that each truck is as its log tells, every report once, and that every alert is kept."""
     service = drama.machine.service
     assert service is not None
     actors = service.supervisor.actors(VEHICLE)
@@ -176,7 +176,7 @@ def _difference(vehicle: Vehicle, folded: Vehicle) -> str:
 
 
 async def _nobody_is_forgotten(drama: Drama) -> None:
-    """Watchers, restarts and messages that nobody needs any more are gone."""
+    """Check that watchers, restarts and messages without further use are gone."""
     service = drama.machine.service
     assert service is not None
     supervisor = service.supervisor
@@ -195,7 +195,7 @@ async def _nobody_is_forgotten(drama: Drama) -> None:
 
 
 async def _streams(drama: Drama) -> None:
-    """A stream ends with its share, says why, and has told the newest of everything until then."""
+    """Check that a stream ends with its share, says why, and has told the newest of everything until then."""
     world, now = drama.possible.likeliest, drama.now()
     for stream, op in list(drama.household.streams):
         share = world.shares[op.of]
@@ -214,7 +214,7 @@ async def _streams(drama: Drama) -> None:
 
 
 def _stream_is_up_to_date(drama: Drama, share: Shared, events: Sequence[Event]) -> None:
-    """R31, R34: position, presence and every alarm that began since it is open."""
+    """Check that the stream told position, presence and every alarm that began since it is open (R31, R34)."""
     track = drama.tracks.of(share.vehicle)
     if track is None or track.newest is None or track.is_torn or not events:
         return

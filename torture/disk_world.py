@@ -1,4 +1,4 @@
-"""Is what lies on the disk a world that may be? Every document against the rules' own account of what was answered."""
+"""Holds every document on the disk against the rules' own account of all answers: the disk must be a possible world."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from torture.drama import Drama
 
 MONTHS_DIFFER_S: Final = 3 * 86_400
-"""The durations that can be chosen differ by more."""
+"""The tolerance for months; the durations that can be chosen differ by more."""
 _NUMBERS: Final = {vehicle_key(number): number for number in range(VEHICLES)}
 
 
@@ -30,7 +30,7 @@ def everything(drama: Drama, kind: str, of: type[Any]) -> dict[str, Any]:
 
 @dataclass(slots=True)
 class _Facts:
-    """What the disk says, in the words of the rules, by the service's ids."""
+    """The disk's facts in the words of the rules, by the service's ids."""
 
     bindings: dict[str, Bound]
     shares: dict[str, Shared]
@@ -59,7 +59,7 @@ def _facts(drama: Drama) -> _Facts:
 
 
 def must_be_possible(drama: Drama) -> None:
-    """An acknowledged command is there, one without an answer wholly or not at all."""
+    """Check that each acknowledged command is there, and each one without an answer wholly or not at all."""
     facts, now, differences = _facts(drama), drama.now(), ""
     for possible in drama.possible.worlds:
         for each in drama.possible.unfold(possible, now):
@@ -72,7 +72,7 @@ def must_be_possible(drama: Drama) -> None:
 
 
 def _match(drama: Drama, possible: Possible, facts: _Facts, now: float) -> tuple[dict[str, str], str]:
-    """Names of things → ids, and the first thing that does not fit."""
+    """Return names of things → ids, and the first thing that does not fit."""
     world, names = possible.world, dict(drama.household.names.ids)
     for kind, ours, theirs in (
         ("binding", world.bindings, facts.bindings),
@@ -125,7 +125,7 @@ def _same_end(ours: Shared, theirs: Shared, now: float, *, is_exact: bool) -> bo
 
 
 def _adopt(drama: Drama, world: World, names: dict[str, str], facts: _Facts) -> None:
-    """From now on this world alone, with the disk's times; nothing floats any more."""
+    """Go on with this world alone and the disk's times; no command floats any longer."""
     told = drama.household.names
     told.guessed.update(names.keys() - told.ids.keys())
     told.ids.update(names)

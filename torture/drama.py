@@ -1,4 +1,4 @@
-"""A play: steps one after the other, disasters among them; what must hold is looked at after each."""
+"""A play: steps one after the other, disasters among them, and checks after each."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ from torture.truck import Lost
 from torture.watch import CommitWatch, Violation
 
 SETTLING_S: Final = 8
-"""What an interrupted command waits before it is finished, and somewhat more."""
+"""Seconds that an interrupted command waits before it is finished, and somewhat more."""
 LATEST_TIMER_S: Final = 32
-"""After its clock was moved, a service notices within so many seconds."""
+"""Seconds within which a service notices that its clock was moved."""
 MAX_RESTS: Final = 12
 SLOW_S: Final = 0.5
 FULL: Final = 10
-"""R13."""
+"""The limit of R13."""
 EDGES_S: Final = (-0.25, 0.0, 0.25)
 WRONG_BY_S: Final = (8 * 3_600.0, 86_400.0, 8 * 86_400.0, -3_600.0)
 PEOPLES: Final = frozenset(
@@ -56,7 +56,7 @@ TRUCKS_DO: Final = frozenset(
 
 
 class Drama:
-    """One play, from the first start of the service to the last rest."""
+    """A play, from the first start of the service to the last rest."""
 
     def __init__(self, loop: VirtualLoop, machine: Machine, seed: int, terms_version: str) -> None:
         self.loop = loop
@@ -71,11 +71,11 @@ class Drama:
         self.tried: Counter[str] = Counter()
         self.trace: list[str] = []
         self.accounts: dict[str, str] = {}
-        """Account id → who."""
+        """Maps an account id to its person."""
         self.bad_network = 0.0
         self.bugs: list[str] = []
         self.was_conflated = False
-        """Positions gave way to newer ones (R54): what hangs on each single report is not comparable any more."""
+        """Positions gave way to newer ones (R54): facts that hang on each single report are no longer comparable."""
         self.household = HouseholdPlay(self)
         self.fleet = FleetPlay(self)
         self._is_disturbed = False
@@ -90,23 +90,23 @@ class Drama:
         return self.machine.read_time()
 
     async def advance(self, seconds: float) -> None:
-        """Moves the machine's clock once all that was sent by now has arrived."""
+        """Move the machine's clock once all that was sent by now has arrived."""
         await asyncio.sleep(2 * self.network.slowest_s)
         self.jump(seconds)
 
     def jump(self, seconds: float) -> None:
-        """Moves the machine's clock alone; timers notice when they look at it again."""
+        """Move the machine's clock alone; timers notice when they look at it again."""
         self._jumped = True
         self.machine.step_clock(seconds)
 
     @property
     def is_calm(self) -> bool:
-        """No disaster since the last rest: every call must be answered."""
+        """Tell whether no disaster came since the last rest: then every call must be answered."""
         return not self._is_disturbed and self.machine.is_up
 
     @property
     def is_folded(self) -> bool:
-        """Every durable report is with its vehicle."""
+        """Tell whether every durable report is with its vehicle."""
         service = self.machine.service
         return service is not None and self.is_calm and not service.ingest.stats.waiting
 
@@ -124,7 +124,7 @@ class Drama:
     # -- the play ----------------------------------------------------------------------------------------------------
 
     async def play(self, steps: Sequence[Step]) -> None:
-        """Raises ``Violation``."""
+        """Play all steps. Raises ``Violation``."""
         await load(self.machine.disk, self.cast.lines())
         await self.machine.start()
         for step in steps:
@@ -218,13 +218,13 @@ class Drama:
     # -- time --------------------------------------------------------------------------------------------------------
 
     async def pass_time(self, seconds: int) -> None:
-        """The machine's clock and the loop's together."""
+        """Move the machine's clock and the loop's together."""
         for _ in range(seconds):
             self.machine.step_clock(1.0)
             await asyncio.sleep(1.0)
 
     async def _to_the_edge(self, a: int, b: int, c: int) -> None:
-        """To just before, at, or just after the moment when something ends."""
+        """Move to just before, at, or just after the moment when something ends."""
         world, now = self.possible.likeliest, self.now()
         trucks = [
             (track.fixed_at + 600.0, Op("truck", "", of=str(number)))
@@ -254,7 +254,7 @@ class Drama:
             await self.household.churn(int(then.who[-1]), b, Random(c))
 
     def _r13_edges(self) -> list[tuple[float, Op]]:
-        """When a driver who has used up all vehicles of 12 months may bind the next one."""
+        """Return when a driver who has used up all vehicles of 12 months may bind the next one."""
         world, now = self.possible.likeliest, self.now()
         edges = []
         for driver in DRIVERS:
@@ -290,13 +290,13 @@ class Drama:
                 self.network.slowest_s = 0.2
 
     def _put_clock_wrong(self, a: int, b: int) -> None:
-        """The machine's clock is moved while everything goes on; later it is put right (R50)."""
+        """Move the machine's clock while everything goes on; later it is put right (R50)."""
         self._jumped = True
         self.tried["the machine's clock is wrong for a while"] += 1
         self.machine.put_wrong(WRONG_BY_S[a % len(WRONG_BY_S)], for_s=40.0 + b % 56)
 
     async def _overload(self, vehicle: int, b: int) -> None:
-        """A truck reports more than its mailbox holds while its actor waits for a slow store (R54)."""
+        """Let a truck report more than its mailbox holds while its actor waits for a slow store (R54)."""
         self.disturb()
         rows, share = self.fleet.burst(vehicle), self.household.share_of(vehicle, b)
         self.machine.weather.slowest_s = SLOW_S
@@ -305,14 +305,14 @@ class Drama:
         self.machine.weather.slowest_s = 0.002
 
     async def _restart(self) -> None:
-        """A clean end and a new start."""
+        """Stop the service cleanly and start it again."""
         self.disturb()
         self.tried["the process is stopped and started"] += 1
         await self.machine.stop()
         await self.machine.start()
 
     async def _replace_papers(self, vehicle: int) -> None:
-        """An import while the service runs (R16)."""
+        """Import new papers while the service runs (R16)."""
         self.tried["an import while it runs"] += 1
         self.cast.papers[vehicle] += 1
         await load(self.machine.disk, [self.cast.vehicle_line(vehicle)])
@@ -320,7 +320,7 @@ class Drama:
         await self.pass_time(3)
 
     async def rest(self) -> None:
-        """All disasters end, and nothing may be forgotten."""
+        """End all disasters, and check that nothing was forgotten."""
         self.machine.weather.clear_up()
         self.machine.put_right()
         self.machine.kill_after(None)
@@ -345,13 +345,13 @@ class Drama:
     # -- what is shown -----------------------------------------------------------------------------------------------
 
     def check_view(self, op: Op, answer: Answer) -> None:
-        """What a family member sees of the truck."""
+        """Check a family member's view of the truck."""
         share = self.possible.likeliest.shares.get(op.of)
         if isinstance(share, Shared) and self.is_folded:
             self.check_place(share.vehicle, answer.body)
 
     def check_place(self, vehicle: int, shown: dict[str, object]) -> None:
-        """R32, R50: the newest live report, and online to the second."""
+        """Check the newest live report, and presence to the second (R32, R50)."""
         track = self.tracks.of(vehicle)
         fix = shown["last_fix"]
         if track is not None and track.is_torn:

@@ -1,4 +1,4 @@
-"""How does a store misbehave? Slow, failing before or after it wrote, silent for seconds, down; and gone with its process."""
+"""A store that misbehaves: slow, failing before or after a write, silent for seconds, down; gone with its process."""
 
 from __future__ import annotations
 
@@ -20,36 +20,36 @@ T = TypeVar("T")
 
 AT_ONCE: Final = 0.7
 STALL_S: Final = (0.5, 12.0)
-"""From shorter than any patience to longer than all."""
+"""Seconds of a silence: from shorter than any patience to longer than all."""
 
 
 @dataclass(slots=True)
 class Weather:
-    """How the disk behaves just now; probabilities are of each write (``torn``) or of each call."""
+    """The disk's behaviour just now; probabilities are of each write (``torn``) or of each call."""
 
     chance: Random
     slowest_s: float = 0.002
     fails: float = 0.0
     torn: float = 0.0
-    """Written, but whoever wrote is told that it failed: a time-out."""
+    """Probability that a write is done and its caller is told that it failed: a time-out."""
     stalls: float = 0.0
     down: bool = False
     tried: Counter[str] = field(default_factory=Counter)
     """Faults so far, by kind."""
 
     def delay_s(self) -> float:
-        """Often one turn of the loop, else up to the slowest."""
+        """Return a call's delay: often one turn of the loop, else up to the slowest."""
         share = self.chance.random()
         return 0.0 if share < AT_ONCE else share * self.slowest_s
 
     def clear_up(self) -> None:
-        """From now on all is well."""
+        """End all faults from now on."""
         self.slowest_s, self.down = 0.002, False
         self.fails = self.torn = self.stalls = 0.0
 
 
 class FaultyStore:
-    """A ``Store`` that takes its time and fails as the weather has it; of a killed process nothing more is written."""
+    """A ``Store`` that takes its time and fails as the weather has it; a killed process writes nothing any longer."""
 
     def __init__(self, disk: Disk, weather: Weather, process: Process) -> None:
         self.name = "memory:"

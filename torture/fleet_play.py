@@ -1,4 +1,4 @@
-"""What do trucks and platforms do, and is every acknowledged report kept and shown?"""
+"""The steps of trucks and platforms; each acknowledged report must be kept and shown."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ SHORT_SILENCE_S: Final = 1_000.0
 HOUR_S: Final = 3_600
 MAX_WRONG_HOURS: Final = 20
 BURST: Final = 400
-"""More than a mailbox holds."""
+"""Reports of a burst: more than a mailbox holds."""
 
 
 class FleetPlay:
@@ -73,7 +73,10 @@ class FleetPlay:
                 pass
 
     def _would_notice(self, truck: Truck) -> bool:
-        """After a long silence a truck may be anywhere; and whoever begins at a wrong place is believed."""
+        """Tell whether the service would notice a false position.
+
+        After a long silence a truck may be anywhere, and a truck that begins at a wrong place is believed.
+        """
         track = self.drama.tracks.of(truck.number)
         return track is not None and track.newest is not None and self.drama.now() - track.fixed_at < SHORT_SILENCE_S
 
@@ -100,7 +103,7 @@ class FleetPlay:
     # -- platforms ---------------------------------------------------------------------------------------------------
 
     async def _feed(self, b: int, c: int, chance: Random) -> None:
-        """A batch of all trucks, or far too much of one; some rows are none."""
+        """Post a batch of all trucks, or far too much of one; some rows are malformed."""
         await self.drama.advance(PERIOD_S)
         if b % 11 == 0:
             rows = self.burst(c % TRUCKS)
@@ -111,7 +114,7 @@ class FleetPlay:
         await self.post(rows)
 
     def burst(self, number: int) -> list[list[Any]]:
-        """More of one truck than its mailbox holds."""
+        """Report more of one truck than its mailbox holds."""
         self.drama.tried["a burst of reports"] += 1
         rows: list[list[Any]] = []
         for _ in range(BURST):
@@ -120,7 +123,7 @@ class FleetPlay:
         return rows
 
     async def post(self, rows: list[list[Any]]) -> None:
-        """What is accepted must be durable."""
+        """Post to the feed; accepted rows must be durable."""
         drama = self.drama
         content: bytes = msgpack.packb(rows)
         headers = {"X-Feed-Key": FEED_KEY, "Content-Type": "application/msgpack"}
@@ -138,7 +141,7 @@ class FleetPlay:
     # -- who looks ---------------------------------------------------------------------------------------------------
 
     async def look(self, number: int) -> None:
-        """The owner's page of a truck, to the second (R32)."""
+        """Look at the owner's page of a truck, to the second (R32)."""
         drama = self.drama
         request = Request("GET", f"/api/v1/owner/vehicles/{vehicle_key(number)}")
         answer = await drama.household.call_as(BUSINESSES[number % 2], request)

@@ -1,4 +1,4 @@
-"""What do drivers, families and owners do, and were they answered by the rules?"""
+"""The steps of drivers, families and owners; each answer must be right by the rules."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ SESSION_S: Final = 30 * DAY_S
 
 @dataclass(slots=True)
 class Guest:
-    """Somebody signed in."""
+    """A person who is signed in."""
 
     token: str
     until: float
@@ -44,7 +44,7 @@ class Guest:
 
 @dataclass(frozen=True, slots=True)
 class Told:
-    """A command with a key, and what it was answered; sent again, it must be answered so again."""
+    """A command with a key, and its answer; sent again, it must be answered so again."""
 
     op: Op
     request: Request
@@ -52,7 +52,7 @@ class Told:
     at: float
     papers: int
     in_calm: bool
-    """So the answer is kept for repeats; otherwise the command is known, but perhaps not what was said of it."""
+    """The answer came in calm, so it is kept for repeats; else the command is known, but perhaps not its answer."""
 
 
 class HouseholdPlay:
@@ -73,7 +73,7 @@ class HouseholdPlay:
     # -- sessions ----------------------------------------------------------------------------------------------------
 
     async def token_of(self, who: str) -> str:
-        """Signs in if need be; empty when that did not succeed."""
+        """Sign in if need be; return the token, empty when that did not succeed."""
         guest = self._guests.get(who)
         if guest is not None and self.drama.now() < guest.until:
             return guest.token
@@ -105,7 +105,7 @@ class HouseholdPlay:
             await self._must_be_over(guest)
 
     async def call_as(self, who: str, request: Request, *, cut_after: float | None = None) -> Answer:
-        """As whoever is signed in."""
+        """Call as a signed-in person."""
         token = await self.token_of(who)
         if not token:
             return NOTHING
@@ -131,7 +131,7 @@ class HouseholdPlay:
     # -- one command, or several at once -----------------------------------------------------------------------------
 
     async def do(self, *ops: Op, chance: Random) -> list[Answer]:
-        """Sends them together, and holds the answers against every possible world."""
+        """Send commands together, and hold the answers against every possible world."""
         drama = self.drama
         sent: list[tuple[Op, Request]] = []
         for op in ops:
@@ -191,7 +191,10 @@ class HouseholdPlay:
             self.names.tokens[op.makes] = answer.body["token"]
 
     def _hand_on(self, op: Op) -> None:
-        """What was taken for this command's, another one without an answer has made, which asked for the same."""
+        """Hand a result on to the command that made it.
+
+        It was taken for this command's; another without an answer, which asked for the same, has made it.
+        """
         ids, guessed = self.names.ids, self.names.guessed
         asked = (told.op for told in self.told.values() if told.answer.tells_nothing and told.op.makes not in ids)
         other = next((each.makes for each in asked if replace(each, makes=op.makes) == op), None)
@@ -203,7 +206,10 @@ class HouseholdPlay:
         self.drama.possible.exchange(other, op.makes)
 
     def _correct_guess(self, name: str, guess: str) -> None:
-        """Of two commands without an answer that make the same, the other one was taken for done, or each for the other."""
+        """Correct a guess between two commands without an answer that make the same.
+
+        The other one was done, or each was taken for the other.
+        """
         ids, guessed = self.names.ids, self.names.guessed
         if name in ids and name not in guessed:
             raise Violation(f"{name}, sent again, has made another thing")
@@ -226,7 +232,7 @@ class HouseholdPlay:
             await self.do(op, chance=chance)
 
     def op_of(self, kind: str, a: int, b: int, c: int) -> Op | None:
-        """None when there is nothing to do it with."""
+        """Return the command of a step, None when there is nothing to do it with."""
         world = self.drama.possible.likeliest
         driver, person = DRIVERS[a % len(DRIVERS)], PEOPLE[a % len(PEOPLE)]
         match kind:
@@ -274,14 +280,14 @@ class HouseholdPlay:
         return Op(kind, who, self._new(makes) if makes else "", names[choice % len(names)])
 
     def _sharable(self, driver: str, choice: int) -> str:
-        """Mostly a binding of the truck that everybody shares, so that R18 is met."""
+        """Return a binding to share; mostly of the truck that all drivers share, so that R18 is met."""
         standing = self.drama.possible.likeliest.standing(driver)
         popular = [name for name, each in standing.items() if each.vehicle == 0]
         names = popular if popular and choice % 3 else list(standing)
         return names[choice % len(names)] if names else ""
 
     def share_of(self, vehicle: int, detail: int) -> Op | None:
-        """By somebody who has bound it."""
+        """Make a share of a driver who has bound the vehicle."""
         for name, each in self.drama.possible.likeliest.bindings.items():
             if each.vehicle == vehicle and each.until is None:
                 return Op("share", each.driver, self._new("s"), name, detail=DURATIONS[detail % len(DURATIONS)])
@@ -293,7 +299,7 @@ class HouseholdPlay:
     # -- steps of more than one command ------------------------------------------------------------------------------
 
     async def churn(self, a: int, b: int, chance: Random) -> None:
-        """A driver goes from truck to truck."""
+        """Let a driver go from truck to truck."""
         driver, world = DRIVERS[a % 2], self.drama.possible.likeliest
         standing = world.standing(driver)
         if len(standing) >= 3:
@@ -303,7 +309,7 @@ class HouseholdPlay:
         await self.do(Op("bind", driver, self._new("b"), vehicle=fresh[0]), chance=chance)
 
     async def race(self, a: int, b: int, c: int, chance: Random) -> None:
-        """Several want the same at the same moment."""
+        """Let several callers want the same at the same moment."""
         world = self.drama.possible.likeliest
         unopened = [name for name, each in world.shares.items() if each.viewer is None][-2:]
         match a % 4:
@@ -327,7 +333,7 @@ class HouseholdPlay:
         await self.do(*ops, chance=chance)
 
     async def repeat(self, a: int, chance: Random) -> None:
-        """The same command with the same key: a phone that got no answer, or a thumb that came down twice."""
+        """Send the same command and key again: a phone got no answer, or a thumb came down twice."""
         drama = self.drama
         recent = list(self.told.values())[-8:]
         if not recent:
@@ -359,14 +365,14 @@ class HouseholdPlay:
                 self.told[op.makes] = Told(op, told.request, answer, told.at, told.papers, False)
 
     async def _do_anew(self, told: Told, chance: Random) -> None:
-        """After 24 hours the same key makes a new command."""
+        """Send the key again after 24 hours, when it makes a new command."""
         del self.told[told.op.makes]
         is_plain = told.op.makes not in self.ever_floated and not self.drama.possible.likeliest_floats
         if told.answer.is_good and is_plain:
             await self._do([(replace(told.op, makes=self._new("k")), told.request)], chance)
 
     async def stranger(self, a: int, b: int) -> None:
-        """Other people's ids, and ids that are nobody's, are all not found."""
+        """Ask for other people's ids, and for unknown ids: none may be found."""
         world = self.drama.possible.likeliest
         who = PEOPLE[a % len(PEOPLE)]
         shares = [name for name, each in world.shares.items() if each.viewer != who and name in self.names.ids]
@@ -386,7 +392,7 @@ class HouseholdPlay:
                 raise Violation(f"{who}: {request.method} {request.path}: {answer.status} {answer.code}")
 
     async def register(self, b: int) -> None:
-        """The guest becomes a known person; perhaps one who came in by another way before, and now is one with that."""
+        """Register the guest, perhaps as a person who came in by another way before and now is one with the guest."""
         if not self._has_registered:
             early = await self.call_as("guest0", Request("GET", "/api/v1/family/shares"))
             if not early.tells_nothing and early.code != "real_name_required":
@@ -411,7 +417,7 @@ class HouseholdPlay:
             self.drama.note_account("guest0", answer.body["id"])
 
     async def settle(self) -> None:
-        """Whoever registered without an answer may have another account by now."""
+        """Ask for the guest's account: after a registration without an answer it may be another by now."""
         if self._is_guest_in_doubt:
             answer = await self.call_as("guest0", Request("GET", "/api/v1/me"))
             self.drama.must_answer(answer)
@@ -422,7 +428,7 @@ class HouseholdPlay:
     # -- live streams ------------------------------------------------------------------------------------------------
 
     async def watch(self, b: int) -> None:
-        """A family member opens the page of a share."""
+        """Let a family member open the page of a share."""
         op = self.op_of("view", 0, b, 0)
         if op is None or op.of not in self.names.ids:
             return

@@ -1,4 +1,4 @@
-"""Which seed catches each broken rule? ``run.py torture --mutants`` tells."""
+"""Finds the seed that catches each broken rule (``run.py torture --mutants``)."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from torture.mutants import MUTANTS, caught_at
 
 
 def hunt(make: MakeService) -> int:
-    """Prints a line for each; exit status 1 when one got away."""
+    """Print a line for each mutant; the exit status is 1 when one got away."""
     escaped = 0
     for mutant in MUTANTS:
         found = caught_at(make, mutant)

@@ -1,4 +1,4 @@
-"""What runs the drama? An event loop on virtual time: no sockets, no threads, the same order for the same seed.
+"""An event loop on virtual time for the drama: no sockets, no threads, the same order for the same seed.
 
 Processes live on it as groups of callbacks: a context variable says to which process a callback belongs, and a process
 that was killed is never called again, wherever it stood.
@@ -16,11 +16,11 @@ from typing import Any, Final
 from torture.network import Network
 
 MAX_CALLBACKS: Final = 3_000_000
-"""More in one run, and something goes round for ever."""
+"""The most callbacks of a run: after more, something goes round for ever."""
 
 
 class Deadlock(Exception):
-    """Nobody will ever do anything again, but somebody waits."""
+    """No callback will ever run again, but something still waits."""
 
 
 class NeverEnds(Exception):
@@ -28,7 +28,7 @@ class NeverEnds(Exception):
 
 
 class Process:
-    """One life of the service: its callbacks run until it is killed; ``fuse`` callbacks from now it kills itself."""
+    """A life of the service: its callbacks run until it is killed; ``fuse`` callbacks from now it kills itself."""
 
     def __init__(self, on_killed: Callable[[], None]) -> None:
         self.alive = True
@@ -42,11 +42,11 @@ class Process:
 
 
 PROCESS: Final[ContextVar[Process | None]] = ContextVar("process", default=None)
-"""To whom the running callback belongs; None: to the world outside."""
+"""The process of the running callback; None: the world outside."""
 
 
 class VirtualLoop(asyncio.BaseEventLoop):
-    """Waits for nothing: when nobody is ready, it is at once as late as the next timer wants it to be."""
+    """A loop that never sleeps: when no callback is ready, its time jumps to the next timer."""
 
     _ready: Any
     _scheduled: Any
@@ -62,10 +62,10 @@ class VirtualLoop(asyncio.BaseEventLoop):
         return self._now
 
     def _process_events(self, event_list: Any) -> None:
-        """There are none from outside."""
+        """Do nothing: no events come from outside."""
 
     def _write_to_self(self) -> None:
-        """Nobody sleeps who would have to be woken."""
+        """Do nothing: the loop never sleeps."""
 
     def _run_once(self) -> None:
         ready, scheduled = self._ready, self._scheduled
@@ -87,7 +87,7 @@ class VirtualLoop(asyncio.BaseEventLoop):
             raise NeverEnds(f"{MAX_CALLBACKS} callbacks and no end")
 
     def _sleep(self) -> None:
-        """Until the next timer of somebody who lives."""
+        """Let time jump to the next timer of a living process."""
         scheduled = self._scheduled
         while scheduled and (scheduled[0]._cancelled or not _lives(scheduled[0])):
             timer = heapq.heappop(scheduled)
@@ -116,7 +116,7 @@ class VirtualLoop(asyncio.BaseEventLoop):
     # -- what would leave the loop -----------------------------------------------------------------------------------
 
     def run_in_executor(self, executor: Any, func: Callable[..., Any], *args: Any) -> Any:  # type: ignore[override]
-        """What real loops give to a thread is done at once."""
+        """Call ``func`` at once, where real loops use a thread."""
         future = self.create_future()
         try:
             future.set_result(func(*args))
@@ -125,18 +125,18 @@ class VirtualLoop(asyncio.BaseEventLoop):
         return future
 
     async def create_server(self, protocol_factory: Any, host: Any = None, port: Any = None, **_: Any) -> Any:
-        """Listens in the loop's own network."""
+        """Listen in the loop's own network."""
         return self.network.listen(protocol_factory, host, port)
 
     @property
     def generators(self) -> Iterable[Any]:
-        """Asynchronous ones that have begun and not ended."""
+        """Return the asynchronous generators that have begun and not ended."""
         return list(self._asyncgens)
 
     _asyncgens: Any
 
     def run(self, main: Any) -> Any:
-        """Runs ``main`` to its end; whatever else is there then is forgotten."""
+        """Run ``main`` to its end; tasks left then are forgotten."""
         task = self.create_task(main)
         task.add_done_callback(lambda _: self.stop())
         events.set_event_loop(None)

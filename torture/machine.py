@@ -37,7 +37,7 @@ MAX_FAREWELLS: Final = 100
 
 
 class Service(Protocol):
-    """``run.Service``, as far as it is looked into; ``async with`` it."""
+    """The part of ``run.Service`` that is looked into; ``async with`` it."""
 
     clock: RealClock | VirtualClock
     dispatcher: Dispatcher
@@ -51,7 +51,7 @@ class Service(Protocol):
 
 
 class MakeService(Protocol):
-    """Makes one, to be entered."""
+    """Makes a service, to be entered."""
 
     def __call__(
         self,
@@ -77,7 +77,7 @@ class Machine:
         self.disk = Disk(Random("disk"))
         self.weather = Weather(Random(0))
         self.service: Service | None = None
-        """Only while it serves."""
+        """The service, only while it serves."""
         self.starts = 0
         self.kills = 0
         self._make = make
@@ -88,20 +88,23 @@ class Machine:
         self._wrong_by_s = self._wrong_left_s = 0.0
         self._went_wrong_at = began_at
         self._graveyard: set[asyncio.Task[Any]] = set()
-        """Tasks of those killed: kept, or they would be tidied up while the others play."""
+        """Tasks of killed processes: kept, or they would be tidied up while the others play."""
 
     # -- its clock
 
     def read_time(self) -> float:
-        """The true time. It moves only when somebody moves it, so that naive rules know exactly when each thing was done."""
+        """Return the true time.
+
+        It moves only by the play, so that naive rules know exactly when each thing was done.
+        """
         return self._now
 
     def read_wall(self) -> float:
-        """The time as the machine's clock shows it to its processes."""
+        """Return the time as the machine's clock shows it to its processes."""
         return self._now + self._wrong_by_s
 
     def step_clock(self, seconds: float) -> None:
-        """Time passes; a clock that is wrong is put right before it was wrong for too long."""
+        """Let time pass; a clock that is wrong is put right before it was wrong for too long."""
         if self._wrong_by_s:
             self._wrong_left_s -= seconds
             if self._wrong_left_s < 0:
@@ -109,22 +112,22 @@ class Machine:
         self._now += seconds
 
     def put_wrong(self, by_s: float, *, for_s: float) -> None:
-        """Somebody moves the machine's clock; nothing else changes."""
+        """Move the machine's clock and nothing else."""
         self._wrong_by_s, self._wrong_left_s = by_s, for_s
         self._went_wrong_at = self._now
 
     def put_right(self) -> None:
-        """The machine's clock shows the true time again."""
+        """Set the machine's clock to the true time again."""
         self._wrong_by_s = 0.0
 
     def is_wrong_since(self, at: float) -> bool:
-        """Whether the machine's clock is wrong, and was already at ``at``."""
+        """Tell whether the machine's clock is wrong, and was already at ``at``."""
         return bool(self._wrong_by_s) and self._went_wrong_at < at
 
     # -- its process
 
     async def start(self) -> None:
-        """Returns when the service serves, or was killed while it started. Raises ``DidNotStart``."""
+        """Start the service; return when it serves, or was killed while it started. Raises ``DidNotStart``."""
         assert self._process is None
         process = self._process = Process(self._killed)
         self.starts += 1
@@ -165,7 +168,7 @@ class Machine:
         process.kill()
 
     async def stop(self) -> None:
-        """A clean end; a service that takes too long is killed, as any machine does."""
+        """Stop the service cleanly; one that takes too long is killed, as any machine does."""
         if self._process is None or self._leaving is None:
             return
         process = self._process
@@ -176,26 +179,24 @@ class Machine:
         process.kill()
 
     def kill(self) -> None:
-        """Now, wherever it stands."""
+        """Kill the process now, wherever it stands."""
         if self._process is not None:
             self._process.kill()
 
     def kill_after(self, callbacks: int | None) -> None:
-        """When the process has had so many turns more; None: not at all."""
+        """Kill the process after this many more turns; None: not at all."""
         if self._process is not None:
             self._process.fuse = callbacks
 
     def forget(self) -> None:
-        """What is left of all processes goes quietly, step by step where it would wait for something on its way out."""
+        """End the rest of all processes quietly, step by step where one would wait for something on its way out."""
         events._set_running_loop(self.loop)
         try:
             for task in [*self._graveyard, *asyncio.all_tasks(self.loop)]:
                 task._log_destroy_pending = False  # type: ignore[attr-defined]  # as asyncio does for what it abandons
                 _close(task.get_coro())
                 del task
-            for generator in list(
-                self.loop.generators
-            ):  # Whoever closes a coroutine leaves those it waits for as they are.
+            for generator in list(self.loop.generators):  # Closing a coroutine leaves those it waits for as they are.
                 if generator.ag_await is not None:
                     _close(generator.ag_await)
             self._graveyard.clear()

@@ -1,4 +1,4 @@
-"""How is the service tortured from the command line? Seed after seed on every core, and a shortest replay of what fails."""
+"""Tortures the service from the command line: seed after seed on every core, and a shortest replay of each failure."""
 
 from __future__ import annotations
 
@@ -21,26 +21,26 @@ from torture.steps import Step
 
 TOLD_EVERY_S: Final = 30.0
 MAX_FOUND: Final = 5
-"""After so many failing seeds there is enough to do."""
+"""Failing seeds after which a run ends: they are enough work."""
 
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """What was asked for; ``runs`` 0: as many as fit into ``minutes``."""
+    """The options of a run; ``runs`` 0: as many as fit into ``minutes``."""
 
     seed: int
     runs: int
     minutes: float
     jobs: int
     steps: str = ""
-    """Of one seed, only these: a replay."""
+    """Steps of one seed to play, without all others: a replay."""
     mutants: bool = False
-    """Not the service as it is, but with one rule broken at a time."""
+    """The service is played with one rule broken at a time, not as it is."""
 
 
 @dataclass(slots=True)
 class Tally:
-    """All runs together."""
+    """The sums of all runs."""
 
     runs: int = 0
     steps: int = 0
@@ -72,7 +72,7 @@ class _Player:
 
 
 def torture(make: MakeService, options: Options) -> int:
-    """Exit status: 0 when nothing was broken, 1 otherwise."""
+    """Torture; return the exit status: 0 when nothing was broken, 1 otherwise."""
     logging.disable(logging.WARNING)  # The service complains of its store all the time here, and rightly so.
     logging.getLogger().handlers.clear()
     logging.getLogger().addHandler(logging.NullHandler())
@@ -97,7 +97,7 @@ def _play_all(make: MakeService, options: Options) -> int:
                 print(f"{tally.runs} runs, {len(tally.failed)} broken, {pace:.1f} a second", flush=True)
             if len(tally.failed) >= MAX_FOUND:
                 break
-    finally:  # Also when somebody has seen enough.
+    finally:  # Also when the user has seen enough.
         _tell(tally, monotonic() - began)
     return 1 if tally.failed else 0
 
@@ -135,7 +135,7 @@ def _tell_failure(make: MakeService, outcome: Outcome) -> None:
 
 
 def replay_line(outcome: Outcome) -> str:
-    """What to type to see it once more."""
+    """Return the command that plays it once more."""
     return f"python run.py torture --seed {outcome.seed} --steps {','.join(map(str, outcome.steps))}"
 
 
@@ -149,5 +149,5 @@ def _tell(tally: Tally, took_s: float) -> None:
 
 
 def cores() -> int:
-    """How many runs go side by side."""
+    """Return how many runs go side by side."""
     return len(os.sched_getaffinity(0))

@@ -1,7 +1,7 @@
-"""Where do facts lie that no crash of a process can touch? A disk in memory, and the store that works on it.
+"""A disk in memory, whose facts outlive each process, and the store that works on it.
 
-It keeps every promise of ``persistence.store`` (the contract's tests run over it, too), and nothing is slow or fails here:
-see ``torture.faulty_store`` for that.
+The store keeps every promise of ``persistence.store`` (the contract's tests run over it, too). Nothing is slow or fails
+here: see ``torture.faulty_store`` for that.
 """
 
 from __future__ import annotations
@@ -28,24 +28,24 @@ MAX_PAGE: Final = 1_000
 SECRET_BYTES: Final = 32
 
 Index = tuple[str, str, str]
-"""Kind, index and value."""
+"""An index: kind, name and value."""
 Written = Callable[[Sequence[Put | Delete]], None]
-"""Is told each commit, when it is durable."""
+"""A function told of each commit, when it is durable."""
 
 
 Appended = Callable[[int, bytes], None]
-"""Is told each entry of the log, when it is durable."""
+"""A function told of each entry of the log, when it is durable."""
 
 Torn = Callable[[bytes], None]
-"""Is told each entry that is durable although whoever appended it was told that it is not."""
+"""A function told of each entry that is durable although its writer was told that it is not."""
 
 
 def _ignore(*_: object) -> None:
-    """Nobody looks on."""
+    """Ignore what is told."""
 
 
 class Disk:
-    """What outlives a process."""
+    """The disk, which outlives a process."""
 
     def __init__(self, chance: Random | None = None) -> None:
         self.documents: dict[str, dict[str, Document]] = {}
@@ -55,7 +55,7 @@ class Disk:
         self.states: dict[int, dict[str, tuple[bytes, bool]]] = {}
         self.secrets: dict[str, bytes] = {}
         self.server: MemoryStore | None = None
-        """Who serves alone."""
+        """The store that serves alone."""
         self.on_written: Written = _ignore
         self.on_appended: Appended = _ignore
         self.on_torn: Torn = _ignore
@@ -64,11 +64,11 @@ class Disk:
         self._entries_of: dict[tuple[str, str], tuple[tuple[Index, tuple[str, str]], ...]] = {}
 
     def entries(self, index: Index) -> list[tuple[str, str]]:
-        """(sort, key) of an index value, in order."""
+        """Return (sort, key) of an index value, in order."""
         return self._entries.get(index, [])
 
     def values(self, kind: str, name: str) -> list[tuple[str, str]]:
-        """(value, key) of every entry of an index."""
+        """Return (value, key) of every entry of an index."""
         return [
             (value, key)
             for (of_kind, of_name, value), entries in self._entries.items()
@@ -80,7 +80,7 @@ class Disk:
         return self.documents.get(kind, {}).get(key)
 
     def write(self, writes: Sequence[Put | Delete]) -> None:
-        """All or none. Raises ``StoreConflict``, and ``ValueError`` for what is no Unicode."""
+        """Write all or none. Raises ``StoreConflict``, and ``ValueError`` for texts that are no Unicode."""
         self._check(writes)
         for write in writes:
             self._forget_entries(write.kind, write.key)

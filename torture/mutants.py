@@ -1,4 +1,4 @@
-"""Would it be noticed? Rules broken on purpose, one at a time; a play must find each (``run.py torture --mutants``)."""
+"""Rules broken on purpose, one at a time; a play must find each (``run.py torture --mutants``)."""
 
 from __future__ import annotations
 
@@ -39,22 +39,22 @@ from torture.run_seed import run_seed
 SEEDS: Final = 100
 
 Change = tuple[Any, str, Any]
-"""Whose, which name, and what it is instead."""
+"""A change: the object, the name in it, and the replacement."""
 
 
 @dataclass(frozen=True, slots=True)
 class Mutant:
-    """One broken rule."""
+    """A broken rule."""
 
     name: str
     changes: Callable[[], Sequence[Change]]
     found_by: int
-    """The first seed that finds it, as ``run.py torture --mutants`` told: where a test looks first."""
+    """The first seed that finds it, as ``run.py torture --mutants`` told: a test looks there first."""
 
 
 @contextmanager
 def at_large(mutant: Mutant) -> Iterator[None]:
-    """The rule is broken as long as this lasts."""
+    """Break the rule within the block."""
     changes = mutant.changes()
     kept = [_get(whose, name) for whose, name, _ in changes]
     try:
@@ -67,7 +67,7 @@ def at_large(mutant: Mutant) -> Iterator[None]:
 
 
 def caught_at(make: MakeService, mutant: Mutant, seeds: Iterable[int] = range(SEEDS)) -> tuple[int, str] | None:
-    """The first of these seeds that finds it, and what it says; None when none does."""
+    """Return the first of these seeds that finds it, and its finding; None when none does."""
     with at_large(mutant):
         for seed in seeds:
             broken = run_seed(make, seed).broken
@@ -90,7 +90,7 @@ def _set(whose: Any, name: str, instead: Any) -> None:
 
 
 def _nothing(*_: Any, **__: Any) -> None:
-    """Does nothing where something should be done."""
+    """Do nothing where something should be done."""
 
 
 # -- how each is broken -----------------------------------------------------------------------------------------------

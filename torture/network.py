@@ -1,4 +1,4 @@
-"""How do clients reach the service without a socket? Connections in memory: in order, in pieces, late, or cut."""
+"""Connections in memory between clients and the service, instead of sockets: in order, in pieces, late, or cut."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ if TYPE_CHECKING:
 READ_BYTES: Final = 16_384
 FIRST_PORT: Final = 20_000
 APART_S: Final = 1e-6
-"""Between two pieces of one connection, which never overtake each other."""
+"""Seconds between two pieces of one connection, which never overtake each other."""
 
 
 class Refused(ConnectionError):
-    """Nobody listens."""
+    """The port has no listener."""
 
 
 class Network:
-    """Who listens where; how long a piece takes is drawn from ``chance``."""
+    """The listeners of each port; how long a piece takes is drawn from ``chance``."""
 
     def __init__(self, loop: VirtualLoop) -> None:
         self.loop = loop
@@ -32,7 +32,7 @@ class Network:
         self.slowest_s = 0.002
         self._listening: dict[int, Server] = {}
         self._servers: list[Server] = []
-        """Also those that listen no more, and still have connections."""
+        """The servers, also those that no longer listen and still have connections."""
         self._next_port = FIRST_PORT
 
     def listen(self, factory: Callable[[], asyncio.BaseProtocol], host: str | None, port: int) -> Server:
@@ -46,14 +46,14 @@ class Network:
         self._listening.pop(port, None)
 
     def connect(self, port: int, *, host: str = "198.51.100.7") -> Wire:
-        """Raises ``Refused``."""
+        """Connect to a port. Raises ``Refused``."""
         server = self._listening.get(port)
         if server is None:
             raise Refused
         return server.accept(host)
 
     def reset(self) -> None:
-        """The machine behind all ports is gone."""
+        """Cut all connections: the machine behind all ports is gone."""
         servers, self._servers = self._servers, []
         self._listening.clear()
         for server in servers:
@@ -64,7 +64,7 @@ class Network:
 
 
 class _Socket:
-    """What servers want to know of their socket."""
+    """The facts that servers want to know of their socket."""
 
     family = -1
 
@@ -75,14 +75,14 @@ class _Socket:
         return self._name
 
     def setsockopt(self, *_: object) -> None:
-        """There is no kernel to tell."""
+        """Do nothing: no kernel is there to tell."""
 
     @contextmanager
     def dup(self) -> Iterator[Self]:
         yield self
 
     def listen(self, backlog: int) -> None:
-        """The same."""
+        """Do nothing: no kernel is there to tell."""
 
 
 class Server:
@@ -95,7 +95,7 @@ class Server:
         self._factory = factory
         self._port = port
         self._context = copy_context()
-        """That of the process which listens: its protocols are called in it."""
+        """The context of the process which listens: its protocols are called in it."""
         self._serving = True
 
     def is_serving(self) -> bool:
@@ -106,7 +106,7 @@ class Server:
         self._network.leave(self._port)
 
     async def wait_closed(self) -> None:
-        """Nothing lingers."""
+        """Return at once: nothing lingers."""
 
     def accept(self, host: str) -> Wire:
         wire = Wire(self._network, self)
@@ -144,7 +144,7 @@ class Transport(asyncio.Transport):
     # -- from the client
 
     def arrive(self, piece: bytes) -> None:
-        """In order, each after its own delay."""
+        """Deliver bytes in order, each piece after its own delay."""
         loop = self._network.loop
         self._arrives_at = max(self._arrives_at + APART_S, loop.time() + self._network.delay_s())
         loop.call_at(self._arrives_at, self._take, piece, context=self._context)
@@ -169,7 +169,7 @@ class Transport(asyncio.Transport):
             protocol.buffer_updated(len(part))
 
     def lose(self, error: Exception | None = None) -> None:
-        """The connection is gone."""
+        """End the connection."""
         self._closing = True
         if not self._lost:
             self._lost = True
@@ -218,7 +218,7 @@ class Transport(asyncio.Transport):
         return 0
 
     def set_write_buffer_limits(self, high: int | None = None, low: int | None = None) -> None:
-        """Whatever is written goes out."""
+        """Do nothing: all writes go out."""
 
     def set_protocol(self, protocol: asyncio.BaseProtocol) -> None:
         self._protocol = protocol
@@ -246,12 +246,12 @@ class Wire:
         self._transport = transport
 
     def write(self, content: bytes) -> None:
-        """What is written after the end is lost."""
+        """Send bytes; those written after the end are lost."""
         if self._transport is not None and not self.ended:
             self._transport.arrive(content)
 
     def cut(self) -> None:
-        """Both ends lose it; what was under way may be lost."""
+        """Cut the connection: both ends lose it, and bytes under way may be lost."""
         if self._transport is not None and not self.ended:
             self._transport.lose(ConnectionResetError())
         self.hear_end()
@@ -271,6 +271,6 @@ class Wire:
             self._heard.set_result(None)
 
     async def more(self) -> None:
-        """Returns when something came, or the end."""
+        """Wait until bytes came, or the end."""
         self._heard = self._network.loop.create_future()
         await self._heard

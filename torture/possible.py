@@ -1,4 +1,4 @@
-"""In which worlds may we be, after all that was answered and all that was not?
+"""The possible worlds after all answers, and after all commands that got none.
 
 A command that got no answer floats: it may have been done, may be done at any moment until the service has come to rest,
 or never. So there are several possible worlds, each with the commands that still float in it. An answer must be explained
@@ -26,7 +26,7 @@ Heard = tuple[Op, Answer]
 
 @dataclass(frozen=True, slots=True)
 class Floating:
-    """A command without an answer, when it was sent, and what the registry said then."""
+    """A command without an answer, its time of sending, and the registry's records then."""
 
     op: Op
     at: float
@@ -35,14 +35,14 @@ class Floating:
 
 @dataclass(slots=True)
 class Possible:
-    """One possible world."""
+    """A possible world."""
 
     world: World
     floating: tuple[Floating, ...] = ()
 
 
 class Possibilities:
-    """All that may be so; never none."""
+    """The set of possible worlds; it is never empty."""
 
     def __init__(self, registry: Registry) -> None:
         self.registry = registry
@@ -53,7 +53,7 @@ class Possibilities:
         return self.worlds[0].world
 
     def exchange(self, one: str, other: str) -> None:
-        """These two were taken for each other; ``one`` may have been taken for not done."""
+        """Exchange two commands that were taken for each other; ``one`` may have been taken for not done."""
         for world in {id(each.world): each.world for each in self.worlds}.values():
             _exchange(world.bindings, one, other)
             _exchange(world.shares, one, other)
@@ -65,21 +65,21 @@ class Possibilities:
 
     @property
     def likeliest_floats(self) -> bool:
-        """Whether anything is without an answer."""
+        """Tell whether any command is without an answer."""
         return bool(self.worlds[0].floating)
 
     @property
     def is_crowded(self) -> bool:
-        """Too many to go on without a rest."""
+        """Tell whether there are too many worlds to go on without a rest."""
         return len(self.worlds) > MAX_WORLDS or len(self.worlds[0].floating) >= MAX_FLOATING
 
     def unanswered(self, op: Op, now: float) -> None:
-        """It floats from now on."""
+        """Let a command float from now on."""
         for each in self.worlds:
             each.floating = (*each.floating, Floating(op, now, self.registry))
 
     def hear(self, heard: Sequence[Heard], now: float) -> None:
-        """Commands that were under way together were answered so. Raises ``Violation``."""
+        """Take in the answers of commands that were under way together. Raises ``Violation``."""
         explained = [each for possible in self.worlds for each in self._explain(possible, tuple(heard), now)]
         if not explained:
             raise Violation(self._complaint(heard, now))
@@ -87,12 +87,12 @@ class Possibilities:
             self.worlds = _distinct(explained)
 
     def unfold(self, possible: Possible, now: float) -> Iterator[Possible]:
-        """The world as it is, and with each of what floats done, then or now, in every order."""
+        """Yield the world as it is, and with each floating command done, then or now, in every order."""
         yield possible
         for number, floating in enumerate(possible.floating):
             left = (*possible.floating[:number], *possible.floating[number + 1 :])
             for at in _moments(possible.world, floating, now):
-                # It names the papers that it was sent with: with others it would have been refused.
+                # A command names the papers that it was sent with: with others it would have been refused.
                 judged = judge(possible.world, floating.op, at, floating.registry)
                 if not judged.refusals:
                     yield from self.unfold(Possible(judged.after, left), now)
@@ -100,7 +100,7 @@ class Possibilities:
                         yield from self.unfold(Possible(_begun(judged.after, floating), left), now)
 
     def _explain(self, possible: Possible, heard: tuple[Heard, ...], now: float) -> Iterator[Possible]:
-        """In every order; what floats may have been done before each of them."""
+        """Explain the answers in every order; floating commands may have been done before each of them."""
         if not heard:
             yield possible
             return
@@ -130,14 +130,14 @@ def _fits(judged: Judgement, op: Op, answer: Answer) -> bool:
 
 
 def _moments(world: World, floating: Floating, now: float) -> Sequence[float]:
-    """When it may have been done: then, now, or, where it ends shares, when some had ended by themselves and others not."""
+    """Return when it may have been done: then, now, or, if it ends shares, between ends that came by themselves."""
     ends = {each.ends_at for each in world.shares.values() if floating.at < each.ends_at <= now}
     between = [end - JUST_BEFORE_S for end in sorted(ends)] if floating.op.kind in ENDS_SHARES else []
     return [floating.at, *between] + ([now] if now != floating.at else [])
 
 
 def _begun(world: World, floating: Floating) -> World:
-    """A share is dated by when it was asked for, even where its vehicle had room for it only later."""
+    """Date a share by when it was asked for, even where its vehicle had room for it only later."""
     begun, name = world.copy(), floating.op.makes
     ends_at = share_ends(floating.at, floating.op.detail)
     begun.shares[name] = replace(begun.shares[name], made_at=floating.at, ends_at=ends_at)

@@ -1,4 +1,4 @@
-"""How does each command of the drama look on the wire?"""
+"""The requests of the drama's commands, as they go over the wire."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from torture.rules import Op, World
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """One call; ``key`` is its ``Idempotency-Key``."""
+    """A call; ``key`` is its ``Idempotency-Key``."""
 
     method: str
     path: str
@@ -26,23 +26,23 @@ class Request:
 
 @dataclass(slots=True)
 class Names:
-    """What the service calls the things of the drama, as far as it has told."""
+    """The service's ids of the drama's things, as far as it has told them."""
 
     ids: dict[str, str]
     tokens: dict[str, str]
-    """Of links."""
+    """The tokens of links."""
     guessed: set[str]
-    """Those whose id was not told but found on the disk: of several that are alike, it may be another's."""
+    """Things whose id was not told but found on the disk: of several that are alike, it may be another's."""
 
 
 DRIVER: Final = "/api/v1/driver"
 FAMILY: Final = "/api/v1/family"
 UNKNOWN: Final = "0123456789abcdef"
-"""An id that is nobody's."""
+"""An id that exists nowhere."""
 
 
 def request_of(op: Op, names: Names, cast: Cast, world: World) -> Request | None:
-    """None when what it is about has no name yet."""
+    """Return a command's request, None when its subject has no name yet."""
     known = names.ids.get(op.of, "") if op.of else UNKNOWN
     if op.kind == "open":
         token = names.tokens.get(op.of)

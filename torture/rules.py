@@ -1,4 +1,4 @@
-"""What should happen? The rules of bindings, shares and delegations once more, naively: dictionaries and a clock, no faults."""
+"""The rules of bindings, shares and delegations once more, naively: dictionaries and a clock, no faults."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _OK: Final[frozenset[str]] = frozenset()
 
 
 def months_after(at: float, months: int) -> float:
-    """R17: the same day and time in China, or that month's last day."""
+    """Return the same day and time in China, or that month's last day (R17)."""
     then = datetime.fromtimestamp(at, _CHINA)
     month = then.month - 1 + months
     year, month = then.year + month // 12, month % 12 + 1
@@ -42,7 +42,7 @@ class Bound:
     vehicle: int
     delegated: bool
     papers: int
-    """Which record of the registry it was made from."""
+    """The number of the registry's record that it was made from."""
     since: float
     until: float | None = None
     by: str | None = None
@@ -59,7 +59,7 @@ class Shared:
     ends_at: float
     viewer: str | None = None
     over: str | None = None
-    """Why, if it ended before its time."""
+    """The reason of its end, if it ended before its time."""
 
     def lives(self, now: float) -> bool:
         return self.over is None and now < self.ends_at
@@ -82,7 +82,7 @@ class Asked:
 
 @dataclass(frozen=True, slots=True)
 class Op:
-    """A command or a look: what somebody wants. ``makes`` names what it makes, ``of`` what it is about."""
+    """A command or a look. ``makes`` names the thing that it makes, ``of`` its subject."""
 
     kind: str
     who: str
@@ -94,7 +94,7 @@ class Op:
 
 @dataclass(slots=True)
 class World:
-    """All that is so; entries are never changed in place, so a copy is three dictionaries."""
+    """The world's facts; entries are never changed in place, so a copy is three dictionaries."""
 
     bindings: dict[str, Bound] = field(default_factory=dict)
     shares: dict[str, Shared] = field(default_factory=dict)
@@ -107,7 +107,7 @@ class World:
         return {name: each for name, each in self.bindings.items() if each.driver == driver and each.until is None}
 
     def counted(self, driver: str, now: float) -> set[int]:
-        """R13."""
+        """Return the vehicles that R13 counts."""
         return {
             each.vehicle
             for each in self.bindings.values()
@@ -124,7 +124,7 @@ class World:
 
 @dataclass(frozen=True, slots=True)
 class Registry:
-    """What the registry says: who owns each vehicle, and which papers are its present ones."""
+    """The registry's facts: the owner of each vehicle, and the number of its present papers."""
 
     owners: Mapping[int, str]
     papers: Mapping[int, int]
@@ -132,7 +132,7 @@ class Registry:
 
 @dataclass(frozen=True, slots=True)
 class Judgement:
-    """Either of these refusals is right; none: it must be done, and ``after`` is how things are then."""
+    """The right refusals, of which any may come. Without one it must be done, and ``after`` is the world then."""
 
     refusals: frozenset[str]
     after: World
@@ -140,7 +140,7 @@ class Judgement:
 
 
 def judge(world: World, op: Op, now: float, registry: Registry) -> Judgement:
-    """What the rules say to ``op``; what it has made before is not made again."""
+    """Judge ``op`` by the rules; a thing that it has made before is not made again."""
     if op.makes and (op.makes in world.bindings or op.makes in world.shares or op.makes in world.delegations):
         return Judgement(_OK, world)
     after = world.copy()
@@ -150,7 +150,7 @@ def judge(world: World, op: Op, now: float, registry: Registry) -> Judgement:
 
 
 def _limits(world: World, driver: str, vehicle: int, now: float) -> set[str]:
-    """R12-R14."""
+    """Apply R12-R14."""
     standing, counted = world.standing(driver), world.counted(driver, now)
     refusals = set()
     if any(each.vehicle == vehicle for each in standing.values()):
@@ -182,7 +182,7 @@ def _rebind(world: World, op: Op, now: float, registry: Registry) -> frozenset[s
 
 
 def _end(world: World, binding: str, by: str, now: float) -> None:
-    """R15."""
+    """Apply R15."""
     world.bindings[binding] = replace(world.bindings[binding], until=now, by=by)
     for name, each in world.live_shares(now).items():
         if each.binding == binding:
@@ -256,7 +256,7 @@ def _withdraw(world: World, op: Op, now: float, registry: Registry) -> frozenset
 
 
 def _open(world: World, op: Op, now: float, registry: Registry) -> frozenset[str]:
-    """R20, R23."""
+    """Apply R20 and R23."""
     link: Shared | Asked | None = world.shares.get(op.of) or world.delegations.get(op.of)
     if link is None:
         return frozenset({"not_found"})
@@ -275,7 +275,7 @@ def _open(world: World, op: Op, now: float, registry: Registry) -> frozenset[str
 
 
 def _bind_for(world: World, op: Op, now: float, registry: Registry) -> frozenset[str]:
-    """R22."""
+    """Apply R22."""
     asked = world.delegations.get(op.of)
     if asked is None or asked.holder != op.who:
         return frozenset({"not_found"})
@@ -290,7 +290,7 @@ def _bind_for(world: World, op: Op, now: float, registry: Registry) -> frozenset
 
 
 def _view(world: World, op: Op, now: float, registry: Registry) -> frozenset[str]:
-    """R33; somebody else's share is not found."""
+    """Apply R33; another account's share is not found."""
     share = world.shares.get(op.of)
     if share is None or share.viewer != op.who:
         return frozenset({"not_found"})
@@ -312,4 +312,4 @@ _JUDGES: Final = {
     "view": _view,
 }
 LOOKS: Final = frozenset({"view"})
-"""What changes nothing."""
+"""Kinds of ``Op`` that change nothing."""

@@ -1,4 +1,4 @@
-"""Runs one seed in a loop, a machine and a play of its own; tells the trace, and what was broken, if anything."""
+"""Runs one seed in a loop, a machine and a play of its own; returns the trace, and the broken rule, if any."""
 
 from __future__ import annotations
 
@@ -45,14 +45,14 @@ SETTINGS: Final = Settings(
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """Of one play."""
+    """The outcome of a play."""
 
     seed: int
     steps: Sequence[Step]
     broken: str
-    """Empty: all is well."""
+    """The broken rule; empty: all is well."""
     trace: str
-    """The same for the same seed and steps, and for no others."""
+    """The trace: the same for the same seed and steps, and for no others."""
     tried: Counter[str]
     calls: int
     commits: int
@@ -60,7 +60,7 @@ class Outcome:
 
 
 class _Bugs(logging.Handler):
-    """Hears of what the service takes for its own failure."""
+    """A log handler that keeps what the service takes for its own failure."""
 
     def __init__(self, found: list[str]) -> None:
         super().__init__(logging.ERROR)
@@ -73,7 +73,7 @@ class _Bugs(logging.Handler):
 
 @contextmanager
 def unfinished_goes_quietly() -> Iterator[None]:
-    """Within, coroutines of killed processes may be tidied up halfway: whatever they complain of is nobody's error."""
+    """Let coroutines of killed processes be tidied up halfway, within the block: their complaints are no error."""
     hook, sys.unraisablehook = sys.unraisablehook, lambda _: None
     try:
         yield
@@ -82,7 +82,7 @@ def unfinished_goes_quietly() -> Iterator[None]:
 
 
 def run_seed(make: MakeService, seed: int, steps: Sequence[Step] | None = None) -> Outcome:
-    """Plays it."""
+    """Play the seed."""
     steps = steps_of(seed) if steps is None else steps
     loop = VirtualLoop()
     machine = Machine(loop, make, SETTINGS, BEGAN_AT)

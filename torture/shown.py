@@ -1,4 +1,4 @@
-"""Does every list of everybody say what is so?"""
+"""Checks that every list of every account says what is so."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ MAX_PAGES: Final = 20
 
 
 async def lists(drama: Drama) -> None:
-    """Every list of everybody says what is so."""
+    """Check every list of every account."""
     world, names, now = drama.possible.likeliest, drama.household.names.ids, drama.now()
     for driver in DRIVERS:
         standing = {names[name] for name in world.standing(driver)}

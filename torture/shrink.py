@@ -1,4 +1,4 @@
-"""Which few steps are enough to break it? Leaves out ever smaller pieces of a play, as long as what is left still fails."""
+"""Finds the few steps that are enough to break a play: leaves out ever smaller pieces while the rest still fails."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ MAX_TRIES: Final = 400
 
 
 def shrunk(make: MakeService, failed: Outcome) -> Outcome:
-    """The shortest failing play that was found."""
+    """Return the shortest failing play that was found."""
     best, tries = failed, 0
     size = max(1, len(best.steps) // 2)
     while tries < MAX_TRIES:

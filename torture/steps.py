@@ -12,9 +12,9 @@ NUMBERS: Final = 1 << 16
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """``number`` is its place in the whole play, and stays when others are left out: its chances hang on it.
+    """A step; ``number`` is its place in the whole play, and stays when others are left out: its chances hang on it.
 
-    ``a``, ``b`` and ``c`` mean who or what, modulo how many there are at that moment.
+    ``a``, ``b`` and ``c`` choose persons or things, modulo their number at that moment.
     """
 
     number: int
@@ -28,7 +28,7 @@ class Step:
 
     @classmethod
     def parse(cls, text: str) -> Step:
-        """Raises ``ValueError``."""
+        """Parse a step. Raises ``ValueError``."""
         number, kind, a, b, c = text.split(":")
         return cls(int(number), kind, int(a), int(b), int(c))
 
@@ -77,7 +77,7 @@ _EVERYDAY: Final[Mapping[str, int]] = {
     "wrong_time": 3,
     "right_time": 1,
 }
-"""Kind → how often, in a play without a theme."""
+"""Maps a kind to its frequency, in a play without a theme."""
 
 _THEMES: Final[Sequence[Mapping[str, int]]] = (
     {},
@@ -90,14 +90,14 @@ _THEMES: Final[Sequence[Mapping[str, int]]] = (
     {"storm": 10, "crash": 15, "repeat": 10, "cut_truck": 10},
     {"wrong_time": 20, "drive": 25, "alarm": 15, "share": 15, "open": 10, "crash": 10, "edge": 10, "wrong_clock": 10},
 )
-"""A seed has one of them; what it says goes before the everyday."""
+"""The themes, of which a seed has one; its frequencies go before the everyday ones."""
 
 SHORTEST: Final = 40
 LONGEST: Final = 120
 
 
 def steps_of(seed: int) -> list[Step]:
-    """The whole play of a seed."""
+    """Return the whole play of a seed."""
     chance = Random(f"steps/{seed}")
     weights = {**_EVERYDAY, **chance.choice(_THEMES)}
     kinds, often = list(weights), list(weights.values())

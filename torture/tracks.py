@@ -1,4 +1,4 @@
-"""Where each truck should be: the log folded naively, and once more by the real rules from the beginning (R32, R50, R51)."""
+"""The right place of each truck: the log folded naively, and once more by the real rules (R32, R50, R51)."""
 
 from __future__ import annotations
 
@@ -16,32 +16,35 @@ from torture import cast
 
 @dataclass(slots=True)
 class Track:
-    """One truck as its reports in the log tell, in their order."""
+    """A truck as its reports in the log tell, in their order."""
 
     folded: Vehicle
-    """By the rules themselves, nothing left out, nothing twice."""
+    """The vehicle by the rules themselves, nothing left out, nothing twice."""
     newest: Fix | None = None
     fixed_at: int = 0
     received_at: float = 0.0
     reported_at: int = 0
     offset_s: int = 0
     wrong: list[float] = field(default_factory=list)
-    """When the reports of one wrong clock came, in a row."""
+    """The times at which reports of one wrong clock came, in a row."""
     wrong_by_s: int = 0
     ahead: list[tuple[Fix, float]] = field(default_factory=list)
     """Reports from the future, and when they came: they wait until the terminal's clock is known."""
     was_ahead: bool = False
-    """It was dated ahead of now once, so the times of its emergencies are not known to the second."""
+    """The truck was dated ahead of now once, so the times of its emergencies are not known to the second."""
     emergencies: list[tuple[int, int | None]] = field(default_factory=list)
-    """(from, until) of each."""
+    """The (from, until) of each emergency."""
     seen: set[tuple[str, int]] = field(default_factory=set)
     """Time and longitude of every report that is durable."""
     is_torn: bool = False
-    """A report became durable although the service was told that it is not: until its next start it does not know it,
-    and may take the same one in later, when the terminal has sent it again."""
+    """A report became durable although the service was told that it is not.
+
+    Until its next start the service does not know it, and may take the same one in later, when the terminal has sent it
+    again.
+    """
 
     def is_online(self, now: float) -> bool:
-        """R32."""
+        """Tell whether the truck is online (R32)."""
         heard_at = self.received_at if self.fixed_at - self.received_at > 300 else self.fixed_at
         return self.newest is not None and now - heard_at < 600
 
@@ -68,7 +71,7 @@ class Track:
         self._hear(fix, fixed_at, received_at)
 
     def _give_way(self, fixed_at: int) -> None:
-        """What lies ahead of now was dated by a wrong clock, and so were its emergencies."""
+        """Redate what lies ahead of now: a wrong clock dated it, and its emergencies."""
         self.reported_at = fixed_at - 1
         if self.fixed_at >= fixed_at:
             self.fixed_at, self.newest = fixed_at - 1, None
@@ -112,12 +115,12 @@ class Track:
 
 
 class Tracks:
-    """All trucks; told of every entry of the log as it becomes durable."""
+    """The tracks of all trucks; told of every entry of the log as it becomes durable."""
 
     def __init__(self, is_wrong_since: Callable[[float], bool]) -> None:
-        """``is_wrong_since`` tells whether the machine's clock is wrong, and was already then."""
+        """Prepare the tracks; ``is_wrong_since`` tells whether the machine's clock is wrong, and was already then."""
         self.broken: list[str] = []
-        """What whoever plays is to raise: here, the service would take it for its own failure."""
+        """Violations for the play to raise: here, the service would take them for its own failure."""
         self._is_wrong_since = is_wrong_since
         self.by_terminal: Mapping[str, Track] = {
             cast.terminal(number): Track(Vehicle(cast.vehicle_key(number), 1000)) for number in range(cast.TRUCKS)
@@ -133,7 +136,9 @@ class Tracks:
             self.by_terminal[fix.terminal].is_torn = True
 
     def _check_doubt(self, fix: Fix, received_at: float) -> None:
-        """R50: after a step of the machine's clock a report that does not agree with ours is held against nobody."""
+        """Check that no report is held against its terminal for disagreeing with our time after a step of the clock
+        (R50).
+        """
         is_odd = not fix.flags & FLAG_BACKFILLED and not -450 < fix.fixed_at - received_at <= 300
         if is_odd and not fix.flags & FLAG_DOUBTED and self._is_wrong_since(received_at):
             self.broken.append(f"R50: a report of {fix.fixed_at} is judged by a clock that was moved")

@@ -1,4 +1,4 @@
-"""How does a terminal speak to the service here? JT/T 808 over the loop's network: in odd pieces, cut off, sent again."""
+"""A truck's terminal as the service hears it: JT/T 808 over the loop's network, in odd pieces, cut off, sent again."""
 
 from __future__ import annotations
 
@@ -31,13 +31,16 @@ class Sent:
 
     bodies: tuple[bytes, ...]
     keys: tuple[tuple[str, int], ...]
-    """By which they are found in the log: time and flags, longitude."""
+    """The keys by which they are found in the log: time and flags, longitude."""
     batch: int | None = None
-    """0x0704 of this type; None: a 0x0200."""
+    """The type of a 0x0704; None: a 0x0200."""
 
 
 def speed_dkmh(at: int) -> int:
-    """Above the limit for three minutes of every ten: what the platform infers begins and ends, or breaks off in a silence."""
+    """Return the speed, which is above the limit for three minutes of every ten.
+
+    So what the platform infers begins and ends, or breaks off in a silence.
+    """
     return 1_100 if at % 600 < 180 else 600
 
 
@@ -46,7 +49,7 @@ class Lost(Exception):
 
 
 class Truck:
-    """One truck and its terminal."""
+    """A truck and its terminal."""
 
     def __init__(self, number: int, network: Network, track: Track) -> None:
         self.number = number
@@ -56,7 +59,7 @@ class Truck:
         self.acknowledged = 0
         self.unacknowledged: dict[int, Sent] = {}
         self._again: list[Sent] = []
-        """Of connections that ended: to be sent again."""
+        """Reports of connections that ended: to be sent again."""
         self._phone = phone_bytes(cast.terminal(number))
         self._network = network
         self._track = track
@@ -70,7 +73,7 @@ class Truck:
     # -- what it reports
 
     def measure(self, now: float, *, drives_m: int = 150, late_s: int = 0, backfilled: bool = False) -> Sent:
-        """A report of this moment, or of ``late_s`` before."""
+        """Make a report of this moment, or of ``late_s`` before."""
         self.lon_e6 += drives_m * 10
         fixed_at = int(now) + self.clock_offset_s - late_s
         body = encode_location(
@@ -87,7 +90,7 @@ class Truck:
         return Sent((body,), ((f"{fixed_at}/{flags}", self.lon_e6),), batch)
 
     def row(self, now: float, *, drives_m: int = 150) -> Fix:
-        """The same for the feed."""
+        """Make the same for the feed."""
         self.lon_e6 += drives_m * 10
         fixed_at = int(now) + self.clock_offset_s
         alarms = int(self.emergency)
@@ -98,7 +101,7 @@ class Truck:
     # -- its connection
 
     async def send(self, what: list[Sent], chance: Random) -> None:
-        """Connects if need be, sends again what has no acknowledgement and then what is new, and waits for a while."""
+        """Connect if need be, send again what has no acknowledgement and then what is new, and wait for a while."""
         waiting, self.unacknowledged = list(self.unacknowledged.values()), {}
         what = [*self._again, *waiting, *what]
         self._again = []
@@ -110,13 +113,13 @@ class Truck:
         await self._until(lambda: not self.unacknowledged)
 
     def cut(self) -> None:
-        """Out of the network, or out of power."""
+        """Cut the connection: out of the network, or out of power."""
         if self._wire is not None:
             self._wire.cut()
         self._forget_wire()
 
     def shout(self, noise: bytes) -> None:
-        """What no sane terminal sends."""
+        """Send bytes that no sane terminal sends."""
         if self._wire is not None:
             self._wire.write(noise)
 
@@ -179,7 +182,7 @@ class Truck:
             pass
 
     def listen(self) -> None:
-        """Takes in what has come. Raises ``Lost``."""
+        """Take in what has come. Raises ``Lost``."""
         if self._wire is None:
             return
         received = bytes(self._wire.received)

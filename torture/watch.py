@@ -1,4 +1,4 @@
-"""What may never be on the disk, not for one commit? Looks at each as it becomes durable."""
+"""Looks at each commit as it becomes durable, and finds what may never be on the disk."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class Violation(Exception):
 
 
 def demand(condition: object, broken: str) -> None:
-    """Raises ``Violation``."""
+    """Raise ``Violation`` unless it holds."""
     if not condition:
         raise Violation(broken)
 
@@ -31,7 +31,7 @@ class CommitWatch:
 
     def __init__(self, disk: Disk, now: Callable[[], float]) -> None:
         self.audit: Counter[tuple[str, str]] = Counter()
-        """(action, subject id) → records."""
+        """Counts records by (action, subject id)."""
         self.commits = 0
         self._disk = disk
         self._now = now
@@ -41,7 +41,7 @@ class CommitWatch:
         self._broken: list[str] = []
 
     def look(self, writes: Sequence[Put | Delete]) -> None:
-        """Notes what is wrong; whoever plays raises it: here, the service would take it for its own failure."""
+        """Note a violation; the play raises it: here, the service would take it for its own failure."""
         self.commits += 1
         for write in writes:
             if isinstance(write, Put):
@@ -50,7 +50,7 @@ class CommitWatch:
                 self._hold(write.kind != SHARE, "a share is deleted")
 
     def check(self) -> None:
-        """Raises ``Violation``."""
+        """Raise a noted ``Violation``."""
         if self._broken:
             raise Violation("; ".join(self._broken))
 
@@ -102,5 +102,5 @@ class CommitWatch:
         self._hold(before.viewer in (None, share.viewer), "R20: a share has a second viewer")
         self._hold(before.ended in (None, share.ended), "a share that has ended lives again")
         if before.viewer is None and share.viewer is not None:
-            # Not by now: what was decided in time may wait for a store that stalls.
+            # The time now does not count: a decision made in time may wait for a store that stalls.
             self._hold(share.viewer.opened_at < before.expires_at, "a share is opened after its end")
