@@ -52,9 +52,9 @@ def main() -> int:
     parser.add_argument(
         "--large", action="store_true", help="go on to millions of vehicles, where a part has such sizes"
     )
-    parser.add_argument("--json", metavar="FILE", type=Path, help="write the figures there, too")
+    parser.add_argument("--json", metavar="FILE", type=Path, help="also write the figures to this file")
     parser.add_argument(
-        "--keep", action="store_true", help=f"in {KEPT.relative_to(ROOT)}, for later runs to compare with"
+        "--keep", action="store_true", help=f"keep them in {KEPT.relative_to(ROOT)}, for later runs to compare with"
     )
     options = parser.parse_args()
     figures: list[Figure] = []

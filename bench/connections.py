@@ -120,7 +120,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m bench.connections", description=__doc__)
     parser.add_argument("kind", choices=("ours", "bare"))
     parser.add_argument("--connections", type=int, default=15_000)
-    parser.add_argument("--traced", action="store_true", help="Python's own memory instead of what the system gave")
+    parser.add_argument(
+        "--traced", action="store_true", help="measure Python's own memory instead of the system's figure"
+    )
     options = parser.parse_args()
     allow_many_sockets()
     if options.traced:

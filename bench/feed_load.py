@@ -122,7 +122,7 @@ def main() -> None:
     parser.add_argument("--first-round", type=int, default=0)
     parser.add_argument("--rounds", type=int, required=True)
     parser.add_argument("--begins-at", type=int, required=True, help="time of each vehicle's first fix, Unix seconds")
-    parser.add_argument("--rate", type=float, default=0.0, help="fixes a second; default: as fast as they are taken")
+    parser.add_argument("--rate", type=float, default=0.0, help="fixes per second; default: as fast as they are taken")
     parser.add_argument(
         "--interval", type=int, default=INTERVAL_S, help="seconds between a vehicle's fixes, by their times"
     )

@@ -123,7 +123,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m bench.hostile", description=__doc__)
     parser.add_argument("target", metavar="HOST:PORT")
     parser.add_argument("--connections", type=int, default=200)
-    parser.add_argument("--first-terminal", type=int, default=0, help="from here on they take registered numbers")
+    parser.add_argument(
+        "--first-terminal", type=int, default=0, help="the first of the registered numbers that they use"
+    )
     parser.add_argument("--strangers", action="store_true", help="unregistered terminals instead")
     options = parser.parse_args()
     allow_many_sockets()

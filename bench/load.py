@@ -140,12 +140,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m bench.load", description=__doc__)
     parser.add_argument("target", metavar="HOST:PORT")
     parser.add_argument("--connections", type=int, default=2_000)
-    parser.add_argument("--frames", type=int, default=200, help="of each connection")
+    parser.add_argument("--frames", type=int, default=200, help="frames per connection")
     parser.add_argument("--skip", type=int, default=0, help="frames of each connection that were sent before")
     parser.add_argument(
         "--begins-at", type=int, required=True, help="time of each connection's first frame, Unix seconds"
     )
-    parser.add_argument("--window", type=int, default=1, help="frames unacknowledged a connection")
+    parser.add_argument("--window", type=int, default=1, help="unacknowledged frames per connection")
     options = parser.parse_args()
     allow_many_sockets()
     host, _, port = options.target.rpartition(":")

@@ -30,7 +30,7 @@ def main() -> None:
     parser.add_argument("target", metavar="HOST:PORT")
     parser.add_argument("--trucks", type=int, default=2_000)
     parser.add_argument("--interval", type=int, default=10, metavar="S")
-    parser.add_argument("--frames", type=int, default=100, help="of each terminal: more than the benchmark lasts")
+    parser.add_argument("--frames", type=int, default=100, help="frames per terminal: more than the benchmark needs")
     options = parser.parse_args()
     allow_many_sockets()
     host, _, port = options.target.rpartition(":")

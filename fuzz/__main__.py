@@ -89,11 +89,11 @@ def write_seeds() -> None:
 
 def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m fuzz", description="Hostile bytes for the decoders.")
-    parser.add_argument("--seconds", type=int, default=60, metavar="S", help="for each target; default %(default)s")
+    parser.add_argument("--seconds", type=int, default=60, metavar="S", help="duration per target; default %(default)s")
     parser.add_argument("--only", choices=TARGETS, help="this target only")
-    parser.add_argument("--seed", type=int, default=1, metavar="N", help="of a blind search; default %(default)s")
-    parser.add_argument("--blind", action="store_true", help="without atheris, although it is there")
-    parser.add_argument("--seeds", action="store_true", help="write what the corpus begins with, and end")
+    parser.add_argument("--seed", type=int, default=1, metavar="N", help="seed of a blind search; default %(default)s")
+    parser.add_argument("--blind", action="store_true", help="search without atheris, even where it is installed")
+    parser.add_argument("--seeds", action="store_true", help="write the corpus's first inputs, and end")
     args = parser.parse_args(argv)
     if args.seeds:
         write_seeds()

@@ -176,10 +176,10 @@ async def _drive(options: SimOptions, chosen: Scenario, over: asyncio.Event, con
 async def _clock(service: Service, speedup: float) -> ServiceClock:
     reading = await service.clock()
     if reading.virtual:
-        raise Impossible("the service's clock stands still (--virtual-clock): nothing drives on it")
+        raise Impossible("the service's clock stands still (--virtual-clock), so no drive is possible")
     if abs(reading.speed - speedup) > _SPEED_TOLERANCE * speedup:
         raise Impossible(
-            f"the service's clock runs at {reading.speed:g} times real time, the drive was asked for at {speedup:g}: "
+            f"the service's clock runs at {reading.speed:g} times real time, but the drive asks for {speedup:g}: "
             f"start the service with --clock-speed {speedup:g}, or drive with --speedup {reading.speed:g}"
         )
     return ServiceClock(reading.now, reading.speed, asyncio.get_running_loop().time)
@@ -207,7 +207,7 @@ def _warn_of_the_future(before: dict[str, verdict.Before], now: float, console: 
     if ahead:
         console.print(
             f"{ahead} vehicles have fixes that are newer than the service's clock, from a faster clock than now: "
-            f"what they report before that time will change nothing",
+            f"their reports before that time have no effect",
             style="yellow",
             soft_wrap=True,
         )

@@ -260,7 +260,7 @@ def _decoded(raw: bytes, form: type[_T]) -> _T:
     try:
         return msgspec.json.decode(raw, type=form)
     except msgspec.DecodeError as error:
-        raise ServiceError(f"an answer that is not as the contract says: {error}") from error
+        raise ServiceError(f"the answer breaks the contract: {error}") from error
 
 
 def _unix(text: str) -> float:

@@ -314,7 +314,7 @@ async def _each_vehicle(service: Service, owners: Sequence[Business], take: Take
 
 
 def show(verdict: Verdict, console: Console) -> None:
-    """Print what was compared, and what differs."""
+    """Print the counts of the comparison, and the differences."""
     console.print(
         f"verdict: {verdict.vehicles} vehicles, {verdict.fixes} last fixes, {verdict.alerts} alerts compared; "
         f"{verdict.by_kind.total()} differences"

@@ -132,7 +132,7 @@ class People:
     async def find(self, account_id: str) -> NaturalAccount | None:
         """Return the account that this id means now.
 
-        Reads the store only if it, the registry or the day has changed.
+        Reads the store only if the account, the registry or the day has changed.
         """
         now = self._clock.now()
         mark = self._mark(now)

@@ -32,7 +32,7 @@ class Oddity(NamedTuple):
 ODDITIES: Final[Mapping[str, Oddity]] = {
     "unexpected": Oddity(
         "a call came with X-Forwarded-For or the like, and SHOUWANG_PROXIES is 0: if a proxy of yours wrote it, set "
-        "that to how many stand in front; until then all its callers count as one address",
+        "that to the number of proxies in front; until then all its callers count as one address",
         "有请求带着 X-Forwarded-For 之类的标头，而 SHOUWANG_PROXIES 为 0：如果前面有反向代理，请设置它，否则所有人会被当作同一个地址。",
     ),
     "unknown_proxy": Oddity(

@@ -308,7 +308,7 @@ class LiveDesk:
             line.send(COME_LATER)
         line.close()
 
-    # -- what is told --------------------------------------------------------------------------------------------------
+    # -- encoding ------------------------------------------------------------------------------------------------------
 
     def _first(self, stream: LiveStream, view: VehicleView | None) -> bytes:
         """Encode the current position and presence, with the id to resume from."""
