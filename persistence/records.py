@@ -28,6 +28,22 @@ _INTEGER: Final = msgspec.msgpack.Decoder(int)
 _BATCH: Final = msgspec.msgpack.Decoder(tuple[int, float, list[Fix]])
 
 
+def require_format(store: str, found: int, known: int, *, otherwise: str) -> None:
+    """Raise ``StoreFormatError`` for a ``store`` of another format than this program's.
+
+    The step from an older format goes where this refuses it, in ``sqlite/file.py`` and ``redis/checks.py``: no release has
+    written another format than today's, so there is none yet.
+    """
+    if found > known:
+        raise StoreFormatError(
+            f"{store} has format {found}, this program knows {known}: start the newer program, or {otherwise}"
+        )
+    if found < known:
+        raise StoreFormatError(
+            f"{store} has format {found}, older than this program's {known}: start the program that wrote it, or {otherwise}"
+        )
+
+
 def encode(value: object, version: int = 1) -> bytes:
     """Encode frozen dataclasses, NamedTuples, enumerations, dates and values built of them."""
     return _ENCODER.encode((version, value))

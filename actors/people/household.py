@@ -9,7 +9,6 @@ from actors.people.business import BusinessKind
 from actors.people.deadlines import Deadlines
 from actors.people.document_actor import DocumentKind, House, OwnerOf, passivate_idle
 from actors.people.documents import BUSINESS, PERSON, SHARE
-from actors.people.interrupted import settle_interrupted
 from actors.people.noted_times import NotedTimes
 from actors.people.person import PersonActor
 from actors.people.share_link import ShareLinkActor
@@ -30,8 +29,6 @@ class Household:
         self, dispatcher: Dispatcher, clock: Clock, store: Store, supervisor: Supervisor, *, owner_of: OwnerOf
     ) -> None:
         self._supervisor = supervisor
-        self._store = store
-        self._clock = clock
         self.watch_log = NotedTimes(store, WATCH)
         """The times when each share was last watched (R63)."""
         self.deadlines = Deadlines(dispatcher, clock, store, supervisor)
@@ -41,8 +38,7 @@ class Household:
         supervisor.learn(BUSINESS, BusinessKind(house))
 
     async def recover(self) -> None:
-        """Settle what an older program left half done, and end what ended meanwhile. Raises ``StoreError``."""
-        await settle_interrupted(self._store, now=self._clock.now())
+        """End what ended while no service ran. Raises ``StoreError``."""
         await self.deadlines.look()
 
     async def run(self) -> None:

@@ -77,9 +77,9 @@ class SessionDesk:
 def _view(key: str, session: Session, *, used_at: float, current: bool) -> SessionView:
     return SessionView(
         id=session_id(key),
-        kind=session.way or session.account_kind,
+        kind=session.way,
         made_at=time_text(session.started_at),
         last_used_at=time_text(max(used_at, session.started_at)),
-        address_masked=session.address_masked or "*",
+        address_masked=session.address_masked,
         current=current,
     )

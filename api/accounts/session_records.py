@@ -34,11 +34,10 @@ class Session:
     started_at: float
     expires_at: float
     """Unix seconds, our clock."""
-    terms_version: str = ""
+    terms_version: str
     """The version of the service statement accepted for it."""
-    way: Way | Literal[""] = ""
-    """Empty in sessions of older programs, like the fields below."""
-    address_masked: str = ""
+    way: Way
+    address_masked: str
     password_mark: str = ""
     """The mark of the password that started a business's session."""
 

@@ -114,7 +114,7 @@ def _check(header: Header, file: Path) -> None:
     if header.store_format < FORMAT:
         raise StoreFormatError(
             f"{file} has facts of format {header.store_format}, this program's is {FORMAT}: import it with the program "
-            "that exported it; opened by this one, the store is brought up to date"
+            "that exported it"
         )
 
 

@@ -15,11 +15,11 @@ from typing import Any, Final
 from redis.asyncio.connection import Connection
 from redis.exceptions import ReadOnlyError
 
+from persistence.records import require_format
 from persistence.redis.address import NO_AOF, RedisAddress
 from persistence.redis.layout import APPLICATION, FORMAT, MOVING_IN, Keys
 from persistence.redis.link import Link, Refused, answer_of, packed
 from persistence.redis.scripts import FORMAT_OF
-from persistence.redis.steps import STEPS, migrate
 from persistence.store import StoreFormatError, StoreUnavailable
 from persistence.troubles import Trouble, TroubleState
 
@@ -130,7 +130,7 @@ async def verify(
 ) -> bytes:
     """Return the identity of the store, which is made where there is none.
 
-    A store of an older format is brought up to ours. One that is half moved in is refused, unless it is opened
+    A store that is half moved in is refused, unless it is opened
     ``to_move_in``. Where one ``was_served`` before, a missing one is made only if it is ``new`` or ``to_move_in``.
     Raises ``StoreUnavailable`` or ``StoreFormatError``.
     """
@@ -143,14 +143,12 @@ async def verify(
                 "(FLUSHALL, FLUSHDB), or started without its files. Give it its data back; --new begins with an empty one"
             )
         found, identity = await link.run(FORMAT_OF, [address.prefix], APPLICATION, FORMAT, fresh, 1)
-    await _verify_format(link, address, found.decode())
+    _verify_format(address, found.decode())
     if not to_move_in and (await link.ask(("HEXISTS", Keys(address.prefix).meta, MOVING_IN)))[0]:
         raise StoreFormatError(
             f"store {address.name}: moving into it was not finished: run `run.py import --facts FILE` into it again, which "
             "starts over, or choose another ?prefix="
         )
-    if not identity:  # it was of an older format until now
-        _, identity = await link.run(FORMAT_OF, [address.prefix], APPLICATION, FORMAT, fresh, 1)
     return bytes(identity)
 
 
@@ -176,21 +174,10 @@ def _verify_version(server: Mapping[str, str], address: RedisAddress) -> None:
         raise Refused(f"store {address.name}: it is Redis {version or '?'}; 7.0 or newer is needed")
 
 
-async def _verify_format(link: Link, address: RedisAddress, found: str) -> None:
+def _verify_format(address: RedisAddress, found: str) -> None:
     if not found.isdigit():
         raise StoreFormatError(
             f"store {address.name}: keys that begin with {address.prefix}: are another program's, or damaged: "
             "choose another ?prefix="
         )
-    if int(found) > FORMAT:
-        raise StoreFormatError(
-            f"store {address.name} has format {found}, this program knows {FORMAT}: start the newer program, "
-            "or choose another ?prefix="
-        )
-    if int(found) < FORMAT and int(found) not in STEPS:
-        raise StoreFormatError(
-            f"store {address.name} has format {found}, older than any that this program reads ({FORMAT}): "
-            "restore a newer backup, or choose another ?prefix="
-        )
-    if int(found) < FORMAT:
-        await migrate(link, address, int(found))
+    require_format(f"store {address.name}", int(found), FORMAT, otherwise="choose another ?prefix=")

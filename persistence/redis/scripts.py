@@ -220,11 +220,7 @@ elseif kind ~= 'hash' or redis.call('HGET', meta, 'application') ~= ARGV[1] then
   return {'', ''}
 end
 local format, identity = unpack(redis.call('HMGET', meta, 'format', 'identity'))
-if not identity and format and (tonumber(format) or math.huge) <= tonumber(ARGV[2]) then
-  redis.call('HSET', meta, 'identity', ARGV[3]) -- a store of an older program
-  identity = ARGV[3]
-end
-return {format or '', identity or ''}
+return {identity and format or '', identity or ''}
 """
 )
 

@@ -1,25 +1,22 @@
-"""Opens the file of a SQLite store: makes it, brings an older one up to date, and refuses one that it can't read."""
+"""Opens the file of a SQLite store: makes it where it is missing, and refuses one that it can't read."""
 
 from __future__ import annotations
 
-import logging
 import sqlite3
 from contextlib import closing
 from pathlib import Path
 from time import monotonic, sleep
 from typing import Final
 
+from persistence.records import require_format
 from persistence.sqlite import packs as sqlite_packs
-from persistence.sqlite.claim import PlaceLock, is_place_held, was_served
-from persistence.sqlite.steps import META, STEPS, migrate
+from persistence.sqlite.claim import is_place_held, was_served
 from persistence.store import StoreFormatError, StoreUnavailable
-
-log = logging.getLogger(__name__)
 
 APPLICATION_ID: Final = 0x50414E53
 """The mark in the header of every file of ours ("PANS")."""
 FORMAT: Final = 3
-"""The format of the tables; ``sqlite.steps`` brings older ones up to it."""
+"""The format of the tables; a change of them raises it."""
 BUSY_TIMEOUT_MS: Final = 10_000
 """The longest wait of one process for another's write (``run.py import`` beside a running service)."""
 _BUSY_PAUSE_S: Final = 0.01
@@ -36,14 +33,14 @@ _TABLES: Final = (
     sqlite_packs.TABLE,
     "CREATE TABLE watermarks (partition INTEGER PRIMARY KEY, watermark INTEGER NOT NULL)",
     "CREATE TABLE secrets (name TEXT PRIMARY KEY, secret BLOB NOT NULL) WITHOUT ROWID",
-    META,
+    "CREATE TABLE meta (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID",
 )
 
 
 def prepare(path: Path, *, to_move_in: bool = False, new: bool = False) -> None:
     """Make the file and its folder if they are missing, and make sure that it is ours and of our format.
 
-    An older one is brought up to it. One that is half moved in is refused, unless it is opened ``to_move_in``. Where a
+    A file that is half moved in is refused, unless it is opened ``to_move_in``. Where a
     service served a store before, a missing one is made only if it is ``new`` or ``to_move_in``.
     """
     deadline_s = monotonic() + BUSY_TIMEOUT_MS / 1_000
@@ -125,8 +122,6 @@ def _prepare(path: Path, *, to_move_in: bool, new: bool) -> None:
         connection.execute("COMMIT")
         if version == 0:
             _make_tables(connection, path)
-        elif version < FORMAT:
-            _bring_up(connection, path)
         if not to_move_in and is_half_moved_in(connection):
             raise StoreFormatError(
                 f"{path}: moving into it was not finished: run `run.py import --facts FILE --store sqlite:{path}` again, "
@@ -181,15 +176,13 @@ def _format_of(connection: sqlite3.Connection, path: Path) -> int:
     version = _number(connection, "PRAGMA user_version")
     if application_id != APPLICATION_ID and (application_id or version or _number(connection, _COUNT_TABLES)):
         raise StoreFormatError(f"{path} is another program's database: choose another --store")
-    if version > FORMAT:
-        raise StoreFormatError(
-            f"{path} has format {version}, this program knows {FORMAT}: start the newer program, or choose another --store"
-        )
+    if version:
+        require_format(str(path), version, FORMAT, otherwise="choose another --store")
     return version
 
 
 def require_ours(connection: sqlite3.Connection, path: Path) -> None:
-    """Raise ``StoreFormatError`` for a file that no program of ours up to this one wrote."""
+    """Raise ``StoreFormatError`` for a file that this program can't read."""
     if _format_of(connection, path) == 0:
         raise StoreFormatError(f"{path} is no store of ours: it is empty")
 
@@ -207,15 +200,6 @@ def _make_tables(connection: sqlite3.Connection, path: Path) -> None:
         connection.execute(f"PRAGMA application_id={APPLICATION_ID}")
         connection.execute(f"PRAGMA user_version={FORMAT}")
     connection.execute("COMMIT")
-
-
-def _bring_up(connection: sqlite3.Connection, path: Path) -> None:
-    with PlaceLock(path):  # a service of the older program must not go on with it
-        connection.execute("BEGIN IMMEDIATE")
-        version = _format_of(connection, path)
-        log.info("store %s: from format %d to %d", path, version, FORMAT)
-        migrate(connection, version, FORMAT, STEPS)
-        connection.execute("COMMIT")
 
 
 def is_half_moved_in(connection: sqlite3.Connection) -> bool:

@@ -4,17 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
-import msgspec
 import pytest
 
 from api.accounts import sessions
 from api.accounts.accounts import LegalAccount
 from api.accounts.people import People
-from api.accounts.session_records import session_key
 from api.accounts.sessions import Sessions
 from domain.errors import Unauthenticated
-from persistence.records import encode
-from persistence.store import IndexEntry, Put, StoreUnavailable
+from persistence.store import StoreUnavailable
 from tests.api.conftest import Service, business_line, citizen_id, mobile, person_line, problem, real_name, uscc
 
 Headers = dict[str, str]
@@ -279,20 +276,3 @@ async def test_a_session_that_begins_with_the_old_password_while_it_changes_is_w
     assert await is_over(service, {"Authorization": f"Bearer {started.token}"})
     with pytest.raises(Unauthenticated):
         await of.find(started.token)
-
-
-async def test_a_session_of_an_older_program_goes_on_and_is_listed(service: Service) -> None:
-    """Its record has no more than the first fields, and ends with a new password as others do."""
-    headers = await service.sign_in()
-    key = session_key(headers["Authorization"][7:])
-    (document,) = (await service.store.get("session", (key,))).values()
-    _, record = msgspec.msgpack.decode(document.record)
-    kept = {name: record[name] for name in ("account_kind", "account_key", "started_at", "expires_at", "terms_version")}
-    account_id = (await service.get("/api/v1/me", headers))["id"]
-    entries = (IndexEntry("account", account_id, "0"), IndexEntry("expiry", "", "9"))
-    await service.store.commit([Put("session", key, encode(kept), entries)])
-    await service.restart()
-    (session,) = await listed(service, headers)
-    assert (session["kind"], session["address_masked"], session["current"]) == ("legal", "*", True)
-    await service.register(business_line(1, password="another-right-1"))
-    assert await is_over(service, headers)

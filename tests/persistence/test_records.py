@@ -2,38 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import date
 from enum import StrEnum
 from typing import NamedTuple
 
-import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from api.accounts.people import StoredAccount
-from domain.identifiers import PlateColor
-from domain.people.share import Duration, Share
 from domain.vehicle.fix import Fix
 from persistence.records import decode, decode_batch, encode, encode_batch, version_of
 from persistence.store import StoreFormatError
-
-
-def without(value: object, field: str) -> bytes:
-    """The record that a program wrote which did not know this field."""
-    version, fields = msgspec.msgpack.decode(encode(value))
-    del fields[field]
-    return msgspec.msgpack.encode((version, fields))
-
-
-def test_a_share_and_an_account_of_an_older_program_are_read_with_their_defaults() -> None:
-    days = Duration.THREE_DAYS
-    share = Share("s", "v", "鄂A11111", PlateColor.YELLOW, "b", "d", "王师傅", days, 1.0, 2.0, "hash", call_me=True)
-    account = StoredAccount("a", 1.0, phone="13800138000")
-    assert decode(without(share, "call_me"), Share) == replace(share, call_me=False)
-    assert decode(without(account, "phone"), StoredAccount) == replace(account, phone="")
-    assert (decode(encode(share), Share), decode(encode(account), StoredAccount)) == (share, account)
 
 
 class Colour(StrEnum):

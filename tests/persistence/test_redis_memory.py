@@ -300,12 +300,3 @@ async def test_notes_are_bounded_and_the_newest_are_kept(server: RedisServer, tm
     ]
     assert noted == [False, False, *[True] * MOST_NOTED]
     await store.close()
-
-
-async def test_a_store_of_an_older_program_gets_an_identity_and_is_guarded(server: RedisServer) -> None:
-    server.says("HSET", "shouwang:meta", "application", "shouwang", "format", "2")
-    store = await opened(server.url())
-    await store.append(b"x")
-    server.says("FLUSHALL")
-    await is_refused(store, "FLUSHALL")
-    await store.close()
