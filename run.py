@@ -14,7 +14,7 @@ import signal
 import sys
 import time
 from argparse import Namespace
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import asdict, replace
 from functools import partial
@@ -26,16 +26,17 @@ from argon2 import PasswordHasher
 import limits
 from actors.people.household import Household
 from actors.system.clock import RealClock, VirtualClock
-from actors.system.runtime import Dispatcher, MailboxFull
+from actors.system.runtime import Dispatcher
 from actors.system.supervisor import Supervisor
 from actors.vehicles.checkpoints import Checkpointer
-from actors.vehicles.directory import Changes, Directory
+from actors.vehicles.directory import Directory
 from actors.vehicles.limits_seen import LimitsSeen
 from actors.vehicles.recovery import Recovery, newest_time
+from actors.vehicles.registry_follower import RegistryFollower
 from actors.vehicles.state import VehicleKind
 from actors.vehicles.telemetry import Router
 from actors.vehicles.timekeeper import Timekeeper
-from actors.vehicles.vehicle import KIND, Fleet, RegistryChanged, VehicleActor
+from actors.vehicles.vehicle import KIND, Fleet
 from api.accounts.identity import IdentityProvider, RegistryRealNames, Sandbox
 from api.accounts.passwords import Passwords
 from api.accounts.terms import read_terms
@@ -47,17 +48,14 @@ from api.pages import Pages
 from api.ports import Services
 from arguments import UsageError, parser
 from domain.places import Places
-from domain.registry import RegisteredVehicle
-from domain.vehicle.fix import Batch, Fix
 from domain.vehicle.profile import DEFAULT_PROFILE
-from domain.vehicle.quality import Outcome
 from gateway.feed import Feed
-from gateway.ingest import Ingest, IngestLimits, NotDurable
+from gateway.ingest import Ingest, IngestLimits
 from gateway.jt808.server import Gateway
 from persistence.opening import COMMANDS, import_facts, open_store
 from persistence.records import encode_batch
 from persistence.registry.lookups import Registry
-from persistence.store import Store, StoreError, StoreUnavailable
+from persistence.store import Store, StoreError
 from process import (
     LinesBehind,
     allow_many_sockets,
@@ -75,7 +73,6 @@ log = logging.getLogger("shouwang")
 ACCESS_LOG: Final = logging.getLogger("api.access")
 
 VERSION: Final = "0.1.0"
-DIRECTORY_POLL_S: Final = 1.0
 GEOGRAPHY: Final = Path(__file__).parent / "geography"
 
 
@@ -109,8 +106,6 @@ class Service:
             self.clock = RealClock(read_time, steady=read_steady, speed=clock_speed)
         self.http = self.jt808 = ""
         self.is_draining = False
-        self._untold: dict[str, RegisteredVehicle] = {}
-        """Vehicles too busy to be told their new speed limit yet, or about to come to life."""
         self._closing = AsyncExitStack()
 
     async def __aenter__(self) -> Service:
@@ -160,21 +155,24 @@ class Service:
             self.store,
             self.dispatcher,
             self.fleet,
-            limits_of=self._limits_of,
+            limits_of=self.registry.speed_limits,
             vehicle_of=self.directory.vehicle_of,
         )
         self.supervisor = Supervisor(self.dispatcher, self.clock, {KIND: self.vehicles})
         self._closing.push_async_callback(self.supervisor.stop)
         self.router = Router(self.supervisor, self.fleet, self.directory.vehicle_of)
-        self.household = Household(self.dispatcher, self.clock, self.store, self.supervisor, owner_of=self._owner_of)
+        self.follower = RegistryFollower(self.directory, self.supervisor)
+        self.household = Household(
+            self.dispatcher, self.clock, self.store, self.supervisor, owner_of=self.registry.owner_of
+        )
 
     async def _recover(self) -> None:
-        self.limits_seen = LimitsSeen(self.store, self.registry, told=self._limits_told)
+        self.limits_seen = LimitsSeen(self.store, self.registry, told=self.follower.told)
         recovery = Recovery(
             self.store,
             self.supervisor,
             self.vehicles,
-            limits_of=await self.limits_seen.limits_of(self._limits_of),
+            limits_of=await self.limits_seen.limits_of(self.registry.speed_limits),
             vehicle_of=self.directory.vehicle_of,
         )
         self.recovered = await recovery.run()
@@ -182,8 +180,8 @@ class Service:
 
     def _start_telemetry(self) -> None:
         self.ingest = Ingest(
-            append=self._append,
-            route=self._route,
+            append=lambda received_at, fixes: self.store.append(encode_batch(received_at, fixes)),
+            route=self.router.route,
             now=self.clock.now,
             mark=self.timekeeper.mark,
             folded=self.recovered.last_number,
@@ -201,7 +199,7 @@ class Service:
         )
         self._closing.push_async_callback(self._save)
         self._keep_running(self.checkpointer.run())
-        self._keep_running(self._follow_registry())
+        self._keep_running(self.follower.run(self.checkpointer.write_all_and))
         self.ingest.start()
         self._closing.push_async_callback(self.ingest.stop, patience_s=self.settings.drain_s)
 
@@ -270,67 +268,6 @@ class Service:
         port = await listening(self.gateway.start(at.host, at.port), at, "SHOUWANG_JT808 or --jt808")
         self.jt808 = f"{at.host}:{port}"
         self._closing.push_async_callback(self.gateway.stop, patience_s=self.settings.drain_s)
-
-    # -- what the parts pass to each other ---------------------------------------------------------------------------
-
-    async def _append(self, received_at: float, fixes: Sequence[Fix]) -> int | None:
-        try:
-            return await self.store.append(encode_batch(received_at, fixes))
-        except StoreError as error:
-            log.error("telemetry is not acknowledged: %s", error)
-            return None
-
-    async def _route(self, batch: Batch) -> list[Outcome]:
-        try:
-            return await self.router.route(batch)
-        except StoreUnavailable as error:
-            raise NotDurable(str(error)) from error
-
-    async def _limits_of(self, vehicle_ids: Sequence[str]) -> Mapping[str, int]:
-        vehicles = await self.registry.vehicles(vehicle_ids)
-        return {key: vehicle.speed_limit_kmh for key, vehicle in vehicles.items()}
-
-    async def _owner_of(self, vehicle_id: str) -> str | None:
-        vehicle = await self.registry.vehicle(vehicle_id)
-        return None if vehicle is None else vehicle.owner_uscc
-
-    async def _follow_registry(self) -> None:
-        while True:
-            await asyncio.sleep(DIRECTORY_POLL_S)
-            try:
-                while changes := await self.directory.look():
-                    await self._take_in(changes)
-                for vehicle in list(self._untold.values()):
-                    self._tell_limit(vehicle)
-            except StoreError as error:
-                log.warning("imports are not seen for now: %s", error)
-
-    async def _take_in(self, changes: Changes) -> None:
-        """A terminal that moves takes nothing along: all it told of its old vehicle is checkpointed there before."""
-        moving = await self.directory.moving(changes)
-        take_in = partial(self.directory.take_in, changes, moving)
-        if moving:
-            await self.checkpointer.write_all_and(take_in)
-        else:
-            take_in()
-        for vehicle in changes.vehicles:
-            self._tell_limit(vehicle)
-
-    def _limits_told(self) -> str | None:
-        return None if self._untold else self.directory.revision
-
-    def _tell_limit(self, vehicle: RegisteredVehicle) -> None:
-        actor = self.supervisor.actors(KIND).get(vehicle.id)
-        self._untold.pop(vehicle.id, None)
-        try:
-            if isinstance(actor, VehicleActor):
-                actor.tell(RegistryChanged(vehicle.speed_limit_kmh))
-                if not actor.dirty:
-                    actor.mark_dirty()  # So that no round of checkpoints passes over what it was told.
-            elif self.supervisor.is_loading(KIND, vehicle.id):
-                self._untold[vehicle.id] = vehicle  # It may have been read as it was before.
-        except MailboxFull:
-            self._untold[vehicle.id] = vehicle
 
     async def rest(self) -> None:
         """Returns when all that is under way has come to rest: what the virtual clock waits for."""

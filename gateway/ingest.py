@@ -14,6 +14,7 @@ from typing import Final
 
 from domain.vehicle.fix import Batch, Fix
 from domain.vehicle.quality import Outcome
+from persistence.store import StoreError, StoreUnavailable
 
 log = logging.getLogger(__name__)
 
@@ -77,7 +78,7 @@ class Ingest:
     def __init__(
         self,
         *,
-        append: Callable[[float, Sequence[Fix]], Awaitable[int | None]],
+        append: Callable[[float, Sequence[Fix]], Awaitable[int]],
         route: Callable[[Batch], Awaitable[list[Outcome]]],
         now: Callable[[], float],
         mark: Callable[[float, Sequence[Fix]], Sequence[Fix]] = lambda received_at, fixes: fixes,
@@ -86,9 +87,9 @@ class Ingest:
     ) -> None:
         """Connect the ingest with the store and the vehicles.
 
-        ``append`` makes fixes durable and returns their log number, or None when the store can't. ``route`` hands a durable
-        batch to the vehicles, raising ``NotDurable`` when the store it reads from can't just now. ``mark`` takes received fixes
-        and their time, and marks those that came while our clock was in doubt (``FLAG_DOUBTED``).
+        ``append`` makes fixes durable and returns their log number; ``StoreError`` refuses them. ``route`` hands a durable
+        batch to the vehicles; on ``StoreUnavailable`` it is called again. ``mark`` takes received fixes and their time, and
+        marks those that came while our clock was in doubt (``FLAG_DOUBTED``).
         """
         self.stats = IngestStats()
         self.between_batches = asyncio.Lock()
@@ -180,14 +181,17 @@ class Ingest:
             fixes = [fix for submission in group for fix in submission.fixes] if len(group) > 1 else group[0].fixes
             received_at, began = self._now(), perf_counter()
             fixes = self._mark(received_at, fixes)
-            number = await self._append(received_at, fixes)
-            self.stats.append_s = perf_counter() - began
-            if number is None:
+            try:
+                number = await self._append(received_at, fixes)
+            except StoreError as error:
+                log.error("telemetry is not acknowledged: %s", error)
                 self.stats.failed_batches += 1
                 self._refuse(group)
-            else:
-                late = asyncio.get_running_loop().call_later(SHOWN_WITHIN_S, _acknowledge, group)
-                await self._durable.put((Batch(number, received_at, fixes), group, late))
+                continue
+            finally:
+                self.stats.append_s = perf_counter() - began
+            late = asyncio.get_running_loop().call_later(SHOWN_WITHIN_S, _acknowledge, group)
+            await self._durable.put((Batch(number, received_at, fixes), group, late))
 
     def _take_group(self) -> list[_Submission]:
         """Take the oldest submissions, as many as fit one log entry, at least one."""
@@ -237,7 +241,7 @@ class Ingest:
         while True:
             try:
                 return await self._route(batch)
-            except NotDurable as error:
+            except StoreUnavailable as error:
                 log.warning("a durable batch waits for its vehicles: %s", error)
                 _acknowledge(group)
                 await asyncio.sleep(ROUTE_RETRY_S)

@@ -78,6 +78,15 @@ class Registry:
         documents = await self._store.get(VEHICLE, vehicle_ids)
         return {key: decode(document.record, RegisteredVehicle) for key, document in documents.items()}
 
+    async def speed_limits(self, vehicle_ids: Sequence[str]) -> Mapping[str, int]:
+        """Return the limits (km/h) of the registered ones of these vehicles."""
+        return {key: vehicle.speed_limit_kmh for key, vehicle in (await self.vehicles(vehicle_ids)).items()}
+
+    async def owner_of(self, vehicle_id: str) -> str | None:
+        """Return the credit code of the vehicle's owner, None for a vehicle that is not registered."""
+        vehicle = await self.vehicle(vehicle_id)
+        return None if vehicle is None else vehicle.owner_uscc
+
     async def vehicles_of(self, owner_uscc: str, *, after: str | None = None, limit: int = 100) -> VehiclePage:
         """Return a business's vehicles by plate. Raises ``ValueError`` for a cursor that is not of this list."""
         page = await self._store.find(VEHICLE, OWNER, owner_uscc, after=after, limit=limit)

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 
-import run
+from actors.vehicles import registry_follower
 from tests.acceptance.world import World
 from tests.api.conftest import business_line, citizen_id, person_line, vehicle_line
 
@@ -50,7 +50,7 @@ def store_name(request: pytest.FixtureRequest, tmp_path: Path) -> str:
 @pytest_asyncio.fixture
 async def world(store_name: str, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[World]:
     """A running service that knows these people and vehicles."""
-    monkeypatch.setattr(run, "DIRECTORY_POLL_S", LOOK_FOR_IMPORTS_S)
+    monkeypatch.setattr(registry_follower, "POLL_S", LOOK_FOR_IMPORTS_S)
     world = World(store_name)
     await world.imports(*PEOPLE)
     try:

@@ -202,23 +202,15 @@ class Service:
         await self.client.start_server()
 
     def _people_the_house(self, registry: Registry) -> None:
-        async def limits_of(keys: Sequence[str]) -> Mapping[str, int]:
-            return {key: each.speed_limit_kmh for key, each in (await registry.vehicles(keys)).items()}
-
-        async def append(received_at: float, fixes: Sequence[Fix]) -> int | None:
-            try:
-                return await self.store.append(encode_batch(received_at, fixes)) if self.appends else None
-            except StoreUnavailable:
-                return None
-
-        async def owner_of(key: str) -> str | None:
-            vehicle = await registry.vehicle(key)
-            return None if vehicle is None else vehicle.owner_uscc
+        async def append(received_at: float, fixes: Sequence[Fix]) -> int:
+            if not self.appends:
+                raise StoreUnavailable("appends nothing")
+            return await self.store.append(encode_batch(received_at, fixes))
 
         dispatcher, vehicle_of = Dispatcher(), self.directory.vehicle_of
-        kind = VehicleKind(self.store, dispatcher, self.fleet, limits_of=limits_of, vehicle_of=vehicle_of)
+        kind = VehicleKind(self.store, dispatcher, self.fleet, limits_of=registry.speed_limits, vehicle_of=vehicle_of)
         self.supervisor = Supervisor(dispatcher, self.clock, {KIND: kind})
-        self.household = Household(dispatcher, self.clock, self.store, self.supervisor, owner_of=owner_of)
+        self.household = Household(dispatcher, self.clock, self.store, self.supervisor, owner_of=registry.owner_of)
         router = Router(self.supervisor, self.fleet, vehicle_of)
         limits = IngestLimits(linger_s=0.0)
         self.ingest = Ingest(append=append, route=router.route, now=self.clock.now, limits=limits)

@@ -10,6 +10,7 @@ import pytest
 from domain.vehicle.fix import Batch, Fix
 from domain.vehicle.quality import Outcome
 from gateway.ingest import PIPELINE, Ingest, IngestLimits, NotDurable
+from persistence.store import StoreUnavailable
 from tests.patience import PATIENCE_S
 
 FIX = Fix("1", 1_780_000_000, 1, 1, 0, 0, 0, 0, 3, 0)
@@ -29,10 +30,10 @@ class Rest:
         self.may_route.set()
         self.is_asked_to_route = False
 
-    async def append(self, received_at: float, fixes: Sequence[Fix]) -> int | None:
+    async def append(self, received_at: float, fixes: Sequence[Fix]) -> int:
         await self.may_append.wait()
         if not self.store_works:
-            return None
+            raise StoreUnavailable("disk full")
         self.log.append(list(fixes))
         return len(self.log)
 
@@ -92,7 +93,7 @@ async def test_what_is_acknowledged_is_with_its_vehicle() -> None:
 
 async def test_vehicles_that_cannot_be_loaded_keep_no_acknowledgement_back() -> None:
     rest = Rest()
-    rest.route_error = NotDurable("away")
+    rest.route_error = StoreUnavailable("away")
     ingest = ingest_of(rest)
     told: list[tuple[bool, list[int]]] = []
     ingest.submit([FIX], lambda durable: told.append((durable, list(rest.routed))))
@@ -176,7 +177,7 @@ async def test_a_durable_batch_waits_for_vehicles_that_cannot_be_loaded_just_now
 ) -> None:
     monkeypatch.setattr("gateway.ingest.ROUTE_RETRY_S", 0.001)
     rest = Rest()
-    rest.route_error = NotDurable("away")
+    rest.route_error = StoreUnavailable("away")
     ingest = ingest_of(rest)
     assert await ingest.report([FIX]) == [Outcome.NEWEST]
     assert (rest.routed, ingest.folded) == ([1], 1)

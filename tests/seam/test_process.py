@@ -29,9 +29,10 @@ from domain.people.share import Duration, Share
 from domain.vehicle import alarm_bits as bits
 from domain.vehicle.fix import Batch, Fix
 from domain.vehicle.quality import Outcome
-from gateway.ingest import Ingest, NotDurable
+from gateway.ingest import Ingest
 from persistence.records import encode_batch
 from persistence.sqlite.store import SqliteStore
+from persistence.store import StoreUnavailable
 from tests.seam.remote import ShardLost, ShardProcess
 from tests.seam.shard_process import OWNER
 
@@ -92,7 +93,7 @@ class House:
         try:
             return await self.shard.route(batch)
         except Unanswered as error:
-            raise NotDurable(repr(error)) from error
+            raise StoreUnavailable(repr(error)) from error
 
 
 @pytest.fixture
