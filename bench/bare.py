@@ -1,6 +1,4 @@
-"""The least that aiohttp can do for a family, as a baseline: one route without rules, an answer in JSON or an event
-stream.
-"""
+"""The least that aiohttp can do for a family, as a baseline: an answer in JSON or an event stream."""
 
 from __future__ import annotations
 

@@ -1,6 +1,4 @@
-"""Measures a connected terminal's weight in the server: ours, and a bare asyncio protocol, each in a process of its
-own.
-"""
+"""Measures a connected terminal's weight in the server, beside a bare asyncio protocol in another process."""
 
 from __future__ import annotations
 

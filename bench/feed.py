@@ -59,9 +59,7 @@ def sink_cost(*, vehicles: int, rounds: int) -> Cost:
 
 
 def our_cost(folder: Path, *, vehicles: int, rounds: int) -> tuple[Cost, float]:
-    """Measure with every vehicle active; return also the bytes that each added to a service that only knew the
-    registry.
-    """
+    """Measure with every vehicle active, and return also the bytes that each added to an idle service."""
     store = folder / f"{vehicles}.db"
     asyncio.run(register(store, vehicles))
     with Service(store) as service:

@@ -26,8 +26,7 @@ FRAMES = 50
 REPEATS = 3
 """Runs of each, of which the best counts: time lost to other processes belongs to neither side."""
 WINDOWS = (1, 4)
-"""1: every terminal waits for its answer, as the standard says. 4: as many reads and writes, but more frames in each.
-"""
+"""1: every terminal waits for its answer, as the standard says. 4: as many reads and writes, more frames in each."""
 CROWD = 15_000
 EVERY_S = 10
 """Seconds between the reports of each terminal in the crowd: the densest that fleets use."""

@@ -1,6 +1,4 @@
-"""The least that can stand between a terminal and a family's stream, as a baseline: a relay without knowledge or
-storage.
-"""
+"""The least that can carry a fix from a terminal to a family's stream, as a baseline: a stateless relay."""
 
 from __future__ import annotations
 

@@ -1,5 +1,4 @@
-"""Measures the cost of a fix and the weight of a vehicle, by the number of active ones: the feed's whole way without
-HTTP.
+"""Measures a fix's cost and a vehicle's weight, by the number of active ones: the feed's whole way without HTTP.
 
 Decoding, the durable log (SQLite), routing and rules run in one process, measured by its processor time, all threads
 together. ``python -m bench.vehicle_fold VEHICLES ROUNDS [null]`` prints JSON; ``null`` keeps each terminal's newest fix

@@ -1,5 +1,4 @@
-"""Measures how late vehicles are announced as offline when many fall silent, each with its timer on a real loop and
-clock.
+"""Measures how late vehicles are announced as offline when many fall silent, on a real loop and clock.
 
 ``python -m bench.vehicle_timers VEHICLES SECONDS`` prints JSON. The vehicles are due evenly within these seconds, like
 a fleet whose network goes away; with 1, like a fleet that reports at the same instant.

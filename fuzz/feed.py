@@ -29,9 +29,7 @@ class Taken:
 
 
 def try_one(body: bytes) -> None:
-    """Check that a body is read or refused as a whole, that every row is answered, and that another decoder counts as
-    many.
-    """
+    """Check that a body is read or refused as a whole, with every row answered and counted as by another decoder."""
     try:
         rows = read_rows(body)
     except InvalidInput:

@@ -1,6 +1,4 @@
-"""Remembers the networks that each user name signed in from, so that strangers elsewhere cannot lock it out there
-(R61).
-"""
+"""Remembers the networks that each user name signed in from, so that strangers cannot lock it out there (R61)."""
 
 from __future__ import annotations
 

@@ -1,5 +1,6 @@
-"""Starts, finds and ends sessions: opaque tokens, stored as hashes, ending after 30 days (R62) or with the statement
-(R1).
+"""Starts, finds and ends sessions: opaque tokens, stored as hashes only.
+
+A session ends by itself after 30 days (R62), or when the service statement changes (R1).
 """
 
 from __future__ import annotations

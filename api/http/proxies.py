@@ -1,6 +1,4 @@
-"""Finds a call's real address behind our own proxies, which report it in ``X-Forwarded-For``; other peers are not
-believed.
-"""
+"""Finds a call's real address behind our own proxies, the only peers whose ``X-Forwarded-For`` is believed."""
 
 from __future__ import annotations
 

@@ -36,9 +36,7 @@ class Timekeeping(msgspec.Struct, frozen=True):
     """The reliability of the system's clock."""
 
     settled: bool
-    """False after a step of the machine's clock: ours goes on without it, nothing is learned, and no end is committed
-    (R50).
-    """
+    """False after a step of the machine's clock: ours goes on, nothing is learned, and no end is committed (R50)."""
     machine_ahead_s: float
     """Seconds by which the machine's clock is ahead of ours, while not settled."""
     fleet_ahead_s: int | None
