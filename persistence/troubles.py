@@ -36,5 +36,5 @@ class TroubleState:
         if trouble is None and before is not None:
             log.warning("store %s: %s is over: it goes on", self._name, before.code)
         if trouble is not None and trouble != before:
-            log.critical("store %s: nothing is acknowledged any more: %s", self._name, trouble.sentence)
+            log.critical("store %s: writes are no longer acknowledged: %s", self._name, trouble.sentence)
         return trouble is not None and before is None

@@ -1,5 +1,7 @@
-"""What all tests share: Hypothesis profiles with the same examples everywhere, and no failure because a machine was busy; a Redis;
-the names of failing tests as they fail; an event loop that is not hurried by the machine."""
+"""The set-up of all tests: a Redis, the names of failing tests as they fail, and an event loop that the machine does not hurry.
+
+Hypothesis profiles have the same examples everywhere, and fail no test because a machine was busy.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How long tests wait for what must come. Nobody waits where all is well, so it is long enough for the slowest machine."""
+"""The longest that tests wait for what must come: enough for the slowest machine, since no test waits where all is well."""
 
 from __future__ import annotations
 

@@ -156,7 +156,7 @@ def test_a_module_without_a_docstring_is_found(tmp_path: Path) -> None:
     assert house.missing_docstrings(root) == ["api/b.py: no docstring"]
 
 
-@pytest.mark.parametrize("name", ["cellar/a.py", "tests_of_cellar/a.py"])
+@pytest.mark.parametrize("name", ["cellar/a.py", "tests/a.py"])
 @pytest.mark.parametrize("text", ["Which way?", "Holds a way. Which?", "Which\nway? This one.", "Of a way."])
 def test_a_module_that_asks_or_has_no_subject_is_found(name: str, text: str, tmp_path: Path) -> None:
     root = planted(tmp_path, {})

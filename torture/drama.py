@@ -84,7 +84,7 @@ class Drama:
         machine.disk.on_appended = self.tracks.take
         machine.disk.on_torn = self.tracks.tear
 
-    # -- what all may ask --------------------------------------------------------------------------------------------
+    # -- questions to the play ---------------------------------------------------------------------------------------
 
     def now(self) -> float:
         return self.machine.read_time()
@@ -342,7 +342,7 @@ class Drama:
         if self.bugs:
             raise Violation(f"a bug of the service: {self.bugs[0]}")
 
-    # -- what is shown -----------------------------------------------------------------------------------------------
+    # -- views -------------------------------------------------------------------------------------------------------
 
     def check_view(self, op: Op, answer: Answer) -> None:
         """Check a family member's view of the truck."""

@@ -63,7 +63,7 @@ class FleetPlay:
                 self.drama.tried["a terminal's connection is cut"] += 1
                 truck.cut()
             case "noise":
-                self.drama.tried["a terminal sends what is none"] += 1
+                self.drama.tried["a terminal sends nonsense"] += 1
                 truck.shout(chance.randbytes(1 + b % 3_000))
             case "look_at_truck":
                 await self.look(a % TRUCKS)
@@ -138,7 +138,7 @@ class FleetPlay:
             if number not in refused and (f"{row[1]}/{row[9]}", row[2]) not in drama.tracks.by_terminal[row[0]].seen:
                 raise Violation("the feed's row is accepted, but not in the log")
 
-    # -- who looks ---------------------------------------------------------------------------------------------------
+    # -- views -------------------------------------------------------------------------------------------------------
 
     async def look(self, number: int) -> None:
         """Look at the owner's page of a truck, to the second (R32)."""

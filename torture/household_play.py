@@ -224,7 +224,7 @@ class HouseholdPlay:
     def _new(self, kind: str) -> str:
         return f"{kind}{next(self._numbers)}"
 
-    # -- what each step does -----------------------------------------------------------------------------------------
+    # -- the command of each step ------------------------------------------------------------------------------------
 
     async def step(self, kind: str, a: int, b: int, c: int, chance: Random) -> None:
         op = self.op_of(kind, a, b, c)

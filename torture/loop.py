@@ -113,14 +113,14 @@ class VirtualLoop(asyncio.BaseEventLoop):
 
     _stopping: bool
 
-    # -- what would leave the loop -----------------------------------------------------------------------------------
+    # -- calls that would leave the loop -----------------------------------------------------------------------------
 
     def run_in_executor(self, executor: Any, func: Callable[..., Any], *args: Any) -> Any:  # type: ignore[override]
         """Call ``func`` at once, where real loops use a thread."""
         future = self.create_future()
         try:
             future.set_result(func(*args))
-        except Exception as error:  # goes to whoever awaits, as from a thread
+        except Exception as error:  # goes to the awaiting caller, as from a thread
             future.set_exception(error)
         return future
 

@@ -104,7 +104,7 @@ class Connection(asyncio.Protocol):
                 self._read_on()
 
     def leave_to_asyncio(self) -> None:
-        """Leave to the transport what reading found besides a message: it finds the same, and ends in its own way."""
+        """Let the transport find what reading found besides bytes, and end in its own way."""
         self._stop_reading()
         self._poller = None
         if not self._held:

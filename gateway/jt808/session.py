@@ -84,7 +84,7 @@ class Session:
         if self.seat is not None:
             yield self.seat
 
-    # What comes in
+    # Incoming
 
     def receive(self, chunk: bytes) -> None:
         """Take in bytes. Answer at once where possible; fixes are acknowledged when they are durable."""
@@ -181,7 +181,7 @@ class Session:
             return False
         return self.admit(frame)
 
-    # What goes out
+    # Outgoing
 
     def submit(self, fixes: Sequence[Fix], acks: Sequence[int], joined: Joined | None = None) -> None:
         """Hand over fixes of the terminal heard last; ``acks`` (see ``ack_of``) are given when they are durable.
@@ -275,7 +275,7 @@ class Session:
         """Count a deviation of the terminal that speaks here."""
         self.exchange.deviations.note(kind, self.terminal)
 
-    # Who speaks, and until when
+    # Seats
 
     def admit(self, frame: Frame) -> bool:
         """Give the sender of ``frame`` a seat here, which ends its seat elsewhere; False where all seats are taken."""

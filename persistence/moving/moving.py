@@ -57,7 +57,7 @@ async def move_in(file: Path, destination: Destination) -> Tally:
     if found != expected:
         raise StoreUnavailable(
             f"store {destination.name}: it does not hold what was written (checksum {found.checksum}, not "
-            f"{expected.checksum}): did somebody else write to it? Import again"
+            f"{expected.checksum}): did another process write to it? Import again"
         )
     await destination.reveal()
     return found

@@ -87,5 +87,5 @@ class Lease:
             if held == FORGOTTEN:
                 continue  # the writer says so; with the data the fence comes back
             if not held:
-                log.critical("store %s: another service has taken it over; this one can't write any more", self._name)
+                log.critical("store %s: another service has taken it over; this one can no longer write", self._name)
                 return

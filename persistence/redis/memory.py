@@ -15,7 +15,7 @@ from persistence.troubles import Trouble, TroubleState
 
 EMPTIED: Final = Trouble(
     "store_emptied",
-    "the Redis holds nothing of this store any more: it was emptied (FLUSHALL, FLUSHDB), or started without its files. "
+    "the Redis no longer holds anything of this store: it was emptied (FLUSHALL, FLUSHDB), or started without its files. "
     "Give it its data back (its append-only file, a copy), and the service goes on by itself; or end the service and "
     "begin with an empty store by `run.py serve --new`",
 )

@@ -164,7 +164,7 @@ class _Mover:
         return value  # type: ignore[no-any-return]
 
     def _changed(self) -> StoreUnavailable:
-        return StoreUnavailable(f"store {self.name}: somebody wrote to it meanwhile (an import?): try again")
+        return StoreUnavailable(f"store {self.name}: another process wrote to it meanwhile (an import?): try again")
 
 
 class RedisSource(_Mover):
@@ -197,7 +197,7 @@ class RedisDestination(_Mover):
 
     async def _run(self, script: Script, *words: Word) -> None:
         if await self._link.run(script, [self._keys.prefix], self._fence, *words) != b"done":
-            raise StoreUnavailable(f"store {self.name}: somebody else has taken it over: import again")
+            raise StoreUnavailable(f"store {self.name}: another service has taken it over: import again")
 
     def _words(self, fact: Fact) -> Iterator[Word]:
         keys = self._keys

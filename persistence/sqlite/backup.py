@@ -34,7 +34,7 @@ def restore(file: Path, path: Path) -> Tally:
     if not file.exists():
         raise StoreUnavailable(f"there is no backup {file}")
     if beside(file, "-wal").exists():
-        raise StoreUnavailable(f"{file} is a store that somebody uses, or used last: `run.py backup` copies it")
+        raise StoreUnavailable(f"{file} is a store that a service uses, or used last: `run.py backup` copies it")
     _make_folder(path)
     with PlaceLock(path), appearing(path) as part:
         _remove_empty_log(path)

@@ -25,7 +25,7 @@ log = logging.getLogger(__name__)
 
 MOVED: Final = Trouble(
     "store_moved",
-    "the store's file is not in its place any more: it was moved, or its disk was taken away. Put the same file back, and "
+    "the store's file is no longer in its place: it was moved, or its disk was taken away. Put the same file back, and "
     "the service goes on by itself; or end the service, put the store back and start again",
 )
 DELETED: Final = Trouble(

@@ -1,4 +1,4 @@
-"""All that the store knows of people and links, and whether it agrees with itself and with the rules."""
+"""The store's facts of people and links, and checks that they agree with each other and with the rules."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What stands ready for every test with processes: a yard, empty or with a store that knows a fleet."""
+"""Fixtures of the tests with processes: a yard, empty or with a store that knows a fleet."""
 
 from __future__ import annotations
 

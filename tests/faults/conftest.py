@@ -1,4 +1,4 @@
-"""What stands ready for every test that breaks something: a store with a fleet, and a place to run processes."""
+"""Fixtures of the tests that break something: a store with a fleet, and a place to run processes."""
 
 from __future__ import annotations
 

@@ -140,7 +140,7 @@ def test_r51_a_store_that_is_moved_away_is_missed_at_once_and_served_again_when_
         assert witness.is_ready()
     ended = serving.process.stops()
     assert ended.status == 0
-    assert f"store {yard.store}: nothing is acknowledged any more" in ended.err
+    assert f"store {yard.store}: writes are no longer acknowledged" in ended.err
     again = yard.serves(FEED_KEY=KEY)
     assert witness.driver.finds(again.http) == witness.driver.facts
 

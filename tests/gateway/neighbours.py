@@ -1,4 +1,4 @@
-"""Who stands around the gateway in tests: a registry, a store that decides when things are durable, a wire, a terminal."""
+"""The gateway's neighbours in tests: a registry, a store that decides when things are durable, a wire, a terminal."""
 
 from __future__ import annotations
 

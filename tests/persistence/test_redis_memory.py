@@ -1,4 +1,4 @@
-"""What happens to a store whose Redis is emptied, exchanged, set back or made forgetful while it is in use, and at the next start."""
+"""Tests of a store whose Redis is emptied, exchanged, set back or made forgetful while in use, and of the next start."""
 
 from __future__ import annotations
 
@@ -104,7 +104,7 @@ async def test_an_emptied_redis_is_named_and_nothing_is_written_into_it(
     server.says("FLUSHALL")
     await is_refused(store, "FLUSHALL")
     assert troubles(store) == ["store_emptied"]
-    assert "nothing is acknowledged any more" in caplog.text
+    assert "writes are no longer acknowledged" in caplog.text
     assert "taken it over" not in caplog.text
     assert server.says("DBSIZE") == b":0\r\n"
 

@@ -1,4 +1,4 @@
-"""What happens to a store whose files are moved, replaced, deleted, cut short or damaged, and to the next start."""
+"""Tests of a store whose files are moved, replaced, deleted, cut short or damaged, and of the next start."""
 
 from __future__ import annotations
 
@@ -135,7 +135,7 @@ async def test_r51_a_store_that_is_not_in_its_place_acknowledges_nothing_and_goe
     away(path)
     assert troubles(store) == [code], "seen without a write"
     await is_refused(store, said)
-    assert f"{path}: nothing is acknowledged any more" in caplog.text
+    assert f"{path}: writes are no longer acknowledged" in caplog.text
     assert await log_of(store) == ACKNOWLEDGED
     back(path)
     await store.append(b"after")

@@ -39,9 +39,7 @@ def _hour_start(word: int) -> int:
 
 
 def unix_from_bcd(hour_word: int, minute: int, second: int) -> int:
-    """Return Unix seconds of ``YYMMDDhh`` (a DWORD), ``mm`` and ``ss``, in China's time; negative for an impossible
-    time.
-    """
+    """Return Unix seconds of ``YYMMDDhh`` (a DWORD), ``mm`` and ``ss``, in China's time; negative if impossible."""
     start = _hours.get(hour_word)
     if start is None:
         start = _hour_start(hour_word)

@@ -104,14 +104,14 @@ def encode_batch(bodies: Sequence[bytes], *, type: int, count: int | None = None
 
 
 class Transparent(NamedTuple):
-    """0x0900: bytes for somebody else."""
+    """A transparent message, 0x0900: bytes for a device or system other than ours."""
 
     type: int
     content: bytes
 
     @classmethod
     def decode(cls, body: bytes) -> Transparent:
-        """The first byte says for whom."""
+        """Decode the message; its first byte names the receiver."""
         if not body:
             raise MessageError("transparent data of 0 bytes")
         return cls(body[0], body[1:])
@@ -140,7 +140,7 @@ Message = (
 
 
 def parse(frame: Frame) -> Message:
-    """The message in a whole frame (or in one whose body was put together); raises ``MessageError``."""
+    """Parse the message in a whole frame, or in one whose body was put together. Raises ``MessageError``."""
     body = frame.body
     modern = frame.protocol_version is not None
     match frame.message_id:
@@ -179,20 +179,20 @@ def _parse_rarer(message_id: int, body: bytes) -> Message:
 
 
 def media_answer(media_body: bytes) -> bytes:
-    """A 0x8800 body that asks for nothing more, for the first packet (or the whole) of a 0x0801."""
+    """Encode a 0x8800 body that asks for no packets, for the first packet (or the whole) of a 0x0801."""
     if len(media_body) < MEDIA_HEAD_BYTES + BASIC_BYTES:
         raise MessageError(f"media of {len(media_body)} bytes")
     return media_body[:4]
 
 
 def resend_request(first_serial: int, indexes: Sequence[int], *, modern: bool) -> bytes:
-    """A 0x8003 body: which packets of a split message are missing."""
+    """Encode a 0x8003 body, which names the missing packets of a split message."""
     count = len(indexes).to_bytes(2 if modern else 1, "big")
     return first_serial.to_bytes(2, "big") + count + b"".join(index.to_bytes(2, "big") for index in indexes)
 
 
 def decode_resend_request(body: bytes, *, modern: bool) -> tuple[int, tuple[int, ...]]:
-    """(serial of the first packet, indexes) of a 0x8003 body."""
+    """Decode (serial of the first packet, indexes) of a 0x8003 body."""
     start = 4 if modern else 3
     if len(body) < start:
         raise MessageError(f"a resend request of {len(body)} bytes")
@@ -201,16 +201,16 @@ def decode_resend_request(body: bytes, *, modern: bool) -> tuple[int, tuple[int,
 
 
 def time_answer(now: float) -> bytes:
-    """A 0x8004 body: UTC, unlike every other time."""
+    """Encode a 0x8004 body: UTC, unlike every other time."""
     return bcd6_from_unix(now, UTC)
 
 
 def vendor_time_answer(now: float) -> bytes:
-    """A 0x8109 body: UTC in binary, year as a WORD, a zero at the end."""
+    """Encode a 0x8109 body: UTC in binary, year as a WORD, a zero at the end."""
     at = datetime.fromtimestamp(int(now), UTC)
     return at.year.to_bytes(2, "big") + bytes((at.month, at.day, at.hour, at.minute, at.second, 0))
 
 
 def split_body(body: bytes, most: int) -> Iterable[bytes]:
-    """A long body in shares of at most ``most`` bytes, as a terminal splits it."""
+    """Split a long body into shares of at most ``most`` bytes, as a terminal splits it."""
     return (body[at : at + most] for at in range(0, len(body), most))
