@@ -1,7 +1,7 @@
 """The transport registry's businesses, vehicles and persons, and how a line of its file is read.
 
 The dataclasses are what we keep. ``parse_line`` reads one line of the registry file. Lines of businesses and persons
-carry secrets (a password, a citizen ID) that are kept only as hashes, so secrets stand beside the value, not in it.
+carry secrets (a password, a citizen ID) that are kept only as hashes. So secrets stand beside the value, not in it.
 """
 
 from __future__ import annotations

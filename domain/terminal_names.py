@@ -1,8 +1,8 @@
 """Terminals' names: what the number field of a frame reads as, leading zeros stripped.
 
-The field is meant for a phone number in BCD (JT/T 808-2019 5.2). Real terminals write other things there: the last digits of
-an IMEI, letters A to F, or an IMEI's first 14 digits as a 48-bit number. A name is therefore hexadecimal, in lower case.
-An IMEI in the registry stands for both of its spellings; `865478070102068` is also `4eb6fb4afd9e`.
+The field is meant for a phone number in BCD (JT/T 808-2019 5.2). Real terminals write other digits there: an IMEI's
+last ones, letters A to F, or an IMEI's first 14 as a 48-bit number. A name is therefore hexadecimal, in lower case. An
+IMEI in the registry stands for both of its spellings; `865478070102068` is also `4eb6fb4afd9e`.
 """
 
 from __future__ import annotations

@@ -31,8 +31,8 @@ _BATCH: Final = msgspec.msgpack.Decoder(tuple[int, float, list[Fix]])
 def require_format(store: str, found: int, known: int, *, otherwise: str) -> None:
     """Raise ``StoreFormatError`` for a ``store`` of another format than this program's.
 
-    The step from an older format goes where this refuses it, in ``sqlite/file.py`` and ``redis/checks.py``: no release has
-    written another format than today's, so there is none yet.
+    The step from an older format goes where this refuses it, in ``sqlite/file.py`` and ``redis/checks.py``. No release
+    has written another format than today's, so no step exists yet.
     """
     if found > known:
         raise StoreFormatError(

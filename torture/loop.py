@@ -1,7 +1,7 @@
 """An event loop on virtual time for the drama: no sockets, no threads, the same order for the same seed.
 
-Processes live on it as groups of callbacks: a context variable says to which process a callback belongs, and a process
-that was killed is never called again, wherever it stood.
+Processes live on it as groups of callbacks. A context variable says to which process a callback belongs. A process that
+was killed is never called again, wherever it stood.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """The possible worlds after all answers, and after all commands that got none.
 
-A command that got no answer floats: it may have been done, may be done at any moment until the service has come to rest,
-or never. So there are several possible worlds, each with the commands that still float in it. An answer must be explained
-by one of them, and at rest exactly one must be what the disk says.
+A command that got no answer floats. It may have been done, may be done at any moment until the service has come to
+rest, or never. So there are several possible worlds, each with the commands that still float in it. An answer must be
+explained by one of them, and at rest exactly one must be what the disk says.
 """
 
 from __future__ import annotations

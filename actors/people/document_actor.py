@@ -32,8 +32,8 @@ NEVER: Final = float("inf")
 MAX_TRIES: Final = 10
 """Decisions of one command before it is refused as busy.
 
-Each conflict means that another command got through: another opening or end of the same link, or another share of the
-same vehicle, of which three can live (R18).
+Each conflict means that another command got through. It opened or ended the same link, or made one of the three live
+shares of the same vehicle (R18).
 """
 
 OwnerOf = Callable[[str], Awaitable[str | None]]

@@ -1,7 +1,7 @@
 """The actor of a natural person: decides all that a driver and the driver's family do with vehicles and links.
 
-Each command is one commit, over however many documents it changes: the person, the vehicle's list of shares, the share
-links, bindings, delegations, and the audit.
+Each command is one commit, over however many documents it changes. They are the person, the vehicle's list of shares,
+the share links, bindings, delegations, and the audit.
 """
 
 from __future__ import annotations

@@ -132,8 +132,8 @@ class Checkpointer:
     def pause_s(self, took_s: float) -> float:
         """Return the seconds until the next partition's turn, after one that took this long.
 
-        A busy process writes less often: several reports of a vehicle then share one checkpoint, and the log's tail
-        that the next start must read grows with the cycle.
+        A busy process writes less often: several reports of a vehicle then share one checkpoint. The log's tail that
+        the next start must read grows with the cycle.
         """
         share_s = self._cycle_s / PARTITIONS
         return min(max(share_s, took_s * PAUSE), share_s * LONGEST_CYCLES)

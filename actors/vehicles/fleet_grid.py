@@ -1,8 +1,8 @@
 """The fleet on a map: a grid of rough places, and exact positions when asked.
 
 The fleet may have millions of vehicles: no question walks through all of them at once. A sweep sorts them into cells, a
-slice at a time and with rests between, and a question then looks at the cells of its viewport only. Positions and
-presence are read from the vehicles themselves at the moment of the question; counts are as of the sweep.
+slice at a time and with rests between. A question then looks at the cells of its viewport only. Positions and presence
+are read from the vehicles themselves at the moment of the question; counts are as of the sweep.
 """
 
 from __future__ import annotations

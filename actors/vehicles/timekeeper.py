@@ -1,8 +1,9 @@
 """Keeps the system's clock right over steps of the machine's (R50): by the fleet's word, by patience, and over
 restarts.
 
-``RealClock`` sees a step of the machine's clock and goes on without it. This module decides when the machine is believed
-after all: once several vehicles agree with it, or once it has run evenly for ten minutes and no vehicle contradicts it.
+``RealClock`` sees a step of the machine's clock and goes on without it. This module decides when the machine is
+believed after all. Either several vehicles agree with it, or it has run evenly for ten minutes and no vehicle
+contradicts it.
 
 A process that starts while the machine's clock is wrong has seen no step. So the store keeps the difference between our
 time and a clock that is never set and goes on while the machine runs. On another machine, or after a reboot, the store

@@ -115,8 +115,8 @@ class VehicleActor(Actor):
     def take(self, fix: Fix, received_at: float, number: int) -> Outcome | None:
         """Fold a durable fix in the router's own turn; into the mailbox when the actor is busy. None: it has ended.
 
-        The one short cut past the mailbox: a quiet actor has nothing queued, so order is kept, and a message object, a
-        list and a turn of the run queue are spared for each fix.
+        This is the one short cut past the mailbox. A quiet actor has nothing queued, so order is kept. Each fix is
+        spared a message object, a list and a turn of the run queue.
         """
         if self._phase != IDLE:
             if self._phase == STOPPED:

@@ -2,8 +2,8 @@
 
 Bits 0-31 are the JT/T 808 alarm word of message 0x0200. Above it stand the conditions that only additional items carry:
 item 0x18 (JT/T 1078 abnormal driving) and the active-safety items 0x64-0x67 (T/JSATL 12). An active-safety item has a
-bit (35-47) and a latch (the bit << ``LATCH_SHIFT``, 48-60), which together say what the item's state byte says: the bit
-alone is a single event (state 0), bit and latch a start that holds until its end (state 1), the latch alone the end
+bit (35-47) and a latch (the bit << ``LATCH_SHIFT``, 48-60), which together repeat the item's state byte. The bit alone
+is a single event (state 0). Bit and latch are a start that holds until its end (state 1). The latch alone is the end
 (state 2). All of it fits MessagePack's 64-bit integers.
 """
 

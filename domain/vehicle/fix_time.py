@@ -1,7 +1,7 @@
 """Decides whose clock is wrong when a live report's time does not agree with ours, or a state lies ahead of now (R50).
 
-Our own clock may be the wrong one. So no acknowledged report is thrown away for its time alone: a report that runs ahead
-waits with its terminal's clock, and a state dated by a wrong clock gives way to the next right report.
+Our own clock may be the wrong one. So no acknowledged report is thrown away for its time alone. A report that runs
+ahead waits with its terminal's clock. A state dated by a wrong clock gives way to the next right report.
 """
 
 from __future__ import annotations

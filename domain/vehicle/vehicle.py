@@ -122,8 +122,8 @@ def driving_today(vehicle: Vehicle, now: float) -> DrivingToday:
 def alerts_of(vehicle: Vehicle, *, online: bool) -> tuple[Alert, ...]:
     """Return ongoing and recently ended alerts, and all that the store does not have yet, newest first.
 
-    R52: what the platform inferred has ended at the newest fix once the vehicle is offline. The state itself keeps such an
-    alert open, so that it does not depend on timers: a late report that shows it still belongs to the same episode.
+    R52: what the platform inferred has ended at the newest fix once the vehicle is offline. The state itself keeps such
+    an alert open, so that it does not depend on timers. A late report that shows it still belongs to the same episode.
     """
     if vehicle.ongoing == vehicle.recent == () and not vehicle.unsaved:
         return ()

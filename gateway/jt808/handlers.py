@@ -189,9 +189,9 @@ def _take_packet(session: Session, frame: Frame) -> None:
     """Keep one packet of a split message; answer it by its own serial, now or when the message is done.
 
     A packet of reports is acknowledged only when the whole message is here and durable. A terminal drops what was
-    acknowledged; the other packets may never come, and a crash or the end of the connection loses those that did, so an
-    early result 0 would break R51. Without an answer the terminal sends the packet again, as after every lost answer.
-    Registrations and parameters are told again anyhow, so their packets are acknowledged as they come.
+    acknowledged. The other packets may never come, and a crash or the end of the connection loses the ones that did. So
+    an early result 0 would break R51. Without an answer the terminal sends the packet again, as after every lost
+    answer. Registrations and parameters are told again anyhow, so their packets are acknowledged as they come.
     """
     if not is_sound(frame):
         session.refuse(frame, "bad_split", ids.RESULT_BAD_MESSAGE)

@@ -34,8 +34,8 @@ def can_poll(loop: asyncio.AbstractEventLoop) -> bool:
 class Poller:
     """Reads for connections whose transports are paused, and works for at most ``budget_s`` a turn of the event loop.
 
-    A turn that runs out of budget keeps what it has read, and goes on with that in the next turn before it reads more:
-    every connection is heard in the order of its reading, and everything else in the loop gets its turn in between.
+    A turn that runs out of budget keeps what it has read, and goes on with that in the next turn before it reads more.
+    So every connection is heard in the order of its reading, and everything else in the loop gets its turn in between.
     """
 
     def __init__(

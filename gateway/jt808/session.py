@@ -232,8 +232,8 @@ class Session:
     def turn_away(self) -> None:
         """Count a refused frame of a stranger; a link may bring only a few of them.
 
-        After authentication only undecodable frames count, in a row: a terminal whose messages are merely unknown to the
-        platform, or a forwarding platform with some unregistered terminals, keeps its link.
+        After authentication only undecodable frames count, in a row. So a terminal whose messages are merely unknown to
+        the platform keeps its link, and so does a forwarding platform with some unregistered terminals.
         """
         if not self.terminal:
             self._count_refused()

@@ -20,8 +20,8 @@ _PAUSE_S: Final = 0.002
 class Turns:
     """Contents of connections that say much at once wait here until the others have been heard.
 
-    A terminal that floods the gateway gets what others leave of the processor: a budget of each turn of the event loop,
-    and nothing while ``much_in_flight`` reports wait for the store. A terminal that reports as usual never waits here.
+    A terminal that floods the gateway gets the rest of the processor: a budget of each turn of the event loop. It gets
+    nothing while ``much_in_flight`` reports wait for the store. A terminal that reports as usual never waits here.
     """
 
     def __init__(self, exchange: Exchange, *, clock: Callable[[], float] | None = None) -> None:

@@ -78,7 +78,7 @@ _COUNTED_AS: Final[dict[type, str]] = {
 class Tally:
     """The number of facts of each kind, and a checksum of all of them.
 
-    The checksum is the sum of each fact's SHA-256, so it does not depend on the order in which a store lists them: the
+    The checksum is the sum of each fact's SHA-256, so it does not depend on the order in which a store lists them. The
     same facts have the same checksum in every store, and ten million of them need not be sorted to compare it.
     """
 

@@ -1,8 +1,8 @@
 """The lease and the fence by which exactly one service at a time writes to a Redis, though any may die or be cut off.
 
-A lease that its holder renews keeps newcomers away. The fence keeps the holder honest: a number that each new holder
-raises and that every write of a service names, so a service that lost the lease unawares can't write past its successor.
-A service whose lease ran out while no other came (Redis was away) takes it up again.
+A lease that its holder renews keeps newcomers away. The fence keeps the holder honest. It is a number that each new
+holder raises and that every write of a service names. So a service that lost the lease unawares can't write past its
+successor. A service whose lease ran out while no other came (Redis was away) takes it up again.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """A process's knowledge of its store, so that a Redis that forgot something is not taken for one that never had it.
 
 Each store has an identity, and counts the groups written to it. A process that was told that group N is done asks no
-Redis that knows fewer, or another identity: it was emptied, exchanged, or got an older copy of its data back.
+Redis that knows fewer, or another identity. Such a Redis was emptied, exchanged, or got an older copy of its data back.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from persistence.troubles import Trouble, TroubleState
 
 EMPTIED: Final = Trouble(
     "store_emptied",
-    "the Redis no longer holds anything of this store: it was emptied (FLUSHALL, FLUSHDB), or started without its files. "
+    "the Redis holds nothing of this store: it was emptied (FLUSHALL, FLUSHDB), or started without its files. "
     "Give it its data back (its append-only file, a copy), and the service goes on by itself; or end the service and "
     "begin with an empty store by `run.py serve --new`",
 )

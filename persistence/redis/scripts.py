@@ -1,6 +1,6 @@
 """The Lua that Redis runs in one step, with no other command in between.
 
-Each script may be run again when its answer was lost: ``WRITE`` remembers the result of a writer's last group, the
+Each script may be run again when its answer was lost: ``WRITE`` remembers the result of a writer's last group. The
 lease scripts look at the caller's identity.
 """
 

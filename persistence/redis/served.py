@@ -1,6 +1,6 @@
 """Evidence that a store was served from a Redis, which is still there when the Redis was emptied.
 
-FLUSHALL leaves functions in place, and they are copied and logged like data: so a library without use, named after the
+FLUSHALL leaves functions in place, and they are copied and logged like data. So a library without use, named after the
 store, stands for it in the Redis. A Redis that lost its files has lost that too: so the name is also noted on this
 machine.
 """

@@ -1,7 +1,7 @@
 """The keys and index entries under which the registry lies in a store.
 
-A fact that only one registrant can have (a user name, a terminal, a phone number) is a document of its own, the claim,
-which names its holder. So a look-up by it, and its hand-over to another registrant, are reads by key.
+A fact that only one registrant can have (a user name, a terminal, a phone number) is a document of its own. This claim
+names its holder. So a look-up by it, and its hand-over to another registrant, are reads by key.
 """
 
 from __future__ import annotations

@@ -131,9 +131,9 @@ def is_served(path: Path) -> bool:
 def refuse_strange_files(path: Path) -> None:
     """Refuse a file that a service has open under another name, or another file under this name.
 
-    The write-ahead log lies beside the name: a process that opens this file misses the newest commits, or takes the log of
-    another store for its own, and a write would destroy both. Raises ``StoreUnavailable``. Not for a process that has the
-    file open.
+    The write-ahead log lies beside the name. So a process that opens this file misses the newest commits, or takes the
+    log of another store for its own. A write would destroy both. Raises ``StoreUnavailable``. Not for a process that
+    has the file open.
     """
     place_is_held = is_place_held(path)
     if path.exists() and _is_held(path) != place_is_held:

@@ -1,7 +1,7 @@
 """Watches the files of an open SQLite store: one that was moved, replaced or deleted must not acknowledge anything.
 
-SQLite goes on writing to a file that has no name any longer. So the device and inode of the store, its write-ahead log
-and its index are compared with the files that stand at their names before any acknowledgement.
+SQLite goes on writing to a file that has no name any longer. So each acknowledgement compares the device and inode of
+the store, its write-ahead log and its index with the files at their names.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ log = logging.getLogger(__name__)
 
 MOVED: Final = Trouble(
     "store_moved",
-    "the store's file is no longer in its place: it was moved, or its disk was taken away. Put the same file back, and "
+    "the store's file is not in its place: it was moved, or its disk was taken away. Put the same file back, and "
     "the service goes on by itself; or end the service, put the store back and start again",
 )
 DELETED: Final = Trouble(
