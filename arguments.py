@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Mapping
-from dataclasses import fields
 from datetime import datetime
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, Final
 
 from persistence.store import without_password
-from settings import PLAIN_NAMES, PREFIX, Settings, SettingsError, address
+from settings import PREFIX, Settings, SettingsError, address, knobs
 
 _TRUE: Final = ("1", "true", "yes")
 _FALSE: Final = ("", "0", "false", "no")
@@ -45,7 +44,7 @@ class Options:
 
     def known(self) -> set[str]:
         """The variables of all options added so far, and of the settings."""
-        return self._variables | {_variable(knob.name) for knob in fields(Settings)}
+        return self._variables | {knob.variable for knob in knobs(Settings())}
 
     def check(self) -> None:
         """Refuse a variable that nothing reads: a mistyped limit is no limit. Raises ``SettingsError``."""
@@ -63,11 +62,6 @@ class Options:
         variable = PREFIX + name.removeprefix("--").replace("-", "_").upper()
         self._variables.add(variable)
         return variable
-
-
-def _variable(knob: str) -> str:
-    name = knob.upper()
-    return name if name in PLAIN_NAMES else PREFIX + name
 
 
 def parser(settings: Settings, environment: Mapping[str, str], *, version: str) -> argparse.ArgumentParser:
@@ -125,15 +119,14 @@ def _commands(settings: Settings, options: Options, version: str) -> argparse.Ar
 
 def _listing(settings: Settings) -> dict[str, Any]:
     """The settings that are no options, for the end of ``serve --help``; secrets without their values."""
-    lines = []
-    for knob in fields(settings):
-        value = getattr(settings, knob.name)
-        shown = f"={value}" if knob.repr else ""
-        lines.append(f"  {_variable(knob.name)}{shown}".replace("%", "%%"))
+    options = {PREFIX + name for name in ("HTTP", "JT808", "STORE")}
+    lines = [
+        f"  {knob.variable}{'' if knob.is_secret else f'={knob.value}'}".replace("%", "%%")
+        for knob in knobs(settings)
+        if knob.variable not in options
+    ]
     text = "Settings that only the environment gives, with their values now (docs/limits.md explains each):\n"
-    options = ("http", "jt808", "store")
-    kept = [line for knob, line in zip(fields(settings), lines, strict=True) if knob.name not in options]
-    return {"epilog": text + "\n".join(kept), "formatter_class": argparse.RawDescriptionHelpFormatter}
+    return {"epilog": text + "\n".join(lines), "formatter_class": argparse.RawDescriptionHelpFormatter}
 
 
 def _serve(command: argparse.ArgumentParser, settings: Settings, options: Options) -> None:

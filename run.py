@@ -23,7 +23,6 @@ from typing import Any, Final
 
 from argon2 import PasswordHasher
 
-import limits
 from actors.people.household import Household
 from actors.system.clock import RealClock, VirtualClock
 from actors.system.runtime import Dispatcher
@@ -43,14 +42,14 @@ from api.accounts.terms import read_terms
 from api.accounts.wechat import WeChat
 from api.app import make_app, make_runner
 from api.http.connections import GuardedSite
-from api.live.event_stream import StreamLimits
-from api.pages import Pages
+from api.http.proxies import Proxies, networks
+from api.pages import Pages, TileSource, tile_source
 from api.ports import Services
 from arguments import UsageError, parser
 from domain.places import Places
 from domain.vehicle.profile import DEFAULT_PROFILE
 from gateway.feed import Feed
-from gateway.ingest import Ingest, IngestLimits
+from gateway.ingest import Ingest
 from gateway.jt808.server import Gateway
 from persistence.opening import COMMANDS, import_facts, open_store
 from persistence.records import encode_batch
@@ -67,7 +66,7 @@ from process import (
     when_stdin_ends,
 )
 from registrar import end_sessions, import_registry
-from settings import Settings, SettingsError, address, check_sandbox, environment_of_process, from_environment
+from settings import Settings, SettingsError, address, check_sandbox, environment_of_process, fitted, from_environment
 
 log = logging.getLogger("shouwang")
 ACCESS_LOG: Final = logging.getLogger("api.access")
@@ -185,7 +184,7 @@ class Service:
             now=self.clock.now,
             mark=self.timekeeper.mark,
             folded=self.recovered.last_number,
-            limits=IngestLimits(linger_s=self.settings.linger_ms / 1000, waiting_fixes=self.settings.waiting_fixes),
+            limits=self.settings.telemetry,
         )
         self.checkpointer = Checkpointer(
             self.store,
@@ -223,8 +222,8 @@ class Service:
             identity=self._identity(),
             real_names=RegistryRealNames(self.registry),
             registry_revision=lambda: self.directory.revision,
-            attempt_limits=limits.attempts(self.settings),
-            stream_limits=StreamLimits(streams=self.settings.max_streams),
+            attempt_limits=self.settings.attempts,
+            stream_limits=self.settings.streams,
             terms=read_terms(),
             place_of=Places(
                 (city["name"] + city.get("suffix", "市"), city["lon"], city["lat"]) for city in cities
@@ -237,9 +236,9 @@ class Service:
             public_url=lambda: self.settings.public_url.rstrip("/") or f"http://{self.http}",
             version=VERSION,
             tell_access=self._tell_access,
-            pages=Pages(tiles=limits.tiles(self.settings)),
-            proxies=limits.proxies(self.settings),
-            connection_limits=limits.connections(self.settings),
+            pages=Pages(tiles=self._tiles()),
+            proxies=Proxies(self.settings.proxies, networks(self.settings.proxy_networks)),
+            connection_limits=self.settings.connections,
             feed_key=self.settings.feed_key,
             ops_key=self.settings.ops_key,
             is_draining=lambda: self.is_draining,
@@ -252,6 +251,10 @@ class Service:
         await listening(GuardedSite(runner, at.host, at.port).start(), at, "SHOUWANG_HTTP or --http")
         self.http = f"{at.host}:{runner.addresses[0][1]}"
 
+    def _tiles(self) -> TileSource | None:
+        chosen = self.settings
+        return tile_source(chosen.tiles_url, attribution=chosen.tiles_attribution, crs=chosen.tiles_crs)
+
     def _identity(self) -> IdentityProvider:
         """Who vouches for people, told at each start."""
         appid, secret = self.settings.wechat_appid, self.settings.wechat_secret
@@ -262,7 +265,7 @@ class Service:
 
     async def _start_gateway(self) -> None:
         self.gateway = Gateway(
-            terminals=self.directory, ingest=self.ingest, now=self.clock.now, limits=limits.terminals(self.settings)
+            terminals=self.directory, ingest=self.ingest, now=self.clock.now, limits=self.settings.terminals
         )
         at = address(self.settings.jt808)
         port = await listening(self.gateway.start(at.host, at.port), at, "SHOUWANG_JT808 or --jt808")
@@ -353,7 +356,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             case "serve":
                 chosen = replace(settings, http=args.http, jt808=args.jt808, store=args.store)
                 check_sandbox(chosen, is_meant=args.sandbox)
-                return asyncio.run(serve(limits.fitted(chosen, descriptors), args, lines))
+                return asyncio.run(serve(fitted(chosen, descriptors), args, lines))
             case "import" if args.facts is None:
                 return asyncio.run(
                     import_registry(args.store, args.file, new=args.new, notes=Path(settings.served_notes))

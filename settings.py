@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, fields, replace
 from ipaddress import ip_address
-from typing import Final
+from typing import Any, Final
+
+from api.http.connections import ConnectionLimits
+from api.http.gates import AttemptLimits
+from api.http.proxies import networks
+from api.live.event_stream import StreamLimits
+from api.pages import tile_source
+from gateway.ingest import IngestLimits
+from gateway.jt808.limits import Limits
 
 PREFIX: Final = "SHOUWANG_"
 MAX_NUMBER: Final = 1e12
@@ -18,6 +27,18 @@ MIN_KEY_CHARS: Final = 16
 _KEY: Final = re.compile(f"[!-~]{{{MIN_KEY_CHARS},}}")
 """Of what a header carries unchanged."""
 _PUBLIC_URL: Final = re.compile(r"https?://([\w.-]+|\[[0-9a-fA-F:.]+\])(:\d{1,5})?(/[\w./~-]*)?", re.ASCII)
+
+
+RESERVED_DESCRIPTORS: Final = 320
+"""For the store, the log, and connections that are let in only to be told that there is no room."""
+FEWEST_CONNECTIONS: Final = 80
+HTTP_SHARE: Final = 4
+"""Every fourth descriptor is for HTTP, where there are too few for all that the settings allow."""
+
+ADDRESS_SHARE: Final = 4
+"""One address takes at most every fourth place, where there are fewer than the settings allow."""
+
+log = logging.getLogger(__name__)
 
 
 class SettingsError(Exception):
@@ -37,90 +58,49 @@ class Address:
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """Defaults serve one machine; every name is also an environment variable ``SHOUWANG_<NAME>``."""
+    """Holds every knob; the limits of a part are the part's own. Defaults serve one machine.
+
+    ``knobs`` names the environment variable of each.
+    """
 
     http: str = "127.0.0.1:8080"
     jt808: str = "127.0.0.1:8808"
     store: str = "sqlite:data/shouwang.db"
 
     public_url: str = ""
-    """Where people reach the service, for the links that they send; without it, ``http://`` and ``http``."""
+    """The address of the service for people, in the links that they send; when empty, ``http://`` and ``http``."""
 
-    max_connections: int = 100_000
-    max_connections_per_ip: int = 100_000
-    """Terminals of one operator share addresses (carrier NAT), so the default does not limit; set it where it fits."""
-    max_unauthenticated_per_ip: int = 1_000
-    """Connections of one address that have not authenticated yet. Further ones wait in line."""
-    idle_timeout_s: float = 600.0
-    """Three of the longest usual heartbeats: a silent connection is dead then."""
-    handshake_timeout_s: float = 30.0
-
-    linger_ms: float = 5.0
-    """How long the first fix of a group commit waits for company."""
-    waiting_fixes: int = 100_000
-    """Fixes on their way to the vehicles; above, sockets stop reading and the feed answers 503."""
+    terminals: Limits = field(default_factory=Limits)
+    telemetry: IngestLimits = field(default_factory=IngestLimits)
     checkpoint_s: float = 30.0
     retention_days: float = 7.0
-    """How long telemetry is kept."""
+    """Days for which telemetry is kept."""
     passivate_after_s: float = 3600.0
 
     served_notes: str = "data"
     """The folder that notes which Redis stores were served from here, so that an emptied one is not taken for a new one."""
 
     drain_s: float = 10.0
-    """How long a stopping service waits for what is under way."""
-
-    max_streams: int = 20_000
-    """Live streams in all; above, the next is told to come again (503)."""
+    """Seconds that a stopping service waits for what is under way."""
 
     tiles_url: str = ""
-    """Of map tiles, with ``{z}``, ``{x}``, ``{y}`` and perhaps ``{1-4}``; without it the pages draw a map of their own."""
+    """The map tiles, with ``{z}``, ``{x}``, ``{y}`` and perhaps ``{1-4}``; when empty, the pages draw a map of their own."""
     tiles_attribution: str = ""
-    """Whose map it is, as its licence wants it said."""
+    """The map's owner, as its licence wants it said."""
     tiles_crs: str = "gcj02"
-    """``gcj02`` or ``wgs84``: which coordinates fit the tiles."""
+    """The coordinates that fit the tiles: ``gcj02`` or ``wgs84``."""
 
-    wrong_bind_data: int = 10
-    """Wrong vehicle papers of an account in an hour (R61); beyond any of these limits, 429 for this kind of attempt only."""
-    wrong_bind_data_per_address: int = 120
-    """In an hour; many people may stand behind one address."""
-    wrong_real_names: int = 10
-    """Wrong real names of an account in an hour."""
-    wrong_real_names_per_address: int = 60
-    """In an hour."""
-    wrong_passwords: int = 10
-    """Of a user name at an address in 15 minutes."""
-    wrong_passwords_per_address: int = 60
-    """In 15 minutes."""
-    wrong_passwords_per_name: int = 200
-    """Of a user name over all addresses in an hour; an address where it signed in within 30 days is never refused."""
-    wrong_codes_per_address: int = 60
-    """Refused WeChat and phone codes in 15 minutes."""
-    wrong_links_per_address: int = 60
-    """Unknown link tokens in 15 minutes; a right one is never refused."""
-    wrong_keys_per_address: int = 60
-    """Wrong feed keys, and as many wrong operators' keys, in 15 minutes."""
+    attempts: AttemptLimits = field(default_factory=AttemptLimits)
+    connections: ConnectionLimits = field(default_factory=ConnectionLimits)
+    streams: StreamLimits = field(default_factory=StreamLimits)
 
     proxies: int = 0
-    """How many reverse proxies of ours stand in front: callers' addresses come from their ``X-Forwarded-For`` then."""
+    """The number of our reverse proxies in front: callers' addresses come from their ``X-Forwarded-For`` then."""
     proxy_networks: str = "127.0.0.0/8,::1/128,10.0.0.0/8,172.16.0.0/12,192.168.0.0/16,fc00::/7"
-    """From where the last of them connects to us: ``X-Forwarded-For`` of anybody else is not believed."""
-
-    http_connections: int = 30_000
-    """HTTP connections in all, live streams included; above, 503 and hung up on."""
-    http_connections_per_address: int = 2_000
-    """The same of one address (an IPv6 customer is one); many phones may stand behind one. Not counted for proxies of ours."""
-    http_head_s: float = 20.0
-    """So long may the head of a connection's first request take."""
-    http_body_s: float = 30.0
-    """So long may a request's body take."""
-    http_idle_s: float = 75.0
-    """After an answer, so long until the next head is there: longer than proxies keep their connections."""
-    http_stalled_s: float = 60.0
-    """A client that takes nothing of its answer for so long is cut."""
+    """The networks from which the last proxy connects; ``X-Forwarded-For`` of any other peer is not believed."""
 
     wechat_appid: str = ""
-    """With it and the secret, WeChat says who people are; without both, the sandbox does."""
+    """The app whose sign-ins WeChat vouches for; without it and the secret, the sandbox does."""
     wechat_secret: str = field(default="", repr=False)
     wechat_api: str = "https://api.weixin.qq.com"
 
@@ -128,16 +108,68 @@ class Settings:
     ops_key: str = field(default="", repr=False)
 
 
+_NESTED: Final[Mapping[str, Mapping[str, str]]] = {
+    "terminals": {
+        "max_connections": "max_connections",
+        "max_connections_per_ip": "max_connections_per_ip",
+        "max_unauthenticated_per_ip": "max_unauthenticated_per_ip",
+        "idle_timeout_s": "idle_timeout_s",
+        "handshake_timeout_s": "handshake_timeout_s",
+    },
+    "telemetry": {"linger_ms": "linger_ms", "waiting_fixes": "waiting_fixes"},
+    "attempts": {f"wrong_{knob.name}": knob.name for knob in fields(AttemptLimits)},
+    "connections": {
+        "http_connections": "connections",
+        "http_connections_per_address": "connections_of_address",
+        "http_head_s": "head_s",
+        "http_body_s": "body_s",
+        "http_idle_s": "idle_s",
+        "http_stalled_s": "stalled_s",
+    },
+    "streams": {"max_streams": "streams"},
+}
+"""Part → the name of each of its knobs outside → the field. A limit that is not named here is fixed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Knob:
+    """One value that the environment can give."""
+
+    variable: str
+    value: str | int | float
+    part: str
+    """The part of the settings that has the field; empty for the settings themselves."""
+    field: str
+    is_secret: bool = False
+
+
+def knobs(settings: Settings) -> Iterator[Knob]:
+    """Return every knob with its value, in the order of the settings."""
+    for each in fields(Settings):
+        value = getattr(settings, each.name)
+        if each.name in _NESTED:
+            for name, inner in _NESTED[each.name].items():
+                yield Knob(variable_of(name), getattr(value, inner), each.name, inner)
+        else:
+            yield Knob(variable_of(each.name), value, "", each.name, is_secret=not each.repr)
+
+
+def variable_of(name: str) -> str:
+    """Return the environment variable of a knob's name outside."""
+    return name.upper() if name.upper() in PLAIN_NAMES else PREFIX + name.upper()
+
+
 def from_environment(environment: Mapping[str, str] | None = None) -> Settings:
     """The settings as the environment has them. Raises ``SettingsError``."""
     environment = os.environ if environment is None else environment
-    values: dict[str, object] = {}
-    for knob in fields(Settings):
-        name = knob.name.upper()
-        text = environment.get(name if name in PLAIN_NAMES else PREFIX + name)
+    values: dict[str, dict[str, Any]] = {}
+    for knob in knobs(Settings()):
+        text = environment.get(knob.variable)
         if text is not None:
-            values[knob.name] = _parse(knob.name, text)
-    settings = Settings(**values)  # type: ignore[arg-type]  # _parse gives each its field's type
+            values.setdefault(knob.part, {})[knob.field] = _parse(knob, text)
+    chosen, plain = Settings(), values.pop("", {})
+    parts = {part: replace(getattr(chosen, part), **changes) for part, changes in values.items()}
+    settings = replace(chosen, **plain, **parts)
     _check(settings)
     return settings
 
@@ -157,6 +189,14 @@ def _check(settings: Settings) -> None:
             )
     if bool(settings.wechat_appid) != bool(settings.wechat_secret):
         raise SettingsError("WECHAT_APPID and WECHAT_SECRET are needed both, or neither for the sandbox")
+    try:
+        networks(settings.proxy_networks)
+    except ValueError as error:
+        raise SettingsError(f"{PREFIX}PROXY_NETWORKS: {error}") from error
+    try:
+        tile_source(settings.tiles_url, attribution=settings.tiles_attribution, crs=settings.tiles_crs)
+    except ValueError as error:
+        raise SettingsError(f"{PREFIX}{error}") from error
 
 
 def check_sandbox(settings: Settings, *, is_meant: bool) -> None:
@@ -180,16 +220,15 @@ def environment_of_process() -> dict[str, str]:
     return dict(os.environ)
 
 
-def _parse(name: str, text: str) -> object:
-    default = getattr(Settings(), name)
-    if isinstance(default, str):
+def _parse(knob: Knob, text: str) -> str | int | float:
+    if isinstance(knob.value, str):
         return text
     try:
-        value = type(default)(text)
+        value = type(knob.value)(text)
     except ValueError:
         value = -1
     if not 0 <= value < MAX_NUMBER:
-        raise SettingsError(f"{PREFIX}{name.upper()}={text!r}: a number from 0 to {MAX_NUMBER:,.0f} is needed")
+        raise SettingsError(f"{knob.variable}={text!r}: a number from 0 to {MAX_NUMBER:,.0f} is needed")
     return value
 
 
@@ -200,3 +239,42 @@ def address(text: str) -> Address:
     if not colon or not host or not port.isascii() or not port.isdigit() or int(port) > 65535:
         raise SettingsError(f"{text!r}: HOST:PORT is needed, for example 127.0.0.1:8080")
     return Address(host, int(port))
+
+
+def fitted(settings: Settings, descriptors: int) -> Settings:
+    """No more connections than there are descriptors, in all and by address: a server that can't accept can't even refuse.
+
+    Raises ``SettingsError`` where there are too few to serve anybody.
+    """
+    room = descriptors - RESERVED_DESCRIPTORS
+    if room < FEWEST_CONNECTIONS:
+        raise SettingsError(
+            f"this process may have {descriptors} open files and sockets, {RESERVED_DESCRIPTORS + FEWEST_CONNECTIONS} are "
+            "needed at least: raise the limit, for example with `ulimit -n 65536` or systemd's LimitNOFILE="
+        )
+    if settings.terminals.max_connections + settings.connections.connections <= room:
+        return settings
+    http = min(settings.connections.connections, room // HTTP_SHARE)
+    terminals_at_most = min(settings.terminals.max_connections, room - http)
+    log.warning(
+        "this process may have %d open files and sockets: it takes %d terminals and %d HTTP connections at most; "
+        "a higher limit (ulimit -n, LimitNOFILE=) carries more",
+        descriptors,
+        terminals_at_most,
+        http,
+    )
+    return replace(
+        settings,
+        terminals=replace(
+            settings.terminals,
+            max_connections=terminals_at_most,
+            max_unauthenticated_per_ip=min(
+                settings.terminals.max_unauthenticated_per_ip, terminals_at_most // ADDRESS_SHARE
+            ),
+        ),
+        connections=replace(
+            settings.connections,
+            connections=http,
+            connections_of_address=min(settings.connections.connections_of_address, http // ADDRESS_SHARE),
+        ),
+    )

@@ -33,8 +33,8 @@ class NotDurable(Exception):
 class IngestLimits:
     """Bounds of what waits between the sockets and the vehicles."""
 
-    linger_s: float = 0.005
-    """Seconds that the first fix of a group waits for company."""
+    linger_ms: float = 5.0
+    """Milliseconds that the first fix of a group waits for company."""
     group_fixes: int = 20_000
     """Fixes in one log entry, unless one submission alone has more."""
     waiting_fixes: int = 100_000
@@ -101,6 +101,7 @@ class Ingest:
         self._now = now
         self._mark = mark
         self._limits = limits or IngestLimits()
+        self._linger_s = self._limits.linger_ms / 1000
         self._waiting: list[_Submission] = []
         self._arrived = asyncio.Event()
         self._durable: asyncio.Queue[tuple[Batch, list[_Submission], asyncio.TimerHandle]] = asyncio.Queue(PIPELINE)
@@ -129,7 +130,7 @@ class Ingest:
     async def rest(self) -> None:
         """Return when nothing is on its way."""
         while self.stats.waiting:  # noqa: ASYNC110 - for drains and tests; an event would tax each fix
-            await asyncio.sleep(self._limits.linger_s)
+            await asyncio.sleep(self._linger_s)
 
     # -- in ----------------------------------------------------------------------------------------------------------
 
@@ -175,8 +176,8 @@ class Ingest:
     async def _write(self) -> None:
         while True:
             await self._arrived.wait()
-            if self._limits.linger_s:
-                await asyncio.sleep(self._limits.linger_s)
+            if self._linger_s:
+                await asyncio.sleep(self._linger_s)
             group = self._take_group()
             fixes = [fix for submission in group for fix in submission.fixes] if len(group) > 1 else group[0].fixes
             received_at, began = self._now(), perf_counter()

@@ -22,9 +22,18 @@ WALLS: Final[Mapping[str, frozenset[str]]] = {
     "api": frozenset({"actors", "domain", "geography", "gateway.feed", "persistence.store", "persistence.records"}),
     "sim": frozenset({"gateway.jt808.codec"}),  # a client: it knows the codec, nothing else of us
     "process": frozenset(),
-    "settings": frozenset(),
+    "settings": frozenset(  # the limits of the parts, nested; and what says whether a text makes sense
+        {
+            "api.http.connections",
+            "api.http.gates",
+            "api.http.proxies",
+            "api.live.event_stream",
+            "api.pages",
+            "gateway.ingest",
+            "gateway.jt808.limits",
+        }
+    ),
     "arguments": frozenset({"settings", "persistence.store"}),
-    "limits": frozenset({"settings", "api", "gateway.jt808.limits"}),
     "registrar": frozenset({"api.accounts.session_records", "arguments", "domain", "persistence"}),
     "demo": frozenset({"arguments", "settings", "sim", "api.accounts.terms"}),
 }
@@ -159,7 +168,6 @@ ENGLISH_NOT_YET: Final[tuple[str, ...]] = (
     "geography/",
     "arguments.py",
     "demo.py",
-    "limits.py",
     "process.py",
     "registrar.py",
     "run.py",

@@ -7,13 +7,14 @@ import sys
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from hashlib import blake2s
 from typing import Any, Final
 
 from aiohttp import web_app
 
 from api.accounts.terms import read_terms
+from api.http.gates import AttemptLimits
 from persistence.store import StoreError
 from settings import Settings
 from torture.chance import repeatable
@@ -30,16 +31,7 @@ SETTINGS: Final = Settings(
     store="memory:",
     feed_key=FEED_KEY,
     checkpoint_s=60.0,
-    wrong_bind_data=100_000,
-    wrong_bind_data_per_address=100_000,
-    wrong_real_names=100_000,
-    wrong_real_names_per_address=100_000,
-    wrong_passwords=100_000,
-    wrong_passwords_per_address=100_000,
-    wrong_passwords_per_name=100_000,
-    wrong_codes_per_address=100_000,
-    wrong_links_per_address=100_000,
-    wrong_keys_per_address=100_000,
+    attempts=AttemptLimits(**{limit.name: 100_000 for limit in fields(AttemptLimits)}),
 )
 
 

@@ -11,16 +11,16 @@ from gateway.jt808.codec.frames import MAX_FRAME_BYTES
 class Limits:
     """The gateway's limits. Seconds are real ones, whatever clock the rules run on."""
 
-    max_connections: int = 50_000
-    max_connections_per_ip: int = 50_000
+    max_connections: int = 100_000
+    max_connections_per_ip: int = 100_000
     """Connections of one address. Whole fleets come through one address of a mobile network, or from one simulator."""
     max_unauthenticated_per_ip: int = 1_000
     """Connections of one address that have not authenticated; further ones wait in line for a place."""
     unauthenticated_grace_s: float = 5
     """Seconds after which a connection that has not authenticated gives way to one that waits for its place."""
-    idle_timeout_s: float = 600
+    idle_timeout_s: float = 600.0
     """Seconds of silence that show a dead path: three heartbeats."""
-    handshake_timeout_s: float = 30
+    handshake_timeout_s: float = 30.0
     """Seconds after which a connection that has not authenticated is no terminal's."""
     max_terminals_per_connection: int = 1_000
     """Terminals of a connection: a forwarding platform brings many."""

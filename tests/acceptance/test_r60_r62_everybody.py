@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from redis.asyncio import Redis
 
+from api.http.gates import AttemptLimits
 from tests.acceptance.deeds import (
     BINDINGS,
     CURRENT,
@@ -240,7 +241,7 @@ async def test_r61_sixty_wrong_keys_of_an_address_in_a_quarter_of_an_hour(world:
 
 
 async def test_r61_many_accounts_of_one_address_share_a_count_of_papers_and_one_of_names(world: World) -> None:
-    await world.restart(wrong_bind_data_per_address=3, wrong_real_names_per_address=3)
+    await world.restart(attempts=AttemptLimits(bind_data_per_address=3, real_names_per_address=3))
     first, second = await world.natural(1), await world.natural(2)
     for number, driver in enumerate((first, first, second)):
         (await tries_to_bind(driver, 2, vin=f"LZZ5ELND5HD99999{number}")).refused(422, "vehicle_mismatch")
@@ -258,7 +259,7 @@ async def registers_wrongly(newcomer: Caller, number: int) -> Answer:
 
 
 async def test_r61_a_name_is_guessed_from_everywhere_but_its_holder_is_not_locked_out(world: World) -> None:
-    await world.restart(wrong_passwords_per_name=4)
+    await world.restart(attempts=AttemptLimits(passwords_per_name=4))
     (await signs_in_with(world.nobody(), "right-1")).ok(201)
     for number in range(4):
         stranger = world.nobody(f"127.0.1.{number + 1}")

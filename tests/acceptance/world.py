@@ -20,6 +20,7 @@ import msgspec
 from aiohttp import ClientSession, ClientTimeout, DummyCookieJar, TCPConnector
 
 from api.accounts.session_records import ends_by_password
+from gateway.ingest import IngestLimits
 from persistence.opening import open_store
 from persistence.registry.importing import Passwords, import_lines
 from persistence.store import Store
@@ -164,7 +165,7 @@ class World:
             public_url=PUBLIC_URL,
             feed_key=FEED_KEY,
             ops_key=OPS_KEY,
-            linger_ms=0.0,
+            telemetry=IngestLimits(linger_ms=0.0),
         )
 
     async def start(self) -> None:

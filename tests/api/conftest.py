@@ -212,7 +212,7 @@ class Service:
         self.supervisor = Supervisor(dispatcher, self.clock, {KIND: kind})
         self.household = Household(dispatcher, self.clock, self.store, self.supervisor, owner_of=registry.owner_of)
         router = Router(self.supervisor, self.fleet, vehicle_of)
-        limits = IngestLimits(linger_s=0.0)
+        limits = IngestLimits(linger_ms=0.0)
         self.ingest = Ingest(append=append, route=router.route, now=self.clock.now, limits=limits)
 
     async def _settle(self) -> None:

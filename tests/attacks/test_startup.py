@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import re
-from dataclasses import fields
 from pathlib import Path
 
 import pytest
 
-import limits
-from settings import PLAIN_NAMES, PREFIX, Settings, SettingsError, check_sandbox, from_environment
+from settings import Settings, SettingsError, check_sandbox, from_environment, knobs
 from tests.e2e.processes import Yard
 
 ROOT = Path(__file__).parents[2]
@@ -32,6 +30,8 @@ WRONG = {
     "a key that no header carries": ({"OPS_KEY": "sixteen characters"}, "OPS_KEY"),
     "a key with its line's end": ({"FEED_KEY": "sixteen-characters\n"}, "FEED_KEY"),
     "a key of another script": ({"FEED_KEY": "自选密钥" * 4}, "FEED_KEY"),
+    "tiles without a place": ({"SHOUWANG_TILES_URL": "https://x.cn/{z}/{x}.png"}, "SHOUWANG_TILES_URL"),
+    "tiles of no map": ({"SHOUWANG_TILES_URL": "https://x.cn/{z}/{x}/{y}", "SHOUWANG_TILES_CRS": "bd09"}, "TILES_CRS"),
     "no network": ({"SHOUWANG_PROXY_NETWORKS": "10.0.0.0/8,nginx"}, "SHOUWANG_PROXY_NETWORKS"),
 }
 
@@ -40,7 +40,7 @@ WRONG = {
 def test_it_is_refused_by_name(name: str) -> None:
     environment, said = WRONG[name]
     with pytest.raises(SettingsError, match=said) as refused:
-        limits.proxies(from_environment(environment))
+        from_environment(environment)
     assert "a-secret-of-mine" not in str(refused.value)
 
 
@@ -59,7 +59,7 @@ def test_an_address_that_links_can_begin_with_is_taken(address: str) -> None:
 
 
 @pytest.mark.e2e
-@pytest.mark.parametrize("name", ["half of WeChat", "no network", "a short feed key"])
+@pytest.mark.parametrize("name", ["half of WeChat", "no network", "a short feed key", "tiles without a place"])
 def test_the_process_ends_with_that_sentence(empty_yard: Yard, name: str) -> None:
     environment, said = WRONG[name]
     ended = empty_yard.runs("serve", "--http", "127.0.0.1:0", "--store", empty_yard.store_name, **environment)
@@ -67,6 +67,7 @@ def test_the_process_ends_with_that_sentence(empty_yard: Yard, name: str) -> Non
     assert "Traceback" not in ended.said
     assert said in ended.err.splitlines()[-1]
     assert not ended.out
+    assert not empty_yard.store.exists()
 
 
 def test_a_key_of_sixteen_characters_is_taken() -> None:
@@ -108,11 +109,17 @@ def test_every_setting_that_limits_stands_in_the_table() -> None:
     """docs/limits.md tells each with its default."""
     table = (ROOT / "docs" / "limits.md").read_text("utf-8")
     told = dict(re.findall(r"^\| `(\w+)` \| ([^|]+?) \|", table, re.MULTILINE))
-    settings = Settings()
-    for knob in fields(Settings):
-        name = knob.name.upper() if knob.name.upper() in PLAIN_NAMES else PREFIX + knob.name.upper()
-        default = getattr(settings, knob.name)
-        if isinstance(default, int | float):
-            assert name in told, f"{name} is missing"
-            assert float(told[name].replace(",", "")) == default, name
-    assert set(told) <= {PREFIX + knob.name.upper() for knob in fields(Settings)}
+    for knob in knobs(Settings()):
+        if isinstance(knob.value, int | float):
+            assert knob.variable in told, f"{knob.variable} is missing"
+            assert float(told[knob.variable].replace(",", "")) == knob.value, knob.variable
+    assert set(told) <= {knob.variable for knob in knobs(Settings())}
+
+
+def test_the_environment_reaches_every_number() -> None:
+    """A number one higher than the default comes back from the settings, and changes nothing else."""
+    defaults = {knob.variable: knob.value for knob in knobs(Settings())}
+    for variable, value in defaults.items():
+        if not isinstance(value, str):
+            chosen = {knob.variable: knob.value for knob in knobs(from_environment({variable: str(value + 1)}))}
+            assert chosen == defaults | {variable: value + 1}

@@ -7,12 +7,11 @@ import socket
 import sqlite3
 import tomllib
 from contextlib import closing
-from dataclasses import fields
 from typing import Final
 
 import pytest
 
-from settings import PLAIN_NAMES, PREFIX, Settings
+from settings import Settings, knobs
 from tests.e2e.callers import health
 from tests.e2e.processes import ANY_PORT, RUN, Ended, Yard, until
 
@@ -112,9 +111,8 @@ def test_the_help_of_serve_names_every_option_and_setting_with_its_variable(empt
     assert options >= {"--http", "--jt808", "--store", "--virtual-clock", "--clock-speed"}
     for option in options:
         assert f"[SHOUWANG_{option.removeprefix('--').replace('-', '_').upper()}]" in helped
-    for knob in fields(Settings):
-        name = knob.name.upper()
-        assert (name if name in PLAIN_NAMES else PREFIX + name) in helped
+    for knob in knobs(Settings()):
+        assert knob.variable in helped
     assert "must-not-be-printed" not in helped
 
 

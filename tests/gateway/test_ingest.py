@@ -52,7 +52,7 @@ def ingest_of(rest: Rest, **limits: float) -> Ingest:
         append=rest.append,
         route=rest.route,
         now=lambda: 0.0,
-        limits=IngestLimits(**({"linger_s": 0.0} | limits)),  # type: ignore[arg-type]
+        limits=IngestLimits(**({"linger_ms": 0.0} | limits)),  # type: ignore[arg-type]
     )
     ingest.start()
     return ingest
@@ -151,7 +151,7 @@ async def test_what_queues_while_the_store_is_busy_becomes_one_entry() -> None:
 
 async def test_a_group_is_no_larger_than_its_limit_and_no_submission_is_cut() -> None:
     rest = Rest()
-    ingest = ingest_of(rest, group_fixes=4, linger_s=0.01)
+    ingest = ingest_of(rest, group_fixes=4, linger_ms=10.0)
     await asyncio.gather(*(ingest.report([FIX] * 3) for _ in range(3)), ingest.report([FIX] * 9))
     assert [len(entry) for entry in rest.log] == [3, 3, 3, 9]
     await ingest.stop()
