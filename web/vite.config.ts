@@ -22,8 +22,19 @@ export default defineConfig({
   resolve: { alias: { "@": at("./src") } },
   build: {
     // What several pages share comes in one file: on a thin line each file more costs its turn on one of six connections.
-    rolldownOptions: { checks: { pluginTimings: false }, output: { codeSplitting: { groups: [{ name: "shared", test: /src[\\/](?!map|views[\\/]ops)|vant|@vue|vue-router/, minShareCount: 5 }] } } },
-    target: OLDEST, cssCodeSplit: true, modulePreload: { polyfill: false }, assetsInlineLimit: 0, reportCompressedSize: true,
+    rolldownOptions: {
+      checks: { pluginTimings: false },
+      output: {
+        codeSplitting: {
+          groups: [{ name: "shared", test: /src[\\/](?!map|views[\\/]ops)|vant|@vue|vue-router/, minShareCount: 5 }],
+        },
+      },
+    },
+    target: OLDEST,
+    cssCodeSplit: true,
+    modulePreload: { polyfill: false },
+    assetsInlineLimit: 0,
+    reportCompressedSize: true,
   },
   server: { proxy: Object.fromEntries(["/api", "/health", "/dev", "/docs"].map((path) => [path, service])) },
 });

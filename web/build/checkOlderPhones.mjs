@@ -24,22 +24,28 @@ const SYNTAX = {
 function literal(node) {
   if (node.bigint !== undefined) return "a big integer";
   if (node.regex && /[dv]/.test(node.regex.flags)) return `the flags ${node.regex.flags}`;
-  if (/\(\?<[=!]/.test(node.regex?.pattern ?? (typeof node.value === "string" ? node.value : ""))) return "a look-behind";
+  if (/\(\?<[=!]/.test(node.regex?.pattern ?? (typeof node.value === "string" ? node.value : "")))
+    return "a look-behind";
   return typeof node.value === "number" && /_/.test(node.raw) ? "1_000" : "";
 }
 
 /** What neither has: methods, by the names that they are called by, and what the window holds. */
 const METHODS = new Set(
-  ("at findLast findLastIndex toSorted toReversed toSpliced with replaceAll hasOwn groupBy any animate getAnimations replaceChildren randomUUID " +
-    "throwIfAborted checkVisibility showModal startViewTransition").split(" "),
+  (
+    "at findLast findLastIndex toSorted toReversed toSpliced with replaceAll hasOwn groupBy any animate getAnimations replaceChildren randomUUID " +
+    "throwIfAborted checkVisibility showModal startViewTransition"
+  ).split(" "),
 );
 const GLOBALS = new Set(
-  ("structuredClone BigInt WeakRef FinalizationRegistry AggregateError ResizeObserver requestIdleCallback Temporal CompressionStream " +
-    "ClipboardItem ListFormat DisplayNames Segmenter RelativeTimeFormat").split(" "),
+  (
+    "structuredClone BigInt WeakRef FinalizationRegistry AggregateError ResizeObserver requestIdleCallback Temporal CompressionStream " +
+    "ClipboardItem ListFormat DisplayNames Segmenter RelativeTimeFormat"
+  ).split(" "),
 );
 /** Those that may stand there all the same, and why. */
 const REASONS = {
-  findLast: "Vue's arrays have methods of these names, for who calls them: the pages' own code may not (tsconfig's lib)",
+  findLast:
+    "Vue's arrays have methods of these names, for who calls them: the pages' own code may not (tsconfig's lib)",
   findLastIndex: "the same",
   toSorted: "the same",
   toReversed: "the same",
@@ -64,25 +70,35 @@ function* scriptFaults(text, isScript) {
     if (found) yield found;
     const called = node.type === "NewExpression" || node.type === "CallExpression" ? node.callee : null;
     const method = called?.type === "MemberExpression" && !called.computed ? called.property.name : "";
-    if ((METHODS.has(method) || GLOBALS.has(method) || GLOBALS.has(called?.name)) && !REASONS[method || called.name]) yield `${method || called.name}()`;
-    if (node.type === "MemberExpression" && node.property.name === "reason" && /signal$/i.test(node.object.property?.name ?? "")) yield "the reason of a signal";
+    if ((METHODS.has(method) || GLOBALS.has(method) || GLOBALS.has(called?.name)) && !REASONS[method || called.name])
+      yield `${method || called.name}()`;
+    if (
+      node.type === "MemberExpression" &&
+      node.property.name === "reason" &&
+      /signal$/i.test(node.object.property?.name ?? "")
+    )
+      yield "the reason of a signal";
   }
 }
 
 const NEW_VALUES = /\d(dvh|svh|lvh|dvw)\b|color-mix\(|\bclamp\(|\boklch\(|light-dark\(/;
-const NEW_PROPERTIES = /^(inset(-.*)?|aspect-ratio|margin-inline|margin-block|padding-inline|padding-block|border-(start|end)-.*|translate|rotate|scale|animation-timeline)$/;
+const NEW_PROPERTIES =
+  /^(inset(-.*)?|aspect-ratio|margin-inline|margin-block|padding-inline|padding-block|border-(start|end)-.*|translate|rotate|scale|animation-timeline)$/;
 const NEW_SELECTORS = /:(is|where|has)\(|&/;
 const NEW_AT_RULES = new Set(["layer", "container", "property", "scope", "starting-style"]);
 
 function* styleFaults(text) {
-  const asked = (node) => node.parent && (node.parent.type === "atrule" && node.parent.name === "supports" ? true : asked(node.parent));
+  const asked = (node) =>
+    node.parent && (node.parent.type === "atrule" && node.parent.name === "supports" ? true : asked(node.parent));
   const root = postcss.parse(text);
   const found = [];
   root.walk((node) => {
     if (asked(node)) return;
-    if (node.type === "decl" && (NEW_PROPERTIES.test(node.prop) || NEW_VALUES.test(node.value))) found.push(`${node.prop}: ${node.value}`);
+    if (node.type === "decl" && (NEW_PROPERTIES.test(node.prop) || NEW_VALUES.test(node.value)))
+      found.push(`${node.prop}: ${node.value}`);
     if (node.type === "rule" && NEW_SELECTORS.test(node.selector)) found.push(node.selector);
-    if (node.type === "atrule" && (NEW_AT_RULES.has(node.name) || (node.name === "media" && /[<>]/.test(node.params)))) found.push(`@${node.name} ${node.params}`);
+    if (node.type === "atrule" && (NEW_AT_RULES.has(node.name) || (node.name === "media" && /[<>]/.test(node.params))))
+      found.push(`@${node.name} ${node.params}`);
   });
   yield* found;
 }
@@ -97,8 +113,13 @@ function* faultsOf(path) {
   }
 }
 
-const files = readdirSync(folder, { recursive: true, withFileTypes: true }).filter((entry) => entry.isFile()).map((entry) => join(entry.parentPath, entry.name)).filter((path) => /\.(js|css)$/.test(path));
-const faults = files.flatMap((path) => [...new Set(faultsOf(path))].map((fault) => `${relative(folder, path)}: ${fault}`));
+const files = readdirSync(folder, { recursive: true, withFileTypes: true })
+  .filter((entry) => entry.isFile())
+  .map((entry) => join(entry.parentPath, entry.name))
+  .filter((path) => /\.(js|css)$/.test(path));
+const faults = files.flatMap((path) =>
+  [...new Set(faultsOf(path))].map((fault) => `${relative(folder, path)}: ${fault}`),
+);
 if (!files.length) faults.push(`${folder} holds no pages`);
 for (const fault of faults) console.error(`too new for iOS 13 or Chromium 86: ${fault}`);
 process.exit(faults.length ? 1 : 0);

@@ -30,8 +30,13 @@ export function flexGaps(): StylePlugin {
         if (/^0[a-z]*$/.test(between)) return;
         // A mark before a bare text is its box's only element.
         const inner = isColumn ? [":not(:last-child)"] : [":not(:last-child)", "svg:first-child", "i:first-child"];
-        const children = new Rule({ selectors: rule.selectors.flatMap((selector) => inner.map((each) => `${selector} > ${each}`)), source: rule.source });
-        children.append(new Declaration({ prop: isColumn ? "margin-bottom" : "margin-right", value: between, source: rule.source }));
+        const children = new Rule({
+          selectors: rule.selectors.flatMap((selector) => inner.map((each) => `${selector} > ${each}`)),
+          source: rule.source,
+        });
+        children.append(
+          new Declaration({ prop: isColumn ? "margin-bottom" : "margin-right", value: between, source: rule.source }),
+        );
         only.append(children);
       });
       if (only.nodes?.length) root.append(only);

@@ -5,8 +5,17 @@ import { brotliCompressSync, constants, gzipSync } from "node:zlib";
 import type { Plugin } from "vite";
 
 type Stop = string | [number, number];
-interface City { name: string; province: string; lon: number; lat: number }
-interface Corridor { ref: string; name: string; via: Stop[] }
+interface City {
+  name: string;
+  province: string;
+  lon: number;
+  lat: number;
+}
+interface Corridor {
+  ref: string;
+  name: string;
+  via: Stop[];
+}
 
 /** Vant's icon font is 28 KB and names a foreign host; the few icons that its components show are masks of ours. */
 export function ownVantIcons(css: string): Plugin {
@@ -40,7 +49,10 @@ export function geography(folder: string): Plugin {
         return [city.name, city.lon, city.lat, first ? 0 : roads > 1 ? 1 : 2];
       });
       const index = new Map(cities.map((city, at) => [city.name, at]));
-      const roads = corridors.map(({ ref, via }) => [ref, via.map((stop) => (typeof stop === "string" ? index.get(stop) : stop))]);
+      const roads = corridors.map(({ ref, via }) => [
+        ref,
+        via.map((stop) => (typeof stop === "string" ? index.get(stop) : stop)),
+      ]);
       return `export const cities = ${JSON.stringify(compact)}; export const corridors = ${JSON.stringify(roads)};`;
     },
   };

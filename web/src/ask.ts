@@ -3,13 +3,26 @@ import { closeDialog, showConfirmDialog } from "vant/es/dialog";
 import "vant/es/dialog/style";
 import { backCloses } from "@/back";
 
-export interface Question { title?: string; message: string; yes: string; no: string; danger?: boolean }
+export interface Question {
+  title?: string;
+  message: string;
+  yes: string;
+  no: string;
+  danger?: boolean;
+}
 
 export async function asks({ title, message, yes, no, danger }: Question): Promise<boolean> {
   const answer = showConfirmDialog({
-    message, confirmButtonText: yes, cancelButtonText: no, closeOnPopstate: false,
-    ...(title ? { title } : {}), ...(danger ? { confirmButtonColor: "var(--sw-danger)" } : {}),
-  }).then(() => true, () => false);
+    message,
+    confirmButtonText: yes,
+    cancelButtonText: no,
+    closeOnPopstate: false,
+    ...(title ? { title } : {}),
+    ...(danger ? { confirmButtonColor: "var(--sw-danger)" } : {}),
+  }).then(
+    () => true,
+    () => false,
+  );
   return backCloses(answer, refuses);
 }
 

@@ -2,7 +2,10 @@
 // view alike. Whatever lies over the page has a history entry of its own while it is open, at the same address.
 import { onScopeDispose, watch } from "vue";
 
-interface Layer { close: () => void; id: number }
+interface Layer {
+  close: () => void;
+  id: number;
+}
 
 const layers: Layer[] = [];
 /** Different from those that an earlier visit of the page has left in the history. */
@@ -12,7 +15,8 @@ let returned: (() => void) | null = null;
 let settled: Promise<void> = Promise.resolve();
 
 const markOf = (state: unknown): number => (state as { layer?: number } | null)?.layer ?? 0;
-const mark = (layer: Layer): void => window.history.pushState({ ...(window.history.state as object | null), layer: layer.id }, "");
+const mark = (layer: Layer): void =>
+  window.history.pushState({ ...(window.history.state as object | null), layer: layer.id }, "");
 
 /** A web view that loses the event must not hold up the page for ever. */
 const PATIENCE_MS = 1_000;
@@ -82,10 +86,14 @@ export function useBackCloses(isOpen: () => boolean, close: () => unknown): void
     void closed?.();
     closed = null;
   };
-  watch(isOpen, (open) => {
-    if (!open) ends();
-    else closed ??= opens(() => void close());
-  }, { immediate: true });
+  watch(
+    isOpen,
+    (open) => {
+      if (!open) ends();
+      else closed ??= opens(() => void close());
+    },
+    { immediate: true },
+  );
   onScopeDispose(ends);
 }
 

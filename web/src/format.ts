@@ -12,15 +12,18 @@ const formats = new Map<string, Intl.DateTimeFormat>();
 function format(name: string, options: Intl.DateTimeFormatOptions): Intl.DateTimeFormat {
   const key = `${locale.value}/${name}`;
   let made = formats.get(key);
-  if (!made) formats.set(key, (made = new Intl.DateTimeFormat(locale.value, { timeZone: ZONE, hourCycle: "h23", ...options })));
+  if (!made)
+    formats.set(key, (made = new Intl.DateTimeFormat(locale.value, { timeZone: ZONE, hourCycle: "h23", ...options })));
   return made;
 }
 
 const instant = (at: string | number): Date => new Date(at);
 /** 14:05 */
-export const clockTime = (at: string | number): string => format("clock", { hour: "2-digit", minute: "2-digit" }).format(instant(at));
+export const clockTime = (at: string | number): string =>
+  format("clock", { hour: "2-digit", minute: "2-digit" }).format(instant(at));
 /** 11月22日 */
-export const monthDay = (at: string | number): string => format("day", { month: "short", day: "numeric" }).format(instant(at));
+export const monthDay = (at: string | number): string =>
+  format("day", { month: "short", day: "numeric" }).format(instant(at));
 /** 11月22日 14:05, with the year where it is another one. */
 export function dateTime(at: string | number): string {
   const year = format("year", { year: "numeric" });
@@ -69,7 +72,8 @@ export function remaining(until: string, now: number): string {
 }
 
 const HEADINGS = ["n", "ne", "e", "se", "s", "sw", "w", "nw"] as const;
-export const heading = (courseDeg: number): string => t(`common.heading_${HEADINGS[Math.round((((courseDeg % 360) + 360) % 360) / 45) % 8]!}`);
+export const heading = (courseDeg: number): string =>
+  t(`common.heading_${HEADINGS[Math.round((((courseDeg % 360) + 360) % 360) / 45) % 8]!}`);
 
 /** What an alert is called. The service's own title is Chinese. */
 export function alertTitle(alert: Alert): string {
@@ -79,7 +83,8 @@ export function alertTitle(alert: Alert): string {
 }
 
 /** Red for what endangers life now, amber for the rest. */
-export const isGrave = (alert: Alert): boolean => ["emergency", "collision", "rollover", "fatigue"].includes(alert.kind);
+export const isGrave = (alert: Alert): boolean =>
+  ["emergency", "collision", "rollover", "fatigue"].includes(alert.kind);
 
 /** What somebody has to act on at once. */
 export const isUrgent = (alert: Alert): boolean => ["emergency", "collision", "rollover"].includes(alert.kind);
@@ -87,7 +92,9 @@ export const isUrgent = (alert: Alert): boolean => ["emergency", "collision", "r
 export function certificateState(reminder: Pick<Reminder, "state" | "days_left">): string {
   if (reminder.state === "valid") return t("common.state_valid");
   if (reminder.state === "expired") return t("common.state_expired", { n: Math.max(1, -reminder.days_left) });
-  return reminder.days_left <= 0 ? t("common.state_expires_today") : t("common.state_expiring", { n: reminder.days_left });
+  return reminder.days_left <= 0
+    ? t("common.state_expires_today")
+    : t("common.state_expiring", { n: reminder.days_left });
 }
 
 /** A sentence for the person. */

@@ -1,7 +1,10 @@
 // Numbers that people type or paste: are they well formed? The service has the last word.
 
 /** Half width, without blanks and the marks that copied text brings along unseen. */
-export const plain = (text: string): string => text.normalize("NFKC").replace(/[\s\u00ad\u034f\u061c\u180e\u200b-\u200f\u2028-\u202e\u2060-\u2064\ufe00-\ufe0f\ufeff]/g, "");
+export const plain = (text: string): string =>
+  text
+    .normalize("NFKC")
+    .replace(/[\s\u00ad\u034f\u061c\u180e\u200b-\u200f\u2028-\u202e\u2060-\u2064\ufe00-\ufe0f\ufeff]/g, "");
 
 const WEIGHTS = [7, 9, 10, 5, 8, 4, 2, 1, 6, 3, 7, 9, 10, 5, 8, 4, 2];
 const CHECKS = "10X98765432";
@@ -17,7 +20,11 @@ export function isCitizenId(text: string): boolean {
 }
 
 /** As far as it can be a mobile phone: from an address book it comes with +86, hyphens and brackets. */
-export const cleanPhone = (text: string): string => plain(text).replace(/\D/g, "").replace(/^(?:00)?86(?=1\d{10})/, "").slice(0, 11);
+export const cleanPhone = (text: string): string =>
+  plain(text)
+    .replace(/\D/g, "")
+    .replace(/^(?:00)?86(?=1\d{10})/, "")
+    .slice(0, 11);
 export const isMobilePhone = (text: string): boolean => /^1[3-9]\d{9}$/.test(text);
 
 const VIN_VALUES = "0123456789.ABCDEFGH..JKLMN.P.R..STUVWXYZ";

@@ -31,17 +31,52 @@ declare module "vue-router" {
 }
 
 const routes: RouteRecordRaw[] = [
-  { path: "/", name: "home", component: () => import("@/views/account/HomeView.vue"), meta: { open: true, bare: true } },
-  { path: "/sign-in", name: "sign-in", component: () => import("@/views/account/SignInView.vue"), meta: { open: true, title: "account.sign_in", back: "/" } },
-  { path: "/register", name: "register", component: () => import("@/views/account/RegisterView.vue"), meta: { title: "account.register", back: "/" } },
-  { path: "/terms", name: "terms", component: () => import("@/views/account/TermsView.vue"), meta: { open: true, title: "account.terms", back: "/" } },
-  { path: "/account", name: "account", component: () => import("@/views/account/AccountView.vue"), meta: { title: "account.account", tabs: true } },
-  { path: "/account/audit", name: "audit", component: () => import("@/views/account/AuditView.vue"), meta: { title: "account.audit", back: "/account" } },
+  {
+    path: "/",
+    name: "home",
+    component: () => import("@/views/account/HomeView.vue"),
+    meta: { open: true, bare: true },
+  },
+  {
+    path: "/sign-in",
+    name: "sign-in",
+    component: () => import("@/views/account/SignInView.vue"),
+    meta: { open: true, title: "account.sign_in", back: "/" },
+  },
+  {
+    path: "/register",
+    name: "register",
+    component: () => import("@/views/account/RegisterView.vue"),
+    meta: { title: "account.register", back: "/" },
+  },
+  {
+    path: "/terms",
+    name: "terms",
+    component: () => import("@/views/account/TermsView.vue"),
+    meta: { open: true, title: "account.terms", back: "/" },
+  },
+  {
+    path: "/account",
+    name: "account",
+    component: () => import("@/views/account/AccountView.vue"),
+    meta: { title: "account.account", tabs: true },
+  },
+  {
+    path: "/account/audit",
+    name: "audit",
+    component: () => import("@/views/account/AuditView.vue"),
+    meta: { title: "account.audit", back: "/account" },
+  },
   ...family,
   ...driver,
   ...owner,
   ...ops,
-  { path: "/:rest(.*)*", name: "lost", component: () => import("@/views/account/LostView.vue"), meta: { open: true, title: "common.not_found", back: "/" } },
+  {
+    path: "/:rest(.*)*",
+    name: "lost",
+    component: () => import("@/views/account/LostView.vue"),
+    meta: { open: true, title: "common.not_found", back: "/" },
+  },
 ];
 
 export const router = createRouter({
@@ -65,7 +100,10 @@ router.beforeEach(async (to) => {
 // line keeps the page that it has.
 router.onError((error: unknown, to) => {
   if (!/import(ed|ing)|Failed to fetch|preload/i.test(String(error))) return;
-  webConfig().then(() => window.location.assign(to.fullPath), () => showToast(t("common.problem_network")));
+  webConfig().then(
+    () => window.location.assign(to.fullPath),
+    () => showToast(t("common.problem_network")),
+  );
 });
 
 whenChangedElsewhere((before) => {

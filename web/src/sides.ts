@@ -6,7 +6,11 @@ import type { Role } from "@/api/types";
 import type { IconName } from "@/components/icons";
 import type { MessageKey } from "@/i18n";
 
-export interface Tab { to: string; label: MessageKey; icon: IconName }
+export interface Tab {
+  to: string;
+  label: MessageKey;
+  icon: IconName;
+}
 
 const KEY = "shouwang.side";
 const ORDER: Role[] = ["owner", "driver", "family"];
@@ -30,7 +34,9 @@ export const TABS: Record<Role, Tab[]> = {
 
 /** The sides that this account may take, the most likely first. */
 export const sides = computed<Role[]>(() => ORDER.filter((role) => account.value?.roles.includes(role)));
-export const side = computed<Role | null>(() => sides.value.find((role) => role === last.value) ?? sides.value[0] ?? null);
+export const side = computed<Role | null>(
+  () => sides.value.find((role) => role === last.value) ?? sides.value[0] ?? null,
+);
 export const homePath = (): string => (side.value === null ? "/account" : `/${side.value}`);
 
 export function noteSide(role: Role): void {

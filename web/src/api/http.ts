@@ -15,7 +15,10 @@ export interface Options {
   headers?: Record<string, string>;
 }
 
-export interface Answer<T> { value: T; etag: string | null }
+export interface Answer<T> {
+  value: T;
+  etag: string | null;
+}
 
 export const newIdempotencyKey = (): string =>
   Array.from(crypto.getRandomValues(new Uint8Array(16)), (byte) => byte.toString(16).padStart(2, "0")).join("");
@@ -25,7 +28,8 @@ export async function get<T>(path: string, options: Options = {}): Promise<T> {
 }
 
 /** Null when nothing changed since `options.etag`. */
-export const getIfChanged = <T>(path: string, options: Options = {}): Promise<Answer<T> | null> => call<T>("GET", path, options);
+export const getIfChanged = <T>(path: string, options: Options = {}): Promise<Answer<T> | null> =>
+  call<T>("GET", path, options);
 
 export async function post<T>(path: string, body?: unknown, options: Options = {}): Promise<T> {
   return (await call<T>("POST", path, { ...options, body }))!.value;
@@ -51,13 +55,22 @@ export async function send(method: string, path: string, options: Options): Prom
   let response: Response;
   try {
     // The service redirects nobody: whoever does leads elsewhere, a portal most likely.
-    response = await fetch(path, { method, headers, body, cache: "no-store", credentials: "omit", redirect: "manual", signal: options.signal ?? null });
+    response = await fetch(path, {
+      method,
+      headers,
+      body,
+      cache: "no-store",
+      credentials: "omit",
+      redirect: "manual",
+      signal: options.signal ?? null,
+    });
   } catch (error) {
     if (options.signal?.aborted) throw error;
     throw new Problem(0, "network", "");
   }
   if (response.type === "opaqueredirect") throw foreign();
-  if (isJson(response) || isProblem(response) || isStream(response) || response.status === 304) noteDate(response.headers.get("Date"), sentAt);
+  if (isJson(response) || isProblem(response) || isStream(response) || response.status === 304)
+    noteDate(response.headers.get("Date"), sentAt);
   if (response.status === 401 && token && token === bearer()) await noteUnauthenticated(response.clone());
   return response;
 }

@@ -206,7 +206,8 @@ export class LiveStream {
   }
 
   private startPolling(): void {
-    if (this.polls === undefined && !this.isOver && !document.hidden) this.polls = setInterval(() => this.poll(), POLL_MS);
+    if (this.polls === undefined && !this.isOver && !document.hidden)
+      this.polls = setInterval(() => this.poll(), POLL_MS);
   }
 
   private poll(): void {

@@ -29,10 +29,14 @@ export function useRetry(problem: Readonly<ShallowRef<Problem | null>>, act: () 
     clearTimeout(timer);
     if (problem.value?.isPassing && !document.hidden) void act();
   };
-  watch(problem, (now) => {
-    clearTimeout(timer);
-    if (now?.isPassing) timer = setTimeout(again, Math.max(RETRY_MS, (now.retryAfterS ?? 0) * 1000));
-  }, { immediate: true });
+  watch(
+    problem,
+    (now) => {
+      clearTimeout(timer);
+      if (now?.isPassing) timer = setTimeout(again, Math.max(RETRY_MS, (now.retryAfterS ?? 0) * 1000));
+    },
+    { immediate: true },
+  );
   whenBack(again);
   onScopeDispose(() => clearTimeout(timer));
 }
@@ -68,7 +72,13 @@ export function usePolled<T>(path: () => string | null, options: PollOptions = {
     const mine = (under = new AbortController());
     let waitMs = everyMs;
     try {
-      take(await getIfChanged<T>(target, { etag: etag ?? undefined, signal: mine.signal, headers: options.headers?.() ?? {} }));
+      take(
+        await getIfChanged<T>(target, {
+          etag: etag ?? undefined,
+          signal: mine.signal,
+          headers: options.headers?.() ?? {},
+        }),
+      );
     } catch (error) {
       if (mine.signal.aborted) return;
       problem.value = asProblem(error);
@@ -107,7 +117,10 @@ export interface ListOptions {
 }
 
 /** A list that comes in pages (`{items, next}`), for scrolling on. */
-export function useListed<T extends { id: string }>(fetchPage: (cursor: string | null) => Promise<{ items: T[]; next: string | null }>, options: ListOptions = {}): Listed<T> {
+export function useListed<T extends { id: string }>(
+  fetchPage: (cursor: string | null) => Promise<{ items: T[]; next: string | null }>,
+  options: ListOptions = {},
+): Listed<T> {
   const items = shallowRef<T[]>([]);
   const problem = shallowRef<Problem | null>(null);
   const loading = ref(false);

@@ -1,7 +1,10 @@
 // What went wrong, in a form that pages can show and branch on (RFC 9457). Only the service's own code is an answer: a page of
 // a proxy, a firewall or a captive portal says nothing of what was asked for, whatever its status (R33).
 
-export interface FieldError { field: string; message: string }
+export interface FieldError {
+  field: string;
+  message: string;
+}
 
 /** Codes of our own, beside those of the service. */
 export type LocalCode = "network" | "unreadable" | "foreign";
@@ -40,9 +43,11 @@ export class Problem extends Error {
   }
 }
 
-export const asProblem = (error: unknown): Problem => (error instanceof Problem ? error : new Problem(0, "unreadable", ""));
+export const asProblem = (error: unknown): Problem =>
+  error instanceof Problem ? error : new Problem(0, "unreadable", "");
 
-const typeOf = (response: Response): string => (response.headers.get("Content-Type") ?? "").split(";")[0]!.trim().toLowerCase();
+const typeOf = (response: Response): string =>
+  (response.headers.get("Content-Type") ?? "").split(";")[0]!.trim().toLowerCase();
 export const isJson = (response: Response): boolean => typeOf(response) === "application/json";
 export const isProblem = (response: Response): boolean => typeOf(response) === "application/problem+json";
 export const isStream = (response: Response): boolean => typeOf(response) === "text/event-stream";
@@ -62,7 +67,13 @@ export async function problemOf(response: Response): Promise<Problem> {
 /** A proxy in front of a service that is down says so with 502 to 504; anything else is somebody else's word. */
 function notOurs(response: Response): Problem {
   const isDown = response.status >= 500 && response.status !== NEEDS_PORTAL;
-  return new Problem(response.status, isDown ? `http_${response.status}` : "foreign", "", [], waitOf(response, LONGEST_FOREIGN_WAIT_S));
+  return new Problem(
+    response.status,
+    isDown ? `http_${response.status}` : "foreign",
+    "",
+    [],
+    waitOf(response, LONGEST_FOREIGN_WAIT_S),
+  );
 }
 
 function waitOf(response: Response, longestS: number): number | null {

@@ -5,7 +5,11 @@ import { computed, shallowRef } from "vue";
 import type { Account, Role, SignedIn } from "./types";
 import { recall, remember } from "./storage";
 
-interface Session { token: string; expires_at: string; account: Account }
+interface Session {
+  token: string;
+  expires_at: string;
+  account: Account;
+}
 
 const KEY = "shouwang.session";
 const current = shallowRef<Session | null>(read());

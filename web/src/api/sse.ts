@@ -1,6 +1,10 @@
 // Server-sent events out of a byte stream. `EventSource` cannot send `Authorization`, and a token in an address gets logged.
 
-export interface ServerEvent { name: string; data: string; id: string }
+export interface ServerEvent {
+  name: string;
+  data: string;
+  id: string;
+}
 
 const MAX_EVENT_CHARS = 1 << 20;
 

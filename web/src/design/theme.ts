@@ -16,7 +16,8 @@ const stillQuery = window.matchMedia("(prefers-reduced-motion: reduce)");
 /** True where things must not move by themselves. */
 export const reducedMotion = ref(false);
 /** Nor do they in a browser that can animate nothing by script. */
-const noteMotion = (): void => void (reducedMotion.value = stillQuery.matches || typeof Element.prototype.animate !== "function");
+const noteMotion = (): void =>
+  void (reducedMotion.value = stillQuery.matches || typeof Element.prototype.animate !== "function");
 noteMotion();
 stillQuery.addEventListener("change", noteMotion);
 

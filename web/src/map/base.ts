@@ -13,7 +13,8 @@ import { ownBase } from "./ownBase";
 export const CHINA: L.LatLngTuple = [33.5, 110.5];
 
 /** Which of an answer's two positions fits the map that is shown. */
-export const fitsMap = (place: { wgs84: Position; gcj02: Position }): Position => (config.value?.tiles?.crs === "gcj02" ? place.gcj02 : place.wgs84);
+export const fitsMap = (place: { wgs84: Position; gcj02: Position }): Position =>
+  config.value?.tiles?.crs === "gcj02" ? place.gcj02 : place.wgs84;
 /** The same, where the service tells WGS-84 only. */
 export const fitsTiles = (wgs84: Position): Position => (config.value?.tiles?.crs === "gcj02" ? gcj02Of(wgs84) : wgs84);
 export const latLng = ([lon, lat]: Position): L.LatLngTuple => [lat, lon];
@@ -31,7 +32,10 @@ export function makeMap(element: HTMLElement, options: L.MapOptions = {}): { map
     zoomAnimation: !still,
     fadeAnimation: false,
     inertia: !still,
-    maxBounds: [[-10, 40], [65, 165]],
+    maxBounds: [
+      [-10, 40],
+      [65, 165],
+    ],
     maxBoundsViscosity: 0.7,
     ...options,
   });
@@ -63,8 +67,15 @@ export function makeMap(element: HTMLElement, options: L.MapOptions = {}): { map
 /** `{1-4}` in the address stands for Leaflet's subdomains. */
 function tileLayer({ url, crs }: TileSource): L.TileLayer {
   const range = /\{(\d)-(\d)\}/.exec(url);
-  const names = range ? Array.from({ length: Number(range[2]) - Number(range[1]) + 1 }, (_, at) => String(Number(range[1]) + at)) : ["a", "b", "c"];
-  return L.tileLayer(url.replace(/\{\d-\d\}/, "{s}"), { subdomains: names, maxZoom: 18, className: `tiles tiles--${crs}`, referrerPolicy: "no-referrer" });
+  const names = range
+    ? Array.from({ length: Number(range[2]) - Number(range[1]) + 1 }, (_, at) => String(Number(range[1]) + at))
+    : ["a", "b", "c"];
+  return L.tileLayer(url.replace(/\{\d-\d\}/, "{s}"), {
+    subdomains: names,
+    maxZoom: 18,
+    className: `tiles tiles--${crs}`,
+    referrerPolicy: "no-referrer",
+  });
 }
 
 const escaped = (text: string): string => text.replace(/[&<>"]/g, (sign) => `&#${sign.charCodeAt(0)};`);

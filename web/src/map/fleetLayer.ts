@@ -17,10 +17,24 @@ export interface FleetPoint {
   group?: { count: number; online: number; alarmed: number };
 }
 /** `isRough`: nobody knows where in the cluster its vehicles stand. */
-export type Hit = { kind: "point"; point: FleetPoint } | { kind: "cluster"; count: number; bounds: L.LatLngBounds; isRough: boolean };
+export type Hit =
+  { kind: "point"; point: FleetPoint } | { kind: "cluster"; count: number; bounds: L.LatLngBounds; isRough: boolean };
 
-interface Moving { point: FleetPoint; x0: number; y0: number; x: number; y: number; began: number }
-interface Drawn { x: number; y: number; radius: number; count: number; members: Moving[] }
+interface Moving {
+  point: FleetPoint;
+  x0: number;
+  y0: number;
+  x: number;
+  y: number;
+  began: number;
+}
+interface Drawn {
+  x: number;
+  y: number;
+  radius: number;
+  count: number;
+  members: Moving[];
+}
 
 const CELL_PX = 64;
 const SINGLE_ZOOM = 12;
@@ -48,7 +62,10 @@ export class FleetCanvas {
   picked = "";
 
   /** `glideMs`: how long a point takes to where it is now; as long as the time between two pictures, and nothing stands still. */
-  constructor(private readonly map: L.Map, private readonly glideMs = GLIDE_MS) {
+  constructor(
+    private readonly map: L.Map,
+    private readonly glideMs = GLIDE_MS,
+  ) {
     this.topLeft = map.containerPointToLatLng([0, 0]);
     this.zoom = map.getZoom();
     map.getPanes().overlayPane.append(this.canvas);
@@ -105,7 +122,12 @@ export class FleetCanvas {
     const [first] = best.members;
     if (best.members.length === 1 && !first!.point.group) return { kind: "point", point: first!.point };
     const isRough = best.members.length === 1;
-    return { kind: "cluster", count: best.count, isRough, bounds: L.latLngBounds(best.members.map(({ point }) => [point.lat, point.lon])) };
+    return {
+      kind: "cluster",
+      count: best.count,
+      isRough,
+      bounds: L.latLngBounds(best.members.map(({ point }) => [point.lat, point.lon])),
+    };
   }
 
   redraw(): void {
@@ -133,7 +155,11 @@ export class FleetCanvas {
   private onZoomAnimation(event: L.LeafletEvent): void {
     const { zoom, center } = event as L.ZoomAnimEvent;
     const map = this.map as L.Map & { _latLngToNewLayerPoint(at: L.LatLng, zoom: number, center: L.LatLng): L.Point };
-    L.DomUtil.setTransform(this.canvas, map._latLngToNewLayerPoint(this.topLeft, zoom, center), map.getZoomScale(zoom, this.zoom));
+    L.DomUtil.setTransform(
+      this.canvas,
+      map._latLngToNewLayerPoint(this.topLeft, zoom, center),
+      map.getZoomScale(zoom, this.zoom),
+    );
   }
 
   private readonly draw = (): void => {
@@ -169,7 +195,10 @@ export class FleetCanvas {
     const singles: Drawn[] = [];
     for (const thing of this.things.values()) {
       const share = this.share(thing, now);
-      const [px, py] = [(thing.x0 + (thing.x - thing.x0) * share) * scale, (thing.y0 + (thing.y - thing.y0) * share) * scale];
+      const [px, py] = [
+        (thing.x0 + (thing.x - thing.x0) * share) * scale,
+        (thing.y0 + (thing.y - thing.y0) * share) * scale,
+      ];
       const [x, y] = [px - origin.x, py - origin.y];
       if (x < -CELL_PX || y < -CELL_PX || x > size.x + CELL_PX || y > size.y + CELL_PX) continue;
       if (this.zoom >= SINGLE_ZOOM) {
@@ -187,7 +216,8 @@ export class FleetCanvas {
   private drawCluster({ x, y, radius, count, members }: Drawn, colors: FleetColors): void {
     const { pen } = this;
     const online = members.reduce((sum, { point }) => sum + (point.group?.online ?? Number(point.online)), 0) / count;
-    const alarmed = members.reduce((sum, { point }) => sum + (point.group?.alarmed ?? Number(point.alarmed ?? false)), 0) / count;
+    const alarmed =
+      members.reduce((sum, { point }) => sum + (point.group?.alarmed ?? Number(point.alarmed ?? false)), 0) / count;
     pen.beginPath();
     pen.arc(x, y, radius, 0, 2 * Math.PI);
     pen.fillStyle = colors.card;
@@ -256,7 +286,9 @@ const radiusOf = (count: number): number => (count > 1 ? Math.min(27, 12 + Math.
 function apart(groups: Drawn[]): Drawn[] {
   const kept: Drawn[] = [];
   for (const group of groups.sort((a, b) => b.count - a.count)) {
-    const near = kept.find((other) => Math.hypot(other.x - group.x, other.y - group.y) < 0.85 * (other.radius + group.radius));
+    const near = kept.find(
+      (other) => Math.hypot(other.x - group.x, other.y - group.y) < 0.85 * (other.radius + group.radius),
+    );
     if (near === undefined || (near.count === 1 && group.count === 1)) {
       kept.push(group);
       continue;

@@ -1,7 +1,11 @@
 // A thing that moves from where it is to where it should be, in a short while, the short way round.
 import { reducedMotion } from "@/design/theme";
 
-export interface Pose { lat: number; lng: number; course: number }
+export interface Pose {
+  lat: number;
+  lng: number;
+  course: number;
+}
 
 const GLIDE_MS = 1600;
 /** A jump of more degrees than this is shown as a jump. */
@@ -13,7 +17,10 @@ export class Glide {
   private began = 0;
   private frame = 0;
 
-  constructor(start: Pose, private readonly show: (pose: Pose) => void) {
+  constructor(
+    start: Pose,
+    private readonly show: (pose: Pose) => void,
+  ) {
     this.from = this.to = start;
     show(start);
   }
@@ -38,11 +45,16 @@ export class Glide {
     const share = Math.min(1, (performance.now() - this.began) / GLIDE_MS);
     const eased = 1 - (1 - share) ** 3;
     const mix = (a: number, b: number): number => a + (b - a) * eased;
-    return { lat: mix(this.from.lat, this.to.lat), lng: mix(this.from.lng, this.to.lng), course: mix(this.from.course, this.to.course) };
+    return {
+      lat: mix(this.from.lat, this.to.lat),
+      lng: mix(this.from.lng, this.to.lng),
+      course: mix(this.from.course, this.to.course),
+    };
   }
 
   private readonly step = (): void => {
     this.show(this.now());
-    if (this.from !== this.to && performance.now() - this.began < GLIDE_MS) this.frame = requestAnimationFrame(this.step);
+    if (this.from !== this.to && performance.now() - this.began < GLIDE_MS)
+      this.frame = requestAnimationFrame(this.step);
   };
 }

@@ -8,7 +8,14 @@ import { mapCities, roads } from "./roads";
 const TILE = 256;
 const MARGIN = 60;
 type Pen = CanvasRenderingContext2D;
-interface View { pen: Pen; zoom: number; scale: number; left: number; top: number; colors: Colors }
+interface View {
+  pen: Pen;
+  zoom: number;
+  scale: number;
+  left: number;
+  top: number;
+  colors: Colors;
+}
 type Colors = Record<"land" | "settled" | "grid" | "road" | "road-edge" | "label" | "halo" | "ref", string>;
 
 export function ownBase(): L.GridLayer {
@@ -20,7 +27,14 @@ export function ownBase(): L.GridLayer {
       const pen = canvas.getContext("2d");
       if (pen === null) return canvas;
       pen.scale(density, density);
-      draw({ pen, zoom: coords.z, scale: pixels(coords.z), left: coords.x * TILE, top: coords.y * TILE, colors: readColors() });
+      draw({
+        pen,
+        zoom: coords.z,
+        scale: pixels(coords.z),
+        left: coords.x * TILE,
+        top: coords.y * TILE,
+        colors: readColors(),
+      });
       return canvas;
     },
   }) as unknown as new (options: L.GridLayerOptions) => L.GridLayer;
@@ -41,7 +55,8 @@ function draw(view: View): void {
   drawRoads(view);
   for (const label of labelsAt(view.zoom)) {
     const [x, y] = [label.x - view.left, label.y - view.top];
-    if (x > -label.half - MARGIN && y > -MARGIN && x < TILE + label.half + MARGIN && y < TILE + MARGIN) drawLabel(view, label, x, y);
+    if (x > -label.half - MARGIN && y > -MARGIN && x < TILE + label.half + MARGIN && y < TILE + MARGIN)
+      drawLabel(view, label, x, y);
   }
 }
 

@@ -3,15 +3,30 @@ import { cities, corridors } from "virtual:geography";
 import { worldX, worldY } from "./mercator";
 
 type Point = readonly [number, number];
-export interface Road { ref: string; xs: Float64Array; ys: Float64Array; box: [number, number, number, number] }
-export interface City { name: string; x: number; y: number; rank: 0 | 1 | 2 }
+export interface Road {
+  ref: string;
+  xs: Float64Array;
+  ys: Float64Array;
+  box: [number, number, number, number];
+}
+export interface City {
+  name: string;
+  x: number;
+  y: number;
+  rank: 0 | 1 | 2;
+}
 
 const STEP_M = 1500;
 const EARTH_M = 6_371_008.8;
 const RADIAN = Math.PI / 180;
 const METRES_PER_DEGREE = EARTH_M * RADIAN;
 
-export const mapCities: City[] = cities.map(([name, lon, lat, rank]) => ({ name, x: worldX(lon), y: worldY(lat), rank }));
+export const mapCities: City[] = cities.map(([name, lon, lat, rank]) => ({
+  name,
+  x: worldX(lon),
+  y: worldY(lat),
+  rank,
+}));
 
 let laid: Road[] | null = null;
 /** Made when first asked for: about 30,000 points. */
@@ -40,7 +55,9 @@ function roadOf(ref: string, shape: Point[]): Road {
 }
 
 function metresBetween(a: Point, b: Point): number {
-  const half = Math.sin(((b[1] - a[1]) * RADIAN) / 2) ** 2 + Math.cos(a[1] * RADIAN) * Math.cos(b[1] * RADIAN) * Math.sin(((b[0] - a[0]) * RADIAN) / 2) ** 2;
+  const half =
+    Math.sin(((b[1] - a[1]) * RADIAN) / 2) ** 2 +
+    Math.cos(a[1] * RADIAN) * Math.cos(b[1] * RADIAN) * Math.sin(((b[0] - a[0]) * RADIAN) / 2) ** 2;
   return 2 * EARTH_M * Math.asin(Math.sqrt(half));
 }
 
@@ -54,7 +71,10 @@ function bent(before: Point, a: Point, b: Point, after: Point): Point[] {
   return Array.from({ length: count + 1 }, (_, step): Point => {
     const t = step / count;
     const aside = sway * (Math.sin(Math.PI * waves * t) + 0.5 * Math.sin(Math.PI * (2 * waves + 1) * t));
-    return [spline(before[0], a[0], b[0], after[0], t) + across[0] * aside, spline(before[1], a[1], b[1], after[1], t) + across[1] * aside];
+    return [
+      spline(before[0], a[0], b[0], after[0], t) + across[0] * aside,
+      spline(before[1], a[1], b[1], after[1], t) + across[1] * aside,
+    ];
   });
 }
 

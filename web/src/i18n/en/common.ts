@@ -24,7 +24,8 @@ export default {
   to_home: "To the start",
   problem_network: "No connection. Check your signal and try again",
   problem_unreadable: "The service's answer cannot be read. Try again later",
-  problem_foreign: "This network answers in place of the service: its Wi-Fi may want you to sign in first. Sign in there, or use mobile data; the page then updates by itself",
+  problem_foreign:
+    "This network answers in place of the service: its Wi-Fi may want you to sign in first. Sign in there, or use mobile data; the page then updates by itself",
   stale_no_network: "The phone has no network. It updates by itself once it has.",
   stale_network: "The phone can't reach the service, trying again. What is shown may be old.",
   stale: "The service does not answer, trying again. What is shown may be old.",
@@ -154,6 +155,7 @@ export default {
   vin_mend: "Make it {text}",
   vin_signs: "A VIN has letters and digits only; remove “{sign}”",
   vin_good: "17 places, and the check digit fits",
-  vin_doubt: "The check digit does not fit: compare each place once more. Some vehicles have none; submit if all is right.",
+  vin_doubt:
+    "The check digit does not fit: compare each place once more. Some vehicles have none; submit if all is right.",
   vin_needed: "Enter all 17 places of the VIN",
 };

@@ -15,7 +15,8 @@ export default {
   history: "History",
   shared: "With me",
   current_empty: "No truck is bound yet",
-  current_empty_hint: "Have the transport certificate and vehicle licence at hand and tap “Bind a truck”. If the papers are at home, let a relative do it.",
+  current_empty_hint:
+    "Have the transport certificate and vehicle licence at hand and tap “Bind a truck”. If the papers are at home, let a relative do it.",
   history_empty: "No earlier bindings",
   history_empty_hint: "Trucks that you unbind stay here; one tap binds them again.",
   shared_empty: "Nobody shares a truck with you",
@@ -40,7 +41,8 @@ export default {
   until: "Until {at}",
   left: "{span} left",
   cancel_ask: "Stop sharing {plate}?",
-  cancel_ask_hint: "All {n} shares of this truck end at once. Whoever opened a link can no longer watch, and links cannot be restored.",
+  cancel_ask_hint:
+    "All {n} shares of this truck end at once. Whoever opened a link can no longer watch, and links cannot be restored.",
   cancel_one_ask: "Cancel this share?",
   cancel_one_hint_open: "{who} can no longer watch, and the link cannot be restored.",
   cancel_one_hint_unopened: "The link stops working at once.",
@@ -85,7 +87,8 @@ export default {
   color_farm_yellow: "Farm yellow",
   color_farm_green: "Farm green",
   color_other: "Other",
-  where_hint: "The VIN is also stamped into the frame and on the plate in the cab. If the papers shine, take a photo and enlarge it.",
+  where_hint:
+    "The VIN is also stamped into the frame and on the plate in the cab. If the papers shine, take a photo and enlarge it.",
   submit_bind: "Bind this truck",
   problem: "Not bound",
   mismatch: "Something does not match the registry",
@@ -141,9 +144,11 @@ export default {
   call_me_none: "No phone number is registered for you, so none is shown.",
   call_me_on: "May call you",
   share_full: "This truck has 3 shares",
-  share_full_hint: "A truck can be shared 3 times at once, over all its drivers. Cancel one, or wait until one expires.",
+  share_full_hint:
+    "A truck can be shared 3 times at once, over all its drivers. Cancel one, or wait until one expires.",
   share_one_only: "Only the first who opens it can watch",
-  share_one_only_hint: "Send it to one relative, never to a group: whoever taps first has it. For several people share several times, up to 3.",
+  share_one_only_hint:
+    "Send it to one relative, never to a group: whoever taps first has it. For several people share several times, up to 3.",
   share_warning: "{only}. {hint}",
   share_once: "The link is shown only once. If it was not sent, cancel it and share again.",
   share_ready: "The link is ready",

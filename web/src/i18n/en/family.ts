@@ -58,7 +58,8 @@ export default {
   never_title: "No position yet",
   never_hint: "It appears here by itself as soon as the truck is online.",
   offline_note: "Offline: no new position for over 10 minutes. The map shows where it was {ago}.",
-  no_contact_note: "The phone has no connection to the service, so no new position comes. The map shows where the truck was {ago}; it may well be driving.",
+  no_contact_note:
+    "The phone has no connection to the service, so no new position comes. The map shows where the truck was {ago}; it may well be driving.",
   speed: "Speed",
   last_speed: "Last speed",
   heading: "Heading",
@@ -123,9 +124,11 @@ export default {
   paper_licence_line: "车辆识别代号 · VIN",
   paper_hint: "Best ask the driver for a photo of the papers, and copy from it.",
   bind_button: "Bind the truck",
-  refused_vehicle_mismatch: "This does not match the truck's registration. Please compare character by character: 8 and B, 5 and S, 0 and D look alike.",
+  refused_vehicle_mismatch:
+    "This does not match the truck's registration. Please compare character by character: 8 and B, 5 and S, 0 and D look alike.",
   refused_too_many_bindings: "The driver has 3 trucks already and must unbind one first.",
-  refused_too_many_in_12_months: "The driver has bound 10 different trucks within 12 months, and can't bind another now.",
+  refused_too_many_in_12_months:
+    "The driver has bound 10 different trucks within 12 months, and can't bind another now.",
   refused_already_bound: "The driver has bound this truck already. Nothing is left to do.",
   refused_too_many_attempts: "Too many wrong attempts. Please try again in {minutes} minutes.",
   bound_title: "Bound",

@@ -24,7 +24,8 @@ export default {
   to_home: "回到首页",
   problem_network: "网络不通，请检查手机信号后重试",
   problem_unreadable: "服务的回答看不懂，请稍后重试",
-  problem_foreign: "现在连到的不是平安守望：可能是 Wi-Fi 要先登录，或者网络被拦截。请登录 Wi-Fi，或改用手机流量；连上后会自动更新",
+  problem_foreign:
+    "现在连到的不是平安守望：可能是 Wi-Fi 要先登录，或者网络被拦截。请登录 Wi-Fi，或改用手机流量；连上后会自动更新",
   stale_no_network: "手机没有网络。连上后会自动更新。",
   stale_network: "手机连不上平安守望，正在重连。下面的内容可能不是最新的。",
   stale: "服务暂时没有回应，正在重连。下面的内容可能不是最新的。",

@@ -223,6 +223,7 @@ export default {
   // certificates
   certificates: "我的证照",
   certificate_none: "没有关联到从业资格证",
-  certificate_hint: "信息与实际不一致的，可通过互联网道路运输便民政务服务系统（ysfw.mot.gov.cn）向原发证机关提出核实申请。",
+  certificate_hint:
+    "信息与实际不一致的，可通过互联网道路运输便民政务服务系统（ysfw.mot.gov.cn）向原发证机关提出核实申请。",
   certificate_expiring: "快到期了，请尽早办理换证，过期后不能使用司机端。",
 };

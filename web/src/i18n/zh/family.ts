@@ -123,7 +123,8 @@ export default {
   paper_licence_line: "车辆识别代号",
   paper_hint: "让司机拍一张证件照片发给您，照着填最稳妥。",
   bind_button: "绑定车辆",
-  refused_vehicle_mismatch: "填写的内容与这辆车的登记不一致。请对照证件逐位核对，最容易看错的是 8 和 B、5 和 S、0 和 D。",
+  refused_vehicle_mismatch:
+    "填写的内容与这辆车的登记不一致。请对照证件逐位核对，最容易看错的是 8 和 B、5 和 S、0 和 D。",
   refused_too_many_bindings: "司机已经绑定了 3 辆车。请他先解绑一辆，您再来绑定。",
   refused_too_many_in_12_months: "司机 12 个月内已绑定过 10 辆不同的车，暂时不能再绑定新的车。",
   refused_already_bound: "司机已经绑定了这辆车，不用再绑定。",

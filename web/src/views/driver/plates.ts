@@ -12,9 +12,21 @@ export const ORDINARY_PLACES = 7;
 /** New-energy plates and those of farm machines. */
 export const MOST_PLACES = 8;
 /** The most common on trucks first. */
-export const COLORS: readonly PlateColor[] = ["yellow", "blue", "yellow_green", "gradient_green", "green", "black", "white", "farm_yellow", "farm_green", "other"];
+export const COLORS: readonly PlateColor[] = [
+  "yellow",
+  "blue",
+  "yellow_green",
+  "gradient_green",
+  "green",
+  "black",
+  "white",
+  "farm_yellow",
+  "farm_green",
+  "other",
+];
 
-const PLATE = /^[京津沪渝冀豫云辽黑湘皖鲁新苏浙赣鄂桂甘晋蒙陕吉闽贵粤青藏川宁琼](?:[A-HJ-Z](?:[A-HJ-NP-Z0-9]{4}[A-HJ-NP-Z0-9挂学警港澳领]|[A-HJK][A-HJ-NP-Z0-9]\d{4}|\d{5}[A-HJK])|\d{2}[A-HJ-NP-Z0-9]{4}[A-HJ-NP-Z0-9挂学])$/;
+const PLATE =
+  /^[京津沪渝冀豫云辽黑湘皖鲁新苏浙赣鄂桂甘晋蒙陕吉闽贵粤青藏川宁琼](?:[A-HJ-Z](?:[A-HJ-NP-Z0-9]{4}[A-HJ-NP-Z0-9挂学警港澳领]|[A-HJK][A-HJ-NP-Z0-9]\d{4}|\d{5}[A-HJK])|\d{2}[A-HJ-NP-Z0-9]{4}[A-HJ-NP-Z0-9挂学])$/;
 
 export const isPlate = (plate: string): boolean => PLATE.test(plate);
 
@@ -39,7 +51,7 @@ export function mayFollow(plate: string, char: string): boolean {
 
 /** The letters I and O stand on no plate behind its place: whoever typed one saw a digit. */
 const LIKELY: Record<string, string> = { I: "1", O: "0" };
-const meant = (plate: string, char: string): string => (plate.length > 1 ? LIKELY[char] ?? char : char);
+const meant = (plate: string, char: string): string => (plate.length > 1 ? (LIKELY[char] ?? char) : char);
 
 /** What was pasted or typed as a whole, as far as it can be a plate. */
 export function cleanPlate(text: string): string {

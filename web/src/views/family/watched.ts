@@ -10,13 +10,19 @@ import type { Alert, LastFix, PositionEvent, PresenceEvent, ShareView } from "@/
 const WHOLE_MS = 60_000;
 const MAX_ALERTS = 20;
 
-interface Heard { fix: LastFix | null; online: boolean | null; alerts: Alert[] }
+interface Heard {
+  fix: LastFix | null;
+  online: boolean | null;
+  alerts: Alert[];
+}
 const NOTHING: Heard = { fix: null, online: null, alerts: [] };
 
-const isNewer = (a: LastFix | null, b: LastFix | null): boolean => a !== null && (b === null || Date.parse(a.time) > Date.parse(b.time));
+const isNewer = (a: LastFix | null, b: LastFix | null): boolean =>
+  a !== null && (b === null || Date.parse(a.time) > Date.parse(b.time));
 
 /** A fix from before now tells when it was told of. */
-const noteTime = (fix: LastFix | null): void => void (fix && fix.age_s > 0 && noteAtLeast(Date.parse(fix.time) + fix.age_s * 1000));
+const noteTime = (fix: LastFix | null): void =>
+  void (fix && fix.age_s > 0 && noteAtLeast(Date.parse(fix.time) + fix.age_s * 1000));
 
 /** Each once, as told last; but an alert that has ended does not begin again. */
 export function newestFirst(alerts: Alert[]): Alert[] {
@@ -37,7 +43,12 @@ export function useWatched(share: string) {
     const base = asked.value;
     if (base === null) return null;
     const { fix, online, alerts } = heard.value;
-    return { ...base, last_fix: isNewer(base.last_fix, fix) ? base.last_fix : fix ?? base.last_fix, online: online ?? base.online, alerts: newestFirst([...base.alerts, ...alerts]).slice(0, MAX_ALERTS) };
+    return {
+      ...base,
+      last_fix: isNewer(base.last_fix, fix) ? base.last_fix : (fix ?? base.last_fix),
+      online: online ?? base.online,
+      alerts: newestFirst([...base.alerts, ...alerts]).slice(0, MAX_ALERTS),
+    };
   });
 
   async function ask(): Promise<void> {
@@ -58,9 +69,16 @@ export function useWatched(share: string) {
   function hear(name: string, told: unknown): void {
     if (ended.value) return;
     const now = heard.value;
-    if (name === "position" || name === "presence") noteTime(name === "position" ? (told as PositionEvent) : (told as PresenceEvent).last_fix);
-    if (name === "position") heard.value = { ...now, fix: told as PositionEvent, online: (told as PositionEvent).online };
-    if (name === "presence") heard.value = { ...now, fix: (told as PresenceEvent).last_fix ?? now.fix, online: (told as PresenceEvent).online };
+    if (name === "position" || name === "presence")
+      noteTime(name === "position" ? (told as PositionEvent) : (told as PresenceEvent).last_fix);
+    if (name === "position")
+      heard.value = { ...now, fix: told as PositionEvent, online: (told as PositionEvent).online };
+    if (name === "presence")
+      heard.value = {
+        ...now,
+        fix: (told as PresenceEvent).last_fix ?? now.fix,
+        online: (told as PresenceEvent).online,
+      };
     if (name === "alert") {
       heard.value = { ...now, alerts: newestFirst([...now.alerts, told as Alert]).slice(0, MAX_ALERTS) };
       askQuietly();
@@ -74,7 +92,13 @@ export function useWatched(share: string) {
     etag = null;
   }
 
-  const stream = useLive({ path: () => family.livePath(share), onEvent: hear, poll: ask, onEnd: end, onRefused: refuse });
+  const stream = useLive({
+    path: () => family.livePath(share),
+    onEvent: hear,
+    poll: ask,
+    onEnd: end,
+    onRefused: refuse,
+  });
 
   function refuse(problem: Problem): void {
     asked.value = null;

@@ -10,8 +10,17 @@ const ALERTS_OVER_S = 60;
 export interface Sample {
   /** Seconds of `running`, so that a service's clock that is moved moves no sample. */
   at: number;
-  fixesPerS: number; appendMs: number; lagMs: number; online: number; offline: number; alertsBegun: number; alertsPerMin: number;
-  storeP99Ms: number; storeLastMs: number; loopMs: number; loopWorstMs: number;
+  fixesPerS: number;
+  appendMs: number;
+  lagMs: number;
+  online: number;
+  offline: number;
+  alertsBegun: number;
+  alertsPerMin: number;
+  storeP99Ms: number;
+  storeLastMs: number;
+  loopMs: number;
+  loopWorstMs: number;
 }
 export type Series = Exclude<keyof Sample, "at" | "alertsBegun">;
 
@@ -34,7 +43,14 @@ export function useWindow() {
     samples.value = [...before, sampleOf(next, at / 1000, before)];
   }
 
-  return { health, samples, seenAt, restartedAt, take, latest: computed(() => samples.value[samples.value.length - 1] ?? null) };
+  return {
+    health,
+    samples,
+    seenAt,
+    restartedAt,
+    take,
+    latest: computed(() => samples.value[samples.value.length - 1] ?? null),
+  };
 }
 
 function sampleOf(health: Health, at: number, before: readonly Sample[]): Sample {

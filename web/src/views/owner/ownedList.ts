@@ -7,8 +7,17 @@ import { type Problem, asProblem } from "@/api/problem";
 import type { OwnedVehicle, Page } from "@/api/types";
 
 export type ListName = "bound" | "all" | "expiring";
-interface Loaded { cursor: string | null; items: OwnedVehicle[] }
-interface Kept { key: string; pages: Loaded[]; cursor: string | null; finished: boolean; scrollY: number }
+interface Loaded {
+  cursor: string | null;
+  items: OwnedVehicle[];
+}
+interface Kept {
+  key: string;
+  pages: Loaded[];
+  cursor: string | null;
+  finished: boolean;
+  scrollY: number;
+}
 
 const PAGE = 50;
 /** Where only some are kept of many, greater pages spare questions. */
@@ -33,7 +42,8 @@ export function useOwnedList(list: Ref<ListName>, plate: Ref<string>, seen: () =
 
   const key = (): string => `${list.value}/${plate.value}`;
   const limit = (): number => (list.value === "all" && !plate.value ? PAGE : SIFTED_PAGE);
-  const ask = (at: string | null): Promise<Page<OwnedVehicle>> => owner.vehicles(list.value, { q: plate.value, cursor: at, limit: limit() });
+  const ask = (at: string | null): Promise<Page<OwnedVehicle>> =>
+    owner.vehicles(list.value, { q: plate.value, cursor: at, limit: limit() });
 
   async function more(): Promise<void> {
     if (loading.value || finished.value) return;
@@ -96,7 +106,8 @@ export function useOwnedList(list: Ref<ListName>, plate: Ref<string>, seen: () =
     ({ pages: pages.value, cursor, finished: finished.value } = kept);
     return kept.scrollY;
   }
-  const leave = (scrollY: number): void => void (kept = { key: key(), pages: pages.value, cursor, finished: finished.value, scrollY });
+  const leave = (scrollY: number): void =>
+    void (kept = { key: key(), pages: pages.value, cursor, finished: finished.value, scrollY });
 
   useRetry(problem, more);
   whenBack(() => void renew());
