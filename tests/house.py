@@ -185,7 +185,7 @@ TEXT_SUFFIXES: Final = frozenset(
 
 @dataclass(frozen=True)
 class Source:
-    """One Python file: where it stands below the root, and what it says."""
+    """A Python file: its path below the root, and its text."""
 
     path: str
     text: str
@@ -209,7 +209,7 @@ class Source:
 
 @dataclass(frozen=True)
 class Import:
-    """One name that a file imports, dotted and absolute."""
+    """A name that a file imports, dotted and absolute."""
 
     name: str
     line: int
