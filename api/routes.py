@@ -17,7 +17,6 @@ from api.http.calls import Auth, Route
 from api.http.gates import Gates
 from api.http.listing import ListQuery
 from api.live_routes import LiveSide
-from api.operations.drive import DriveReport
 from api.operations.health import Alive, ClockView, Health, Readiness
 from api.operations.metrics import MetricsDesk
 from api.operations.ops import Advance, OpsDesk
@@ -146,15 +145,6 @@ def _operations(desk: OpsDesk, metrics: MetricsDesk) -> tuple[Route, ...]:
         Route("GET", "/healthz", desk.healthz, "进程存活", answer=Alive),
         Route("GET", "/readyz", desk.readyz, "可以接收请求", answer=Readiness, others=((503, Readiness),)),
         Route("GET", "/health", desk.health, "运行状况", auth=Auth.OPS_KEY, answer=Health),
-        Route(
-            "PUT",
-            "/api/v1/ops/drive",
-            desk.drive,
-            "模拟器报告行驶情况",
-            auth=Auth.OPS_KEY,
-            body=DriveReport,
-            status=204,
-        ),
         Route(
             "GET",
             "/metrics",

@@ -5,18 +5,16 @@ from __future__ import annotations
 import asyncio
 import resource
 import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from time import monotonic
 from typing import Final
 
 from rich.console import Console
 
 from sim import registry_lines, verdict
-from sim.drive_report import DriveReport, operators_told, report_of
 from sim.fleet import Fleet
 from sim.lead import Lead
 from sim.owners import Service, ServiceError, SignInRefused
@@ -155,8 +153,7 @@ async def _drive(options: SimOptions, chosen: Scenario, over: asyncio.Event, con
         started_at = clock.now()
         _warn_of_the_future(before, started_at, console)
         try:
-            async with operators_told(service, _told_of(fleet, options, chosen)):
-                await _run(fleet, options, chosen, over, console)
+            await _run(fleet, options, chosen, over, console)
             try:
                 result = await verdict.verdict_of(
                     service, owners, fleet.terminals, before=before, started_at=started_at
@@ -218,22 +215,6 @@ def _not_imported(options: SimOptions) -> str:
         f"the service does not know this fleet; first: run.py sim --vehicles {options.vehicles} --seed {options.seed} "
         f"--registry FILE, then: run.py import FILE"
     )
-
-
-def _told_of(fleet: Fleet, options: SimOptions, chosen: Scenario) -> Callable[[], DriveReport]:
-    began_at = monotonic()
-
-    def report() -> DriveReport:
-        return report_of(
-            chosen,
-            fleet.counts,
-            seed=options.seed,
-            vehicles=options.vehicles,
-            speedup=options.speedup,
-            elapsed_s=monotonic() - began_at,
-        )
-
-    return report
 
 
 async def _run(fleet: Fleet, options: SimOptions, chosen: Scenario, over: asyncio.Event, console: Console) -> None:

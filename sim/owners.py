@@ -162,15 +162,6 @@ class Service:
         now = clock.now if isinstance(clock.now, float) else _unix(clock.now)
         return ClockReading(now, clock.speed, clock.virtual)
 
-    @property
-    def has_ops_key(self) -> bool:
-        """Tell whether an operators' key is set."""
-        return bool(self._ops_headers)
-
-    async def tell_drive(self, report: Mapping[str, object]) -> None:
-        """Report the drive to operators. Raises ``ServiceError``, also for an older service's 404."""
-        await self._call("PUT", "/api/v1/ops/drive", headers=self._ops_headers, form=report, tries=1)
-
     async def terms_version(self) -> str:
         """Return the version of the statement that a sign-in accepts."""
         return _decoded(await self._call("GET", "/api/v1/terms"), _Terms).version

@@ -6,8 +6,6 @@ from typing import Literal
 
 import msgspec
 
-from api.operations.drive import DriveReport
-
 Status = Literal["ok", "degraded", "failing"]
 
 
@@ -187,5 +185,3 @@ class Health(msgspec.Struct, frozen=True):
     gateway: dict[str, object]
     data_quality: DataQuality
     forwarded: ForwardedView
-    drive: DriveReport | None
-    """A simulator's report of its drive; null while none reports."""

@@ -13,7 +13,6 @@ from msgspec import Meta
 
 from api.http.calls import JSON, Call
 from api.http.proxies import ODDITIES, Callers
-from api.operations.drive import DriveReport, LastDrive
 from api.operations.health import (
     Alive,
     ClockView,
@@ -38,7 +37,6 @@ from api.operations.vitals import Vitals
 from api.ports import Services
 from api.shown.views import time_text
 from domain.civil_time import CHINA_TIME
-from domain.errors import OpsKeyInvalid
 from domain.vehicle.quality import Outcome
 from persistence.store import StoreError
 
@@ -68,7 +66,6 @@ class OpsDesk:
         self._store_answers = True
         self._looked_at = float("-inf")
         self._mailboxes = Mailboxes(0, 0)
-        self._drive = LastDrive()
 
     async def healthz(self, call: Call[None, None]) -> Alive:
         """Answer: the answer itself shows that the process is alive."""
@@ -88,15 +85,6 @@ class OpsDesk:
         assert self._services.advance is not None
         await self._services.advance(call.body.advance_s)
         return self._clock()
-
-    async def drive(self, call: Call[DriveReport, None]) -> None:
-        """Take a simulator's report; ``/health`` and the control room show it for 15 seconds.
-
-        The report proves nothing. Always needs the key: a service without a key refuses.
-        """
-        if not self._services.ops_key:
-            raise OpsKeyInvalid(configured=False)
-        self._drive.take(call.body, monotonic())
 
     async def reasons(self) -> list[str]:
         """List the reasons why the service is not ready; empty when it is."""
@@ -144,7 +132,6 @@ class OpsDesk:
             gateway=dict(services.gateway_stats()),
             data_quality=self.data_quality(),
             forwarded=self._forwarded(),
-            drive=self._drive.seen(monotonic()),
         )
 
     def data_quality(self) -> DataQuality:

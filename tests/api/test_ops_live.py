@@ -3,18 +3,14 @@
 from __future__ import annotations
 
 import json
-from typing import Any
 
-import msgspec
 import pytest
 
 from actors.vehicles.checkpoints import Checkpointer
 from actors.vehicles.vehicle import KIND
 from api.live.event_stream import StreamLimits
-from api.operations.drive import MAX_EXACT, MAX_KINDS, DriveReport, LastDrive
 from domain.vehicle import alarm_bits as bits
 from tests.api.conftest import Service, key, phone, plate, problem, row, vehicle_line
-from tests.api.driving import DRIVE
 from tests.api.watching import Event, Reader, stream
 
 PATH = "/api/v1/ops/live"
@@ -98,64 +94,6 @@ async def test_a_stopping_service_ends_the_stream_cleanly(service: Service) -> N
         await next_of(reader, "fleet")
         await service.client.server.close()
         assert [event.name for event in await reader.rest()] in ([], ["health"], ["health", "fleet"])
-
-
-# -- a simulator's drive --------------------------------------------------------------------------------------------------
-
-DRIVE_PATH = "/api/v1/ops/drive"
-
-
-async def test_a_drive_is_shown_in_the_picture_and_its_newest_report_in_the_stream(service: Service) -> None:
-    assert (await service.get("/health", KEY))["drive"] is None
-    async with stream(service, PATH, KEY) as reader:
-        assert (await next_of(reader, "health")).told["drive"] is None
-        for report in (DRIVE, DRIVE | {"acked": 99_999, "scenario": "everyday"}):
-            response = await service.client.put(DRIVE_PATH, json=report, headers=KEY)
-            assert (response.status, await response.text()) == (204, "")
-            assert (await service.get("/health", KEY))["drive"] == report
-        pictures = [(await next_of(reader, "health")).told["drive"] for _ in range(2)]
-        assert pictures[-1] == DRIVE | {"acked": 99_999, "scenario": "everyday"}
-
-
-def test_a_drive_is_gone_fifteen_seconds_after_its_last_report() -> None:
-    report, last = msgspec.convert(DRIVE, DriveReport), LastDrive()
-    assert last.seen(0.0) is None
-    last.take(report, 100.0)
-    last.take(report, 102.0)
-    assert last.seen(116.9) == report
-    assert last.seen(117.0) is None
-
-
-async def test_a_drive_is_told_with_the_key_only(service: Service) -> None:
-    for headers in ({}, {"X-Ops-Key": "wrong"}, await service.sign_in()):
-        await problem(await service.client.put(DRIVE_PATH, json=DRIVE, headers=headers), 401, "ops_key_invalid")
-    assert (await service.get("/health", KEY))["drive"] is None
-    await service.restart_with(ops_key="")
-    refusal = await problem(await service.client.put(DRIVE_PATH, json=DRIVE, headers=KEY), 401, "ops_key_invalid")
-    assert "OPS_KEY" in refusal["detail"]
-    assert (await service.get("/health", {}))["drive"] is None
-
-
-@pytest.mark.parametrize(
-    "wrong,field,message",
-    [
-        ({"scenario": "Not A Name"}, "scenario", "格式不正确"),
-        ({"title": "x" * 121}, "title", "不能超过 120 个字符"),
-        ({"sent": -1}, "sent", "不能小于 0"),
-        ({"seed": MAX_EXACT + 1}, "seed", f"不能大于 {MAX_EXACT}"),
-        ({"misbehaved": {str(kind): 1 for kind in range(MAX_KINDS + 1)}}, "misbehaved", "不能超过 20 项"),
-        ({"errors": {"x" * 61: 1}}, "errors", "不能超过 60 个字符"),
-        ({"errors": {"x": -1}}, "errors[...]", "不能小于 0"),
-        ({"errors": {"x": "1"}}, "errors[...]", "应为整数"),
-    ],
-)
-async def test_a_drive_beyond_its_bounds_is_refused(
-    service: Service, wrong: dict[str, Any], field: str, message: str
-) -> None:
-    response = await service.client.put(DRIVE_PATH, json=DRIVE | wrong, headers=KEY)
-    errors = (await problem(response, 422, "invalid_input"))["errors"]
-    assert errors == [{"field": field, "message": message}]
-    assert (await service.get("/health", KEY))["drive"] is None
 
 
 # -- the owner's map ------------------------------------------------------------------------------------------------------

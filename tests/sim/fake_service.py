@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from datetime import UTC, datetime
 
 from aiohttp import web
@@ -14,11 +14,6 @@ from tests.sim.fakes import NOON
 
 Item = dict[str, object]
 Lie = Callable[[Item], Item | None]
-OPS_KEY = "ops-key-of-the-simulator"
-
-
-async def _no_content() -> int:
-    return 204
 
 
 class FakeService:
@@ -30,9 +25,6 @@ class FakeService:
         self.virtual = False
         self.lie: Lie = lambda item: item
         self.page = 2
-        self.drives: list[Item] = []
-        """What a simulator told of its drive."""
-        self.answer_to_drives: Callable[[], Awaitable[int]] = _no_content
         self._seed = seed
         self._vehicles = vehicles
         self._runner: web.AppRunner | None = None
@@ -43,7 +35,6 @@ class FakeService:
         app.add_routes(
             [
                 web.get("/health", self.health),
-                web.put("/api/v1/ops/drive", self.take_drive),
                 web.get("/api/v1/terms", self.terms),
                 web.post("/api/v1/sessions", self.sign_in),
                 web.get("/api/v1/owner/vehicles", self.list_vehicles),
@@ -63,12 +54,6 @@ class FakeService:
     async def health(self, _: web.Request) -> web.Response:
         now = datetime.fromtimestamp(NOON, UTC).isoformat()
         return web.json_response({"clock": {"now": now, "speed": self.speed, "virtual": self.virtual}, "uptime_s": 5})
-
-    async def take_drive(self, request: web.Request) -> web.Response:
-        if request.headers.get("X-Ops-Key") != OPS_KEY:
-            return web.Response(status=401)
-        self.drives.append(await request.json())
-        return web.Response(status=await self.answer_to_drives())
 
     async def terms(self, _: web.Request) -> web.Response:
         return web.json_response({"version": "1", "text": "…"})

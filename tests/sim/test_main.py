@@ -4,24 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import io
-from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
 
-import msgspec
 import pytest
 from rich.console import Console
 
-from api.operations.drive import DriveReport
-from sim.counts import Counts
-from sim.drive_report import report_of
 from sim.main import DIFFERENT, IMPOSSIBLE, OK, SimOptions, run_sim
 from sim.registry_lines import identity
-from sim.scenarios import SCENARIOS, scenario
 from tests.sim.fake_platform import FakePlatform
-from tests.sim.fake_service import OPS_KEY, FakeService, Item, Lie
+from tests.sim.fake_service import FakeService, Item, Lie
 
 SEED, VEHICLES, SPEED = 3, 5, 50.0
 IN_TIME_S = 50.0
@@ -160,63 +154,6 @@ async def test_no_service_at_all_is_a_sentence_and_no_traceback(monkeypatch: pyt
     status, said = await drive(fake, asked)
     assert status == IMPOSSIBLE
     assert asked.api in said
-
-
-# -- what operators see of it -----------------------------------------------------------------------------------------
-
-
-async def test_operators_are_told_how_the_drive_goes_in_what_the_service_takes(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("sim.drive_report.PERIOD_S", 0.05)
-    async with service() as fake:
-        await drive(fake, replace(options(fake, "dirty"), ops_key=OPS_KEY))
-        reports = [msgspec.convert(told, DriveReport) for told in fake.drives]
-        last = reports[-1]
-        assert (last.scenario, last.seed, last.vehicles, last.speedup) == ("dirty", SEED, VEHICLES, SPEED)
-        assert (last.online, last.errors) == (VEHICLES, {})
-        assert 0 < last.acked <= last.sent
-        assert last.misbehaved
-        assert [report.elapsed_s for report in reports] == sorted(report.elapsed_s for report in reports)
-
-
-async def test_without_the_operators_key_nobody_is_told() -> None:
-    async with service() as fake:
-        assert (await drive(fake, options(fake, "everyday")))[0] == OK
-        assert fake.drives == []
-
-
-@pytest.mark.parametrize("answers", [True, False])
-async def test_operators_who_do_not_listen_neither_delay_nor_fail_the_drive(
-    answers: bool, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("sim.drive_report.PERIOD_S", 0.05)
-    over = asyncio.Event()
-
-    async def not_found() -> int:
-        if not answers:
-            await over.wait()
-        return 404
-
-    async with service() as fake:
-        fake.answer_to_drives = not_found
-        began_at = asyncio.get_running_loop().time()
-        status, said = await drive(fake, replace(options(fake, "everyday"), ops_key=OPS_KEY))
-        over.set()
-        assert (status, len(fake.drives) > 0) == (OK, True), said
-        assert asyncio.get_running_loop().time() - began_at < IN_TIME_S
-
-
-def test_of_too_many_kinds_of_errors_the_most_frequent_are_told() -> None:
-    counts = Counts(errors=Counter({f"{'x' * 100}": 1_000, **{f"error {kind}": kind for kind in range(30)}}))
-    everyday = scenario("everyday")
-    report = report_of(everyday, counts, seed=SEED, vehicles=VEHICLES, speedup=SPEED, elapsed_s=0.0)
-    assert msgspec.convert(msgspec.to_builtins(report), DriveReport).errors["error 29"] == 29
-    assert (len(report.errors), report.errors["x" * 60]) == (20, 1_000)
-
-
-@pytest.mark.parametrize("name", sorted(SCENARIOS))
-def test_the_service_takes_a_report_of_every_scenario(name: str) -> None:
-    report = report_of(scenario(name), Counts(), seed=-1, vehicles=1, speedup=0.5, elapsed_s=0.0)
-    assert msgspec.convert(msgspec.to_builtins(report), DriveReport).scenario == name
 
 
 # -- the registry -----------------------------------------------------------------------------------------------------

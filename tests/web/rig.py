@@ -20,7 +20,6 @@ from domain.registry import vehicle_id
 from domain.vehicle.fix import STATUS_ACC_ON, STATUS_POSITIONED
 from tests.api.conftest import business_line, mobile, person_line, phone, plate, row, vehicle_line
 from tests.api.drivers import papers
-from tests.api.driving import DRIVE
 from tests.e2e.callers import Answer, bearer, call
 from tests.e2e.processes import ANY_PORT, Serving, Yard
 
@@ -115,12 +114,6 @@ class Server:
     def is_killed(self) -> None:
         assert self._serving is not None
         self._serving.process.is_killed()
-
-    def hears_of_a_drive(self) -> None:
-        """As a simulator tells of itself every two seconds."""
-        headers = {"Content-Type": "application/json", "X-Ops-Key": OPS_KEY}
-        answer = call(self._http, "PUT", "/api/v1/ops/drive", body=json.dumps(DRIVE).encode(), headers=headers)
-        assert answer.status == 204, answer
 
     def advances(self, seconds: int) -> None:
         """Every timer due on the way has fired when this returns."""

@@ -94,7 +94,6 @@ def _shoots(page: Page, story: Story, scene: Scene, file: Path) -> None:
     if scene.is_wall:
         for step in range(CHART_STEPS):
             story.convoy.drives(1, alarms=SPEEDING if step % 6 > 3 else 0)
-            story.server.hears_of_a_drive()
             page.wait_for_timeout(SETTLES_MS)
     page.wait_for_timeout(SETTLES_MS)
     page.screenshot(path=file)

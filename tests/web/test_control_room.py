@@ -91,31 +91,6 @@ def test_a_silent_service_is_told_and_its_return_needs_no_reload(room: Page, ser
     assert room.evaluate("window.isTheSamePage") is True
 
 
-def test_a_simulator_s_drive_is_shown_while_it_reports(room: Page, phone: Phones, server: Server) -> None:
-    expect(status(room)).to_contain_text("正常")
-    panel = room.get_by_role("region", name="模拟场景")
-    expect(panel).to_have_count(0)
-    server.hears_of_a_drive()
-    for text in (
-        "dirty",
-        "种子 7",
-        "60 倍速",
-        "198 / 200",
-        "12,345 / 12,350",
-        "重复 617",
-        "something new 1",
-        "连接被拒 2",
-    ):
-        expect(panel).to_contain_text(text)
-    assert room.evaluate("[...document.querySelectorAll('.chart')].every(each => each.clientHeight > 100)")
-    small = phone(english=True)
-    small.goto("/ops")
-    small.get_by_label("Key").fill(OPS_KEY)
-    small.get_by_role("button", name="Enter").click()
-    expect(small.get_by_role("region", name="Scenario")).to_contain_text("bad checksums 240")
-    assert small.evaluate("document.documentElement.scrollWidth") <= 390
-
-
 def test_the_room_is_dark_until_somebody_wants_it_light_and_fits_a_phone(phone: Phones) -> None:
     page = phone()
     page.goto("/ops")

@@ -333,24 +333,6 @@ export interface DeadLetter {
   message: string;
   reason: string;
 }
-/** What a simulator says of its own drive. */
-export interface Drive {
-  scenario: string;
-  title: string;
-  seed: number;
-  vehicles: number;
-  speedup: number;
-  online: number;
-  sent: number;
-  acked: number;
-  resent: number;
-  reconnects: number;
-  stored: number;
-  refused: number;
-  misbehaved: Record<string, number>;
-  errors: Record<string, number>;
-  elapsed_s: number;
-}
 export interface Health {
   status: ServiceStatus;
   version: string;
@@ -401,7 +383,6 @@ export interface Health {
     speeding_at_standstill: number;
     alerts_begun: number;
   };
-  drive: Drive | null;
 }
 /** Positions in 1e-5 degrees (WGS-84). Vehicles: id, longitude, latitude, course, online, alert. Clusters: longitude, latitude, vehicles, online, alerts. */
 export interface FleetPicture {
