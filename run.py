@@ -1,7 +1,7 @@
-"""How is everything put together? The command line, and the one place that knows every part.
+"""Puts all parts together, and nothing else: the composition of the service, and ``main`` for the command line.
 
-``serve`` opens inside out (store, vehicles, telemetry, sockets) and closes outside in, so that nothing is let in before
-there is somebody to take it, and nothing is let go before it is safe.
+``serve`` opens inside out (store, vehicles, telemetry, sockets) and closes outside in. So nothing is let in before its
+receiver is there, and nothing is let go before it is safe.
 """
 
 from __future__ import annotations
@@ -45,17 +45,8 @@ from api.http.connections import GuardedSite
 from api.http.proxies import Proxies, networks
 from api.pages import Pages, TileSource, tile_source
 from api.ports import Services
-from arguments import UsageError, parser
-from domain.places import Places
-from domain.vehicle.profile import DEFAULT_PROFILE
-from gateway.feed import Feed
-from gateway.ingest import Ingest
-from gateway.jt808.server import Gateway
-from persistence.opening import COMMANDS, import_facts, open_store
-from persistence.records import encode_batch
-from persistence.registry.lookups import Registry
-from persistence.store import Store, StoreError
-from process import (
+from commands.arguments import UsageError, parser
+from commands.process import (
     LinesBehind,
     allow_many_sockets,
     boot_id,
@@ -65,7 +56,16 @@ from process import (
     steady_s,
     when_stdin_ends,
 )
-from registrar import end_sessions, import_registry
+from commands.registrar import end_sessions, import_registry
+from domain.places import Places
+from domain.vehicle.profile import DEFAULT_PROFILE
+from gateway.feed import Feed
+from gateway.ingest import Ingest
+from gateway.jt808.server import Gateway
+from persistence.opening import COMMANDS, import_facts, open_store
+from persistence.records import encode_batch
+from persistence.registry.lookups import Registry
+from persistence.store import Store, StoreError
 from settings import Settings, SettingsError, address, check_sandbox, environment_of_process, fitted, from_environment
 
 log = logging.getLogger("shouwang")
@@ -368,7 +368,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             case "export" | "backup" | "restore":
                 print(asyncio.run(COMMANDS[args.command](args.store, args.file)))
             case "sim":
-                from demo import sim_options
+                from commands.demo import sim_options
                 from sim.main import run_sim
 
                 return asyncio.run(run_sim(sim_options(settings, args)))
@@ -379,7 +379,7 @@ def main(argv: Sequence[str] | None = None) -> int:
                 jobs = args.jobs or cores()
                 return torture(Service, Options(args.seed, runs, args.minutes or 0.0, jobs, args.steps, args.mutants))
             case _:
-                from demo import demo
+                from commands.demo import demo
 
                 return asyncio.run(demo(settings, args, program=Path(__file__)))
         return 0

@@ -30,6 +30,7 @@ from actors.vehicles.telemetry import Router
 from actors.vehicles.vehicle import KIND, Fleet
 from bench.load import phone
 from bench.processes import resident_bytes
+from commands.process import relieve_garbage_collector
 from domain.identifiers import PlateColor
 from domain.registry import vehicle_id
 from domain.vehicle.fix import STATUS_ACC_ON, STATUS_POSITIONED, Batch, Fix
@@ -40,7 +41,6 @@ from gateway.ingest import Ingest
 from persistence.records import encode_batch
 from persistence.sqlite.store import SqliteStore
 from persistence.store import Store
-from process import relieve_garbage_collector
 
 ROWS: Final = 10_000
 CALLS: Final = 4

@@ -19,10 +19,10 @@ from actors.system.clock import Agenda, RealClock
 from actors.system.runtime import Dispatcher
 from actors.vehicles.vehicle import Fleet, VehicleActor
 from bench.vehicle_fold import fix_of, vehicle_key
+from commands.process import relieve_garbage_collector
 from domain.vehicle.profile import DEFAULT_PROFILE
 from domain.vehicle.vehicle import Vehicle, accept
 from persistence.sqlite.store import SqliteStore
-from process import relieve_garbage_collector
 
 
 @dataclass(frozen=True, slots=True)

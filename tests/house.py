@@ -21,7 +21,6 @@ WALLS: Final[Mapping[str, frozenset[str]]] = {
     "actors": frozenset({"domain", "persistence.store", "persistence.records"}),
     "api": frozenset({"actors", "domain", "geography", "gateway.feed", "persistence.store", "persistence.records"}),
     "sim": frozenset({"gateway.jt808.codec"}),  # a client: it knows the codec, nothing else of us
-    "process": frozenset(),
     "settings": frozenset(  # the limits of the parts, nested; and what says whether a text makes sense
         {
             "api.http.connections",
@@ -33,9 +32,9 @@ WALLS: Final[Mapping[str, frozenset[str]]] = {
             "gateway.jt808.limits",
         }
     ),
-    "arguments": frozenset({"settings", "persistence.store"}),
-    "registrar": frozenset({"api.accounts.session_records", "arguments", "domain", "persistence"}),
-    "demo": frozenset({"arguments", "settings", "sim", "api.accounts.terms"}),
+    "commands": frozenset(
+        {"settings", "domain", "persistence", "sim", "api.accounts.session_records", "api.accounts.terms"}
+    ),
 }
 """Room → what of ours it may import besides itself. ``run``, ``bench``, ``fuzz``, ``torture`` and ``tests`` may import any room; none, ``run``."""
 
@@ -166,10 +165,7 @@ ENGLISH_NOT_YET: Final[tuple[str, ...]] = (
     "actors/system/",
     "actors/wire.py",
     "geography/",
-    "arguments.py",
-    "demo.py",
-    "process.py",
-    "registrar.py",
+    "commands/",
     "run.py",
     "settings.py",
 )

@@ -20,11 +20,11 @@ import msgspec
 from aiohttp import ClientSession, ClientTimeout, DummyCookieJar, TCPConnector
 
 from api.accounts.session_records import ends_by_password
+from commands.registrar import password_matches
 from gateway.ingest import IngestLimits
 from persistence.opening import open_store
 from persistence.registry.importing import Passwords, import_lines
 from persistence.store import Store
-from registrar import password_matches
 from run import Service
 from settings import Settings
 from tests.acceptance.trucks import Truck

@@ -31,6 +31,7 @@ from api.accounts.session_records import ends_by_password
 from api.accounts.terms import read_terms
 from api.app import make_app, make_runner
 from api.ports import Services
+from commands.registrar import password_matches
 from domain.identifiers import PlateColor, citizen_id_check_char, uscc_check_char
 from domain.places import Places
 from domain.registry import vehicle_id
@@ -44,7 +45,6 @@ from persistence.registry.importing import import_lines
 from persistence.registry.lookups import Registry
 from persistence.sqlite.store import SqliteStore
 from persistence.store import StoreUnavailable
-from registrar import password_matches
 
 START = 1_760_000_000.0
 """2025-10-09T16:53:20+08:00."""

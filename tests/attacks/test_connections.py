@@ -14,9 +14,9 @@ import pytest
 from api.http.connections import CONNECTIONS, ConnectionLimits, Connections
 from api.http.proxies import Proxies, networks
 from api.live.event_stream import StreamLimits
+from commands.process import allow_many_sockets
 from gateway.jt808.codec import message_ids as ids
 from gateway.jt808.limits import Limits
-from process import allow_many_sockets
 from tests.api.conftest import FEED_KEY, START, Service, row
 from tests.api.drivers import FAMILY_SHARES, watched_share
 from tests.api.watching import stream

@@ -14,9 +14,9 @@ import pytest
 import pytest_asyncio
 
 from api.pages import Pages
+from commands.process import LinesBehind
 from domain.names import parse_business_name
 from persistence.registry.importing import Passwords, import_lines
-from process import LinesBehind
 from tests.api.callers import CALLERS, OPS_KEY, furnished, known_id
 from tests.api.conftest import CHEAP, FEED_KEY, Service, business_line, person_line, plate, vehicle_line
 from tests.attacks.document import Operation, operations

@@ -12,7 +12,7 @@ from urllib.request import urlopen
 
 import pytest
 
-from arguments import known_variables
+from commands.arguments import known_variables
 from settings import PLAIN_NAMES
 from tests.e2e.processes import RUN, Yard
 from tests.patience import PATIENCE_S

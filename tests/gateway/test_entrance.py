@@ -13,12 +13,12 @@ from typing import Any, cast
 
 import pytest
 
+from commands.process import allow_many_sockets
 from gateway.jt808 import server
 from gateway.jt808.codec import message_ids as ids
 from gateway.jt808.connection import Connection
 from gateway.jt808.entrance import Entrance
 from gateway.jt808.limits import Limits
-from process import allow_many_sockets
 from tests.gateway.neighbours import Client, Terminal, results
 from tests.gateway.test_server import running
 

@@ -20,7 +20,7 @@ from secrets import token_urlsafe
 from shlex import quote
 from typing import Final
 
-from arguments import UsageError
+from commands.arguments import UsageError
 from settings import Settings, address, environment_of_process
 from sim.household import Household, make_household
 from sim.lead import Lead, pick_lead

@@ -16,7 +16,7 @@ from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerifyMismatchError
 
 from api.accounts.session_records import ends_by_password, ends_of_all
-from arguments import UsageError
+from commands.arguments import UsageError
 from domain.identifiers import half_width
 from persistence.opening import open_store
 from persistence.registry import importing as registry_import

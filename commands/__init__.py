@@ -1,0 +1,1 @@
+"""The commands of ``run.py``: their arguments, the work of the short ones, and the process that runs them."""
