@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any, Protocol
+from typing import Protocol
 
+from actors.system.asks import A, Ask
 from actors.system.supervisor import Watcher
 from domain.vehicle.fix import Batch
 from domain.vehicle.quality import Outcome
@@ -12,7 +13,7 @@ from domain.vehicle.quality import Outcome
 class Actors(Protocol):
     """The actors that the API talks to; the ``Supervisor`` implements it."""
 
-    async def ask(self, kind: str, key: str, message: object) -> Any:
+    async def ask(self, key: str, message: Ask[A]) -> A:
         """See ``Supervisor.ask``."""
         ...
 

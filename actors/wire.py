@@ -1,68 +1,39 @@
-"""What may cross to actors in another process, and as which bytes? All they take, answer, refuse and announce.
+"""Encodes the asks, answers, refusals and events that cross to actors in another process, as MessagePack.
 
-Each is a plain value with its type's name before it, as MessagePack; what an answer is, its question says. Both ends
-are the same program, so there are no versions: what is kept longer than a process lives is ``persistence.records``.
+Each is a plain value with its type's name before it; the type of an answer is that of its ask. Both ends are the same
+program, so the format has no versions. ``persistence.records`` encodes the values that outlive a process.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from inspect import Parameter, signature
 from types import FunctionType, GenericAlias
-from typing import Any, Final, get_type_hints
+from typing import Any, Final, get_args, get_type_hints
 
 import msgspec
 from pykka import ActorDeadError
 
+from actors.people import person, share_link
 from actors.people.business import UnbindAsOwner
-from actors.people.document_actor import WAKE, Wake
-from actors.people.person import (
-    Bind,
-    BindDelegated,
-    CancelShares,
-    CreateShare,
-    Delegate,
-    LookAtDriver,
-    OpenDelegation,
-    PreviewDelegation,
-    Unbind,
-    WithdrawDelegation,
-)
-from actors.people.share_link import OpenLink, Preview, PreviewLink, ShareOver, ViewShare
+from actors.people.share_link import ShareOver
+from actors.system.asks import A, Ask, answer_type
 from actors.system.runtime import ActorFailed, MailboxFull
 from actors.system.supervisor import Unanswered
-from actors.vehicles.vehicle import Look, RegistryChanged, Report, VehicleView
+from actors.vehicles.vehicle import Look
 from actors.vehicles.watch import AlertChanged, Moved, PresenceChanged
 from domain import errors
-from domain.people.delegation import Delegation
-from domain.people.driver import Binding, Driver
-from domain.people.share import Share
 from domain.vehicle.fix import Batch
 from domain.vehicle.quality import Outcome
 from persistence.store import StoreConflict, StoreError, StoreFormatError, StoreUnavailable
 
-ANSWERS: Final[Mapping[type, Any]] = {
-    Batch: list[Outcome],
-    Report: None,
-    Look: VehicleView,
-    RegistryChanged: None,
-    Bind: Binding,
-    Unbind: Binding,
-    UnbindAsOwner: Binding,
-    CreateShare: Share,
-    CancelShares: int,
-    Delegate: Delegation,
-    WithdrawDelegation: None,
-    PreviewDelegation: Preview,
-    OpenDelegation: Delegation,
-    BindDelegated: Binding,
-    LookAtDriver: Driver,
-    PreviewLink: Preview,
-    OpenLink: Share,
-    ViewShare: Share,
-    Wake: None,
-}
-"""What is sent, and what it is answered with; besides that each may be answered with None: the key means nothing."""
+ASKS: Final[Sequence[type[Ask[Any]]]] = (
+    Look,
+    *get_args(person.Message),
+    *get_args(share_link.Message),
+    UnbindAsOwner,
+)
+"""All asks; each says itself what it is answered with."""
 
 EVENTS: Final = (Moved, PresenceChanged, AlertChanged, ShareOver)
 
@@ -84,17 +55,7 @@ class Uncrossable(Exception):
     """The value is of a kind that does not cross, or the bytes are no such value."""
 
 
-def _without_fields(value: object) -> None:
-    """``Wake`` is a bare class: nothing but its name crosses."""
-    if not isinstance(value, Wake):
-        raise TypeError(f"a {type(value).__name__} is no plain value")
-
-
-def _woken(kind: type, value: object) -> Wake:
-    return WAKE
-
-
-_ENCODER: Final = msgspec.msgpack.Encoder(enc_hook=_without_fields)
+_ENCODER: Final = msgspec.msgpack.Encoder()
 _NAMED: Final = msgspec.msgpack.Decoder(tuple[str, msgspec.Raw])
 
 
@@ -103,7 +64,7 @@ class _Kinds:
 
     def __init__(self, kinds: Iterable[type]) -> None:
         self._decoders: dict[str, msgspec.msgpack.Decoder[Any]] = {
-            kind.__name__: msgspec.msgpack.Decoder(kind, dec_hook=_woken) for kind in kinds
+            kind.__name__: msgspec.msgpack.Decoder(kind) for kind in kinds
         }
 
     def encode(self, value: object) -> bytes:
@@ -120,10 +81,11 @@ class _Kinds:
             raise Uncrossable(str(error)) from error
 
 
-_MESSAGES: Final = _Kinds(ANSWERS)
+_MESSAGES: Final = _Kinds((*ASKS, Batch))
 _EVENTS: Final = _Kinds(EVENTS)
-_ANSWERS: Final = {
-    message: msgspec.msgpack.Decoder(answer if answer is None else answer | None) for message, answer in ANSWERS.items()
+_OUTCOMES: Final = msgspec.msgpack.Decoder(list[Outcome])
+_ANSWERS: Final[Mapping[type, msgspec.msgpack.Decoder[Any]]] = {
+    message: msgspec.msgpack.Decoder(answer_type(message)) for message in ASKS
 }
 
 encode_message = _MESSAGES.encode
@@ -133,12 +95,23 @@ decode_event = _EVENTS.decode
 encode_answer = _ENCODER.encode
 
 
-def decode_answer(message: object, encoded: bytes) -> Any:
-    """What was answered to ``message``. Raises ``Uncrossable``."""
+def decode_answer(message: Ask[A], encoded: bytes) -> A:
+    """Decodes the answer to ``message``. Raises ``Uncrossable``."""
+    answer: A = _decode(_ANSWERS[type(message)], encoded)
+    return answer
+
+
+def decode_outcomes(encoded: bytes) -> list[Outcome]:
+    """Decodes the answer to a batch. Raises ``Uncrossable``."""
+    outcomes: list[Outcome] = _decode(_OUTCOMES, encoded)
+    return outcomes
+
+
+def _decode(decoder: msgspec.msgpack.Decoder[Any], encoded: bytes) -> Any:
     try:
-        return _ANSWERS[type(message)].decode(encoded)
+        return decoder.decode(encoded)
     except msgspec.MsgspecError as error:
-        raise Uncrossable(f"no answer to {type(message).__name__}: {error}") from error
+        raise Uncrossable(f"no such answer: {error}") from error
 
 
 class _Refusal:

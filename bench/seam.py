@@ -10,7 +10,7 @@ from time import perf_counter
 from typing import Final
 
 from actors.shard import Shard
-from actors.vehicles.vehicle import KIND, Look
+from actors.vehicles.vehicle import Look
 from bench.figures import Figure, emit
 from domain.vehicle.fix import Batch, Fix
 from domain.vehicle.quality import Outcome
@@ -68,7 +68,7 @@ async def routed(shard: Shard, batches: list[Batch]) -> None:
 
 async def asking(shard: Shard, asker: int) -> None:
     for number in range(ASKS):
-        view = await shard.ask(KIND, f"v1{(asker * ASKS + number) % VEHICLES:05}", Look())
+        view = await shard.ask(f"v1{(asker * ASKS + number) % VEHICLES:05}", Look())
         assert view is not None
 
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 from pykka import ActorDeadError
 
 from actors.people.document_actor import House
-from actors.people.documents import BINDING, BUSINESS, PERSON
+from actors.people.documents import BINDING, BUSINESS
 from actors.people.person import Unbind
+from actors.system.asks import Ask
 from actors.system.runtime import Actor, ActorFailed, MailboxFull
 from actors.system.supervisor import Unanswered
 from domain.errors import Busy, NotFound
@@ -20,11 +21,13 @@ from persistence.records import decode
 
 
 @dataclass(frozen=True, slots=True)
-class UnbindAsOwner:
+class UnbindAsOwner(Ask[Binding]):
     """Unbind a driver from the business's vehicle (R41). Answered with the ``Binding`` as it ended.
 
     Raises ``NotFound`` for another business's vehicle, or a binding that does not stand.
     """
+
+    kind: ClassVar[str] = BUSINESS
 
     binding_id: str
     doer: Doer
@@ -56,10 +59,9 @@ class BusinessActor(Actor):
             raise NotFound
         unbind = Unbind(binding.id, "owner", message.doer)
         try:
-            ended: Binding = await self.house.supervisor.ask(PERSON, binding.driver_id, unbind)
+            return await self.house.supervisor.ask(binding.driver_id, unbind)
         except (Unanswered, ActorFailed, ActorDeadError, MailboxFull) as error:
             raise Busy from error
-        return ended
 
 
 class BusinessKind:

@@ -9,8 +9,10 @@ from typing import Any, Final, NamedTuple
 
 from pykka import ActorDeadError
 
-from actors.people.document_actor import NEVER, RETRY_S, WAKE
-from actors.people.documents import DEADLINE, DELEGATION, PERSON, SHARE
+from actors.people.document_actor import NEVER, RETRY_S, Wake
+from actors.people.documents import DEADLINE, DELEGATION, SHARE
+from actors.people.person import WakePerson
+from actors.people.share_link import WakeShare
 from actors.system.clock import Clock
 from actors.system.runtime import Actor, ActorFailed, Dispatcher, MailboxFull
 from actors.system.supervisor import Supervisor, Unanswered
@@ -25,6 +27,7 @@ log = logging.getLogger(__name__)
 KIND: Final = "deadlines"
 KEY: Final = ""
 PAGE: Final = 200
+LOOK: Final = Wake()
 
 
 class Deadlines:
@@ -58,7 +61,7 @@ class Deadlines:
         self._armed_for = NEVER
         looker = self._supervisor.actors(KIND)[KEY]
         if not looker.mailbox_depth:
-            looker.tell(WAKE)
+            looker.tell(LOOK)
 
     def on_set_back(self, now: float) -> None:
         self._armed_for = NEVER
@@ -66,7 +69,7 @@ class Deadlines:
 
     async def look(self) -> Any:
         """Begin, or look again; return when every actor whose end has come was woken."""
-        await self._supervisor.actors(KIND)[KEY].ask(WAKE)
+        await self._supervisor.actors(KIND)[KEY].ask(LOOK)
 
     def _looker(self) -> Actor:
         return DeadlinesActor(self._dispatcher, self._clock, self._store, self._supervisor, self)
@@ -128,17 +131,17 @@ class DeadlinesActor(Actor):
     async def _wake(self, end: _End) -> None:
         """Wake an actor. One that fell looks for itself when it is back, so a missing answer loses nothing."""
         try:
-            await self._supervisor.ask(end.actor_kind, end.actor_key, WAKE)
+            await self._supervisor.ask(end.actor_key, end.wake)
         except StoreUnavailable:
             self._deadlines.note_failure()
         except (DomainError, StoreError, Unanswered, ActorFailed, ActorDeadError, MailboxFull) as error:
-            log.warning("%s could not be woken: %r", end.actor_kind, error)
+            log.warning("%s could not be woken: %r", end.wake.kind, error)
 
 
 class _End(NamedTuple):
     """The key of an actor, and when its end comes (Unix seconds)."""
 
-    actor_kind: str
+    wake: Wake
     actor_key: str
     at: float
 
@@ -147,9 +150,9 @@ def _end(kind: str, document: Document) -> _End | None:
     """Read an end from a document; None when it can't be read: it must not keep the others waiting."""
     try:
         if kind == SHARE:
-            return _End(SHARE, document.key, decode(document.record, Share).expires_at)
+            return _End(WakeShare(), document.key, decode(document.record, Share).expires_at)
         delegation = decode(document.record, Delegation)
-        return _End(PERSON, delegation.driver_id, delegation.expires_at)
+        return _End(WakePerson(), delegation.driver_id, delegation.expires_at)
     except StoreFormatError as error:
         log.error("a %s can't be read and is never announced as over: %s", kind, error)
         return None

@@ -15,6 +15,7 @@ from types import CoroutineType
 from typing import Any, ClassVar, Final, Generic, Protocol, TypeVar
 
 from actors.people.noted_times import NotedTimes
+from actors.system.asks import Ask
 from actors.system.clock import Clock
 from actors.system.runtime import Actor, Dispatcher, MailboxFull
 from actors.system.supervisor import Supervisor
@@ -40,11 +41,9 @@ OwnerOf = Callable[[str], Awaitable[str | None]]
 """Maps a vehicle id to the credit code of the business that owns it; None for an unknown vehicle."""
 
 
-class Wake:
-    """An actor's own timer has come."""
-
-
-WAKE: Final = Wake()
+@dataclass(frozen=True, slots=True)
+class Wake(Ask[None]):
+    """Tells an actor that its own time has come; each kind has its own."""
 
 
 class Deadlines(Protocol):
@@ -73,6 +72,8 @@ class DocumentActor(Actor, Generic[S]):
 
     kind: ClassVar[str]
     """The actor's kind, and that of its document."""
+    wake: ClassVar[Wake]
+    """The message that the clock brings."""
 
     def __init__(self, house: House, key: str, document: Document | None) -> None:
         super().__init__(house.dispatcher)
@@ -150,7 +151,7 @@ class DocumentActor(Actor, Generic[S]):
             return  # An earlier wish, outdated since.
         self._armed_for = NEVER
         try:
-            self.tell(WAKE)
+            self.tell(self.wake)
         except MailboxFull:
             self.come_back()
 

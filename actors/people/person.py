@@ -25,6 +25,7 @@ from actors.people.documents import (
 )
 from actors.people.share_link import Preview, ShareOver, ends_of
 from actors.people.vehicle_shares import granted
+from actors.system.asks import Ask
 from domain.errors import NotFound
 from domain.identifiers import PlateColor
 from domain.people.audit import PLATFORM, Doer, audit_record
@@ -51,11 +52,13 @@ from persistence.store import Document, IndexEntry, Put
 
 
 @dataclass(frozen=True, slots=True)
-class Bind:
+class Bind(Ask[Binding]):
     """The driver binds a vehicle (R11-R14, again: R16).
 
     Answered with the ``Binding``; the same id again, with the same one.
     """
+
+    kind: ClassVar[str] = PERSON
 
     binding_id: str
     vehicle: VehicleClaim
@@ -64,11 +67,13 @@ class Bind:
 
 
 @dataclass(frozen=True, slots=True)
-class Unbind:
+class Unbind(Ask[Binding]):
     """The driver or the owner ends a binding (R15, R41). Answered with the ``Binding`` as it ended.
 
     Raises ``NotFound`` unless it stands.
     """
+
+    kind: ClassVar[str] = PERSON
 
     binding_id: str
     by: Unbinder
@@ -76,11 +81,13 @@ class Unbind:
 
 
 @dataclass(frozen=True, slots=True)
-class CreateShare:
+class CreateShare(Ask[Share]):
     """The driver makes a share link (R17-R19). Answered with the ``Share``; the same id again, with the same one.
 
     Raises ``NotFound``, ``SharingOtherVehicle`` or ``TooManyShares``.
     """
+
+    kind: ClassVar[str] = PERSON
 
     share_id: str
     binding_id: str
@@ -91,11 +98,13 @@ class CreateShare:
 
 
 @dataclass(frozen=True, slots=True)
-class CancelShares:
+class CancelShares(Ask[int]):
     """The driver ends the shares of a binding, or one share (R21). Answered with how many ended.
 
     Raises ``NotFound`` unless the binding stands.
     """
+
+    kind: ClassVar[str] = PERSON
 
     doer: Doer
     binding_id: str | None = None
@@ -103,11 +112,13 @@ class CancelShares:
 
 
 @dataclass(frozen=True, slots=True)
-class Delegate:
+class Delegate(Ask[Delegation]):
     """The driver makes a delegation link (R22). Answered with the ``Delegation``.
 
     Raises ``AlreadyBound`` or ``TooManyDelegations``.
     """
+
+    kind: ClassVar[str] = PERSON
 
     delegation_id: str
     vehicle_id: str
@@ -118,16 +129,20 @@ class Delegate:
 
 
 @dataclass(frozen=True, slots=True)
-class WithdrawDelegation:
+class WithdrawDelegation(Ask[None]):
     """The driver withdraws a delegation (R23). Raises ``NotFound`` or ``DelegationEnded``."""
+
+    kind: ClassVar[str] = PERSON
 
     delegation_id: str
     doer: Doer
 
 
 @dataclass(frozen=True, slots=True)
-class PreviewDelegation:
+class PreviewDelegation(Ask[Preview]):
     """A reader asks what the token stands for, and claims nothing. Answered with a ``Preview``; raises ``NotFound``."""
+
+    kind: ClassVar[str] = PERSON
 
     delegation_id: str
     token_hash: str
@@ -135,11 +150,13 @@ class PreviewDelegation:
 
 
 @dataclass(frozen=True, slots=True)
-class OpenDelegation:
+class OpenDelegation(Ask[Delegation]):
     """A family member opens the link (R23). Answered with the ``Delegation``.
 
     Raises ``NotFound``, ``DelegationEnded``, ``OwnLink`` or ``LinkTaken``.
     """
+
+    kind: ClassVar[str] = PERSON
 
     delegation_id: str
     token_hash: str
@@ -149,11 +166,13 @@ class OpenDelegation:
 
 
 @dataclass(frozen=True, slots=True)
-class BindDelegated:
+class BindDelegated(Ask[Binding]):
     """The family member binds for the driver (R22). Answered with the ``Binding``.
 
     Raises ``NotFound``, ``DelegationEnded``, and the refusals of ``Bind``.
     """
+
+    kind: ClassVar[str] = PERSON
 
     delegation_id: str
     binding_id: str
@@ -163,8 +182,17 @@ class BindDelegated:
 
 
 @dataclass(frozen=True, slots=True)
-class LookAtDriver:
+class LookAtDriver(Ask[Driver]):
     """A reader asks for the driver. Answered with the ``Driver``."""
+
+    kind: ClassVar[str] = PERSON
+
+
+@dataclass(frozen=True, slots=True)
+class WakePerson(Wake):
+    """A delegation of the person has lapsed, or may have."""
+
+    kind: ClassVar[str] = PERSON
 
 
 Message = (
@@ -178,7 +206,7 @@ Message = (
     | OpenDelegation
     | BindDelegated
     | LookAtDriver
-    | Wake
+    | WakePerson
 )
 
 
@@ -195,6 +223,7 @@ class PersonActor(DocumentActor[Person]):
     __slots__ = ()
 
     kind: ClassVar[str] = PERSON
+    wake: ClassVar[Wake] = WakePerson()
 
     def value_of(self, document: Document | None) -> Person:
         return Person(Driver(self.key)) if document is None else decode(document.record, Person)
@@ -236,7 +265,7 @@ class PersonActor(DocumentActor[Person]):
                 return self._open(message)
             case BindDelegated():
                 return self._bind_delegated(message)
-            case Wake():
+            case WakePerson():
                 return self._lapse()
             case _:
                 assert_never(message)

@@ -11,6 +11,7 @@ from typing import Any, ClassVar, Final, assert_never
 from actors.people.audit import audit_document
 from actors.people.document_actor import DocumentActor, Wake
 from actors.people.documents import SHARE, share_document, share_entries
+from actors.system.asks import Ask
 from domain.errors import NotFound, ShareEnded
 from domain.people.audit import PLATFORM, Doer, audit_record
 from domain.people.share import EndReason, LinkState, Share, Viewer, end, end_reason, link_state, open_link
@@ -28,14 +29,6 @@ ACTIONS: Final[Mapping[EndReason, str]] = {
 
 
 @dataclass(frozen=True, slots=True)
-class PreviewLink:
-    """A reader asks what the token stands for, and claims nothing. Answered with a ``Preview``; raises ``NotFound``."""
-
-    token_hash: str
-    ids: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True)
 class Preview:
     """The part of a link that a preview may tell."""
 
@@ -49,11 +42,23 @@ class Preview:
 
 
 @dataclass(frozen=True, slots=True)
-class OpenLink:
+class PreviewLink(Ask[Preview]):
+    """A reader asks what the token stands for, and claims nothing. Answered with a ``Preview``; raises ``NotFound``."""
+
+    kind: ClassVar[str] = SHARE
+
+    token_hash: str
+    ids: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class OpenLink(Ask[Share]):
     """An account opens the link (R20). Answered with the share.
 
     Raises ``NotFound``, ``ShareEnded``, ``OwnLink`` or ``LinkTaken``.
     """
+
+    kind: ClassVar[str] = SHARE
 
     token_hash: str
     ids: tuple[str, ...]
@@ -62,13 +67,22 @@ class OpenLink:
 
 
 @dataclass(frozen=True, slots=True)
-class ViewShare:
+class ViewShare(Ask[Share]):
     """An account asks to watch now. Answered with the share; raises ``NotFound`` or ``ShareEnded`` (R33)."""
+
+    kind: ClassVar[str] = SHARE
 
     ids: tuple[str, ...]
 
 
-Message = PreviewLink | OpenLink | ViewShare | Wake
+@dataclass(frozen=True, slots=True)
+class WakeShare(Wake):
+    """The share has ended, or may have."""
+
+    kind: ClassVar[str] = SHARE
+
+
+Message = PreviewLink | OpenLink | ViewShare | WakeShare
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +99,7 @@ class ShareLinkActor(DocumentActor["Share | None"]):
     __slots__ = ()
 
     kind: ClassVar[str] = SHARE
+    wake: ClassVar[Wake] = WakeShare()
 
     def value_of(self, document: Document | None) -> Share | None:
         return None if document is None else decode(document.record, Share)
@@ -107,14 +122,14 @@ class ShareLinkActor(DocumentActor["Share | None"]):
                 return self._preview(share, message)
             case OpenLink():
                 return self._open(share, message)
-            case Wake():
+            case WakeShare():
                 return self._expire(share)
             case _:
                 assert_never(message)
 
     def _handle_blank(self, message: Message) -> None:
         """Answer for a share that does not exist, and go at once: guessed ids must not fill the memory."""
-        if not isinstance(message, Wake):
+        if not isinstance(message, WakeShare):
             asyncio.get_running_loop().call_soon(self.house.supervisor.passivate, SHARE, self.key, self)
             raise NotFound
 

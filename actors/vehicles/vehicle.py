@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from math import ceil
 from typing import Any, ClassVar, Final, NamedTuple, assert_never
 
+from actors.system.asks import Ask
 from actors.system.clock import Clock
 from actors.system.runtime import IDLE, STOPPED, Actor, Board, Dispatcher
 from actors.vehicles.watch import VehicleWatch
@@ -30,18 +31,10 @@ class Report(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Look:
-    """A reader asks for the vehicle's present view. Answered with a ``VehicleView``."""
-
-
-@dataclass(frozen=True, slots=True)
 class RegistryChanged:
     """The registry says something new of this vehicle."""
 
     limit_kmh: int
-
-
-Message = Report | Look | RegistryChanged
 
 
 class VehicleView(NamedTuple):
@@ -59,6 +52,16 @@ class VehicleView(NamedTuple):
     alerts: tuple[Alert, ...]
     """Alerts that go on or ended recently, newest first."""
     today: DrivingToday
+
+
+@dataclass(frozen=True, slots=True)
+class Look(Ask[VehicleView | None]):
+    """Asks what the vehicle shows now; None for a vehicle that the registry does not know."""
+
+    kind: ClassVar[str] = KIND
+
+
+Message = Report | Look | RegistryChanged
 
 
 class Fleet:

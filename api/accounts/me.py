@@ -7,7 +7,6 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta
 
-from actors.people.documents import PERSON
 from actors.people.person import LookAtDriver
 from api.accounts.accounts import Account, AccountKind, LegalAccount, NaturalAccount, Role, account_view
 from api.accounts.audit_list import AuditList, AuditPage
@@ -21,7 +20,7 @@ from domain.civil_time import china_date
 from domain.errors import InvalidInput, TooManyBindings, TooManyIn12Months
 from domain.identifiers import phone_masked
 from domain.people.certificates import CertificateKind, validity
-from domain.people.driver import Driver, check_room
+from domain.people.driver import check_room
 from domain.registry import OperatingLicence, Qualification
 
 BINDINGS = ("binding", "current")
@@ -119,7 +118,7 @@ class MeDesk:
     async def _bind_refusal(self, account: Account) -> Problem | None:
         if "driver" not in account.roles:
             return None
-        driver: Driver = await self._services.supervisor.ask(PERSON, account.id, LookAtDriver())
+        driver = await self._services.supervisor.ask(account.id, LookAtDriver())
         try:
             check_room(driver, None, now=self._services.clock.now())
         except (TooManyBindings, TooManyIn12Months) as refusal:

@@ -232,10 +232,10 @@ class LiveDesk:
         """
         supervisor = self._supervisor
         await supervisor.watch(SHARE, stream.share_id, stream.hear)
-        share: Share = await supervisor.ask(SHARE, stream.share_id, ViewShare(account.ids))
+        share = await supervisor.ask(stream.share_id, ViewShare(account.ids))
         stream.share = share
         await supervisor.watch(VEHICLE, share.vehicle_id, stream.hear)
-        view: VehicleView | None = await supervisor.ask(VEHICLE, share.vehicle_id, Look())
+        view = await supervisor.ask(share.vehicle_id, Look())
         told = () if view is None else view.alerts
         delivered = Delivered.parse(last_event_id)
         if delivered is not None:

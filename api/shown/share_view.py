@@ -16,9 +16,7 @@ from typing import Final, NamedTuple
 
 import msgspec
 
-from actors.people.documents import SHARE
 from actors.people.share_link import ViewShare
-from actors.vehicles.vehicle import KIND as VEHICLE
 from actors.vehicles.vehicle import Look, VehicleView
 from api.accounts.people import People
 from api.accounts.remembered import Remembered
@@ -122,7 +120,7 @@ class ShareViews:
 
     async def see(self, share_id: str, ids: tuple[str, ...]) -> Seen:
         """Read a share's inputs. Raises ``NotFound`` or ``ShareEnded`` (R33), or the error of an unavailable part."""
-        share: Share = await self._services.supervisor.ask(SHARE, share_id, ViewShare(ids))
+        share = await self._services.supervisor.ask(share_id, ViewShare(ids))
         return await self.look(share)
 
     def see_at_once(self, share_id: str, ids: tuple[str, ...]) -> Seen | None:
@@ -131,16 +129,16 @@ class ShareViews:
         Raises ``NotFound`` or ``ShareEnded``.
         """
         supervisor = self._services.supervisor
-        share: Share | None = supervisor.answer_at_once(SHARE, share_id, ViewShare(ids))
+        share = supervisor.answer_at_once(share_id, ViewShare(ids))
         if share is None:
             return None
-        view: VehicleView | None = supervisor.answer_at_once(VEHICLE, share.vehicle_id, LOOK)
+        view = supervisor.answer_at_once(share.vehicle_id, LOOK)
         registered = self._registered.get(share.id, self._mark())
         return None if view is None or registered is None else Seen(share, view, registered)
 
     async def look(self, share: Share) -> Seen:
         """Read the inputs of a share that this account may see. Raises the error of an unavailable part."""
-        view: VehicleView | None = await self._services.supervisor.ask(VEHICLE, share.vehicle_id, LOOK)
+        view = await self._services.supervisor.ask(share.vehicle_id, LOOK)
         return Seen(share, view, await self._look_up(share))
 
     def compose(self, seen: Seen) -> ShareView:

@@ -32,7 +32,6 @@ class VehicleLooks:
 
     async def _look(self, vehicle_id: str) -> VehicleView | None:
         try:
-            view: VehicleView | None = await self._supervisor.ask(KIND, vehicle_id, Look())
+            return await self._supervisor.ask(vehicle_id, Look())
         except (Unanswered, ActorFailed, ActorDeadError):
             return None
-        return view

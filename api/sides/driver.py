@@ -7,7 +7,7 @@ from typing import Final, Literal
 
 import msgspec
 
-from actors.people.documents import BINDING, CURRENT, HISTORY, PERSON
+from actors.people.documents import BINDING, CURRENT, HISTORY
 from actors.people.person import Bind, LookAtDriver, Unbind
 from actors.people.vehicle_shares import check_room
 from api.accounts.accounts import NaturalAccount, driver_of
@@ -107,7 +107,7 @@ class DriverDesk:
     async def unbind(self, call: Call[None, None]) -> None:
         """Move the binding into history and end this driver's shares of the vehicle (R15)."""
         account, binding_id = driver_of(call.account), checked_id(call.http.match_info["id"])
-        await self._services.supervisor.ask(PERSON, account.id, Unbind(binding_id, "driver", call.doer))
+        await self._services.supervisor.ask(account.id, Unbind(binding_id, "driver", call.doer))
 
     async def rebind(self, call: Call[None, None]) -> BindingView:
         """Bind again without new data, if the registry's record is still the one that was bound (R16)."""
@@ -122,7 +122,7 @@ class DriverDesk:
     ) -> BindingView:
         account = driver_of(call.account)
         command = Bind(made_by(call.command_id), claimed, call.doer, again=again)
-        binding: Binding = await self._services.supervisor.ask(PERSON, account.id, command)
+        binding = await self._services.supervisor.ask(account.id, command)
         try:
             views = await self._looks.at([claimed.vehicle_id])
         except StoreError:
@@ -140,7 +140,7 @@ class DriverDesk:
         return binding
 
     async def _driver(self, account: NaturalAccount) -> Driver:
-        driver: Driver = await self._services.supervisor.ask(PERSON, account.id, LookAtDriver())
+        driver = await self._services.supervisor.ask(account.id, LookAtDriver())
         return driver
 
     async def _views(self, account: NaturalAccount, bindings: list[Binding]) -> list[BindingView]:

@@ -8,7 +8,7 @@ from typing import Final
 import msgspec
 from aiohttp import web
 
-from actors.people.documents import BINDING, BY_HOLDER, BY_VIEWER, DELEGATION, PERSON, SHARE, check_repeat
+from actors.people.documents import BINDING, BY_HOLDER, BY_VIEWER, DELEGATION, SHARE, check_repeat
 from actors.people.person import BindDelegated
 from actors.vehicles.vehicle import VehicleView
 from api.accounts.accounts import natural_of, registered_of
@@ -161,7 +161,7 @@ class FamilyDesk:
             vehicle = await self._services.registry.vehicle(delegation.vehicle_id)
             claimed = claim(vehicle, transport_cert_no=proof.transport_cert_no, vin=proof.vin)
         command = BindDelegated(delegation.id, binding_id, claimed, account.ids, call.doer)
-        binding: Binding = await self._services.supervisor.ask(PERSON, delegation.driver_id, command)
+        binding = await self._services.supervisor.ask(delegation.driver_id, command)
         return self._view(binding)
 
     async def _bound_by(self, delegation: Delegation, binding_id: str) -> Binding:

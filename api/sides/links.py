@@ -7,7 +7,7 @@ from typing import Annotated, Final
 import msgspec
 from msgspec import Meta
 
-from actors.people.documents import DELEGATION, PERSON, SHARE
+from actors.people.documents import DELEGATION
 from actors.people.person import OpenDelegation, PreviewDelegation
 from actors.people.share_link import OpenLink, Preview, PreviewLink
 from api.accounts.accounts import NaturalAccount, natural_of
@@ -95,21 +95,17 @@ class LinksDesk:
     async def _preview(self, link: LinkToken, ids: tuple[str, ...]) -> Preview:
         ask = self._services.supervisor.ask
         if link.kind == "share":
-            preview: Preview = await ask(SHARE, link.id, PreviewLink(link.hash, ids))
-        else:
-            preview = await ask(PERSON, await self._delegator(link.id), PreviewDelegation(link.id, link.hash, ids))
-        return preview
+            return await ask(link.id, PreviewLink(link.hash, ids))
+        return await ask(await self._delegator(link.id), PreviewDelegation(link.id, link.hash, ids))
 
     async def _open(
         self, link: LinkToken, account: NaturalAccount, call: Call[LinkRequest, None]
     ) -> Share | Delegation:
         ask = self._services.supervisor.ask
         if link.kind == "share":
-            share: Share = await ask(SHARE, link.id, OpenLink(link.hash, account.ids, call.doer))
-            return share
+            return await ask(link.id, OpenLink(link.hash, account.ids, call.doer))
         command = OpenDelegation(link.id, link.hash, account.ids, call.doer)
-        delegation: Delegation = await ask(PERSON, await self._delegator(link.id), command)
-        return delegation
+        return await ask(await self._delegator(link.id), command)
 
     async def _delegator(self, delegation_id: str) -> str:
         """Return the driver who made the delegation. Raises ``NotFound``."""

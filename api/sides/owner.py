@@ -10,8 +10,8 @@ import msgspec
 from msgspec import Meta
 
 from actors.people.business import UnbindAsOwner
-from actors.people.documents import BINDING, BUSINESS, BY_VEHICLE
-from actors.vehicles.vehicle import KIND, Look, VehicleView
+from actors.people.documents import BINDING, BY_VEHICLE
+from actors.vehicles.vehicle import Look, VehicleView
 from api.accounts.accounts import owner_of
 from api.http.calls import Call
 from api.http.link_tokens import checked_id
@@ -135,7 +135,7 @@ class OwnerDesk:
         """Show a vehicle (R41); another business's vehicle is not found."""
         business = owner_of(call.account)
         vehicle = await self._own(business, call.http.match_info["id"])
-        view: VehicleView | None = await self._services.supervisor.ask(KIND, vehicle.id, Look())
+        view = await self._services.supervisor.ask(vehicle.id, Look())
         alerts = await self._alerts.newest(vehicle.id, view, limit=MAX_ALERTS)
         bindings, count = await self._bindings(vehicle)
         phone = vehicle.terminal_phone
@@ -161,7 +161,7 @@ class OwnerDesk:
     async def unbind(self, call: Call[None, None]) -> None:
         """Unbind a driver (R41): mark the binding as unbound by the owner, and end the driver's shares (R15)."""
         business, binding_id = owner_of(call.account), checked_id(call.http.match_info["id"])
-        await self._services.supervisor.ask(BUSINESS, business.uscc, UnbindAsOwner(binding_id, call.doer))
+        await self._services.supervisor.ask(business.uscc, UnbindAsOwner(binding_id, call.doer))
 
     # -- the list ----------------------------------------------------------------------------------------------------
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from actors.people.documents import BY_DRIVER, DELEGATION, PERSON, SHARE
+from actors.people.documents import BY_DRIVER, DELEGATION, SHARE
 from actors.people.person import CancelShares, CreateShare, Delegate, WithdrawDelegation
 from api.accounts.accounts import driver_of
 from api.http.calls import Call
@@ -144,7 +144,7 @@ class SharingDesk:
         account, binding_id = driver_of(call.account), checked_id(call.http.match_info["id"])
         link = self._link("share", call)
         command = CreateShare(link.id, binding_id, call.body.duration, link.hash, call.doer, call_me=call.body.call_me)
-        share: Share = await self._services.supervisor.ask(PERSON, account.id, command)
+        share = await self._services.supervisor.ask(account.id, command)
         view = _share(share, {}, self._services.clock.now())
         return NewShare(**_fields(view), link=link.url, token=link.token)
 
@@ -152,7 +152,7 @@ class SharingDesk:
         """End this driver's shares of the vehicle at once, opened or not (R21)."""
         account, binding_id = driver_of(call.account), checked_id(call.http.match_info["id"])
         command = CancelShares(call.doer, binding_id=binding_id)
-        return Cancelled(await self._services.supervisor.ask(PERSON, account.id, command))
+        return Cancelled(await self._services.supervisor.ask(account.id, command))
 
     async def shares(self, call: Call[None, ListQuery]) -> DriverShares:
         """List all of the driver's shares, newest first, ended ones included (R63)."""
@@ -166,7 +166,7 @@ class SharingDesk:
         document = (await self._services.store.get(SHARE, (share_id,))).get(share_id)
         if document is None or _share_of(document).driver_id != account.id:
             raise NotFound
-        await self._services.supervisor.ask(PERSON, account.id, CancelShares(call.doer, share_id=share_id))
+        await self._services.supervisor.ask(account.id, CancelShares(call.doer, share_id=share_id))
 
     # -- delegations -------------------------------------------------------------------------------------------------
 
@@ -178,7 +178,7 @@ class SharingDesk:
         account, plate = driver_of(call.account), parsed_plate(call.body.plate)
         color, link = call.body.plate_color, self._link("delegation", call)
         command = Delegate(link.id, vehicle_id(plate, color), plate, color, link.hash, call.doer)
-        delegation: Delegation = await self._services.supervisor.ask(PERSON, account.id, command)
+        delegation = await self._services.supervisor.ask(account.id, command)
         view = _delegation(delegation, self._services.clock.now())
         return NewDelegation(**_fields(view), link=link.url, token=link.token)
 
@@ -192,7 +192,7 @@ class SharingDesk:
     async def withdraw(self, call: Call[None, None]) -> None:
         """Withdraw a delegation: no further binding can be made through it (R23)."""
         account, delegation_id = driver_of(call.account), checked_id(call.http.match_info["id"])
-        await self._services.supervisor.ask(PERSON, account.id, WithdrawDelegation(delegation_id, call.doer))
+        await self._services.supervisor.ask(account.id, WithdrawDelegation(delegation_id, call.doer))
 
     def _link(self, kind: LinkKind, call: Call[ShareRequest, None] | Call[DelegationRequest, None]) -> NewLink:
         return new_link(

@@ -69,7 +69,7 @@ class House:
         return outcomes
 
     async def look(self, terminal: str) -> VehicleView:
-        view = await self.supervisor.ask(KIND, f"v{terminal}", Look())
+        view = await self.supervisor.ask(f"v{terminal}", Look())
         assert isinstance(view, VehicleView)
         return view
 

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from actors.people.business import UnbindAsOwner
-from actors.people.documents import BUSINESS, PERSON, SHARE
+from actors.people.documents import PERSON, SHARE
 from actors.people.household import Household
 from actors.people.person import (
     Bind,
@@ -28,6 +28,7 @@ from actors.people.person import (
 )
 from actors.people.share_link import OpenLink, Preview, PreviewLink, ShareLinkActor, ShareOver, ViewShare
 from actors.system import supervisor
+from actors.system.asks import A, Ask
 from actors.system.clock import VirtualClock
 from actors.system.runtime import Actor, ActorFailed, Dispatcher
 from actors.system.supervisor import Supervisor
@@ -89,9 +90,10 @@ class Parking:
         house.supervisor._kinds[kind] = self
 
     async def park(self, key: str) -> None:
+        await self._house.supervisor.activate(self._kind, (key,))
         before = set(self._house.supervisor._restarting)
         with pytest.raises(ActorFailed):
-            await self._house.supervisor.ask(self._kind, key, "a message that nobody knows")
+            await self._house.actor(self._kind, key).ask("a message that nobody knows")
         self._parked = self._house.supervisor._restarting - before
         assert self._house.actor(self._kind, key).is_suspended
 
@@ -180,47 +182,39 @@ class PeopleHouse:
 
     # -- commands ----------------------------------------------------------------------------------------------------
 
-    async def person(self, driver: str, message: Any) -> Any:
-        return await self.supervisor.ask(PERSON, driver, message)
+    async def person(self, driver: str, message: Ask[A]) -> A:
+        return await self.supervisor.ask(driver, message)
 
-    async def link(self, share_id: str, message: Any) -> Any:
-        return await self.supervisor.ask(SHARE, share_id, message)
+    async def link(self, share_id: str, message: Ask[A]) -> A:
+        return await self.supervisor.ask(share_id, message)
 
     async def bind(self, driver: str, vehicle_id: str, binding_id: str, *, again: bool = False) -> Binding:
-        bound: Binding = await self.person(driver, Bind(binding_id, claim(vehicle_id), doer(driver), again))
-        return bound
+        return await self.person(driver, Bind(binding_id, claim(vehicle_id), doer(driver), again))
 
     async def unbind(self, driver: str, binding_id: str) -> Binding:
-        ended: Binding = await self.person(driver, Unbind(binding_id, "driver", doer(driver)))
-        return ended
+        return await self.person(driver, Unbind(binding_id, "driver", doer(driver)))
 
     async def unbind_as_owner(self, uscc: str, binding_id: str) -> Binding:
         message = UnbindAsOwner(binding_id, owner_doer(uscc))
-        ended: Binding = await self.supervisor.ask(BUSINESS, uscc, message)
-        return ended
+        return await self.supervisor.ask(uscc, message)
 
     async def share(
         self, driver: str, binding_id: str, share_id: str, duration: Duration = Duration.THREE_DAYS
     ) -> Share:
         command = CreateShare(share_id, binding_id, duration, f"hash of {share_id}", doer(driver))
-        share: Share = await self.person(driver, command)
-        return share
+        return await self.person(driver, command)
 
     async def cancel(self, driver: str, *, binding_id: str | None = None, share_id: str | None = None) -> int:
-        count: int = await self.person(driver, CancelShares(doer(driver), binding_id, share_id))
-        return count
+        return await self.person(driver, CancelShares(doer(driver), binding_id, share_id))
 
     async def open(self, share_id: str, viewer: str, *, token_hash: str | None = None) -> Share:
-        share: Share = await self.link(share_id, OpenLink(token_hash or f"hash of {share_id}", (viewer,), doer(viewer)))
-        return share
+        return await self.link(share_id, OpenLink(token_hash or f"hash of {share_id}", (viewer,), doer(viewer)))
 
     async def view(self, share_id: str, viewer: str) -> Share:
-        share: Share = await self.link(share_id, ViewShare((viewer,)))
-        return share
+        return await self.link(share_id, ViewShare((viewer,)))
 
     async def preview(self, share_id: str, *viewers: str) -> Preview:
-        preview: Preview = await self.link(share_id, PreviewLink(f"hash of {share_id}", viewers))
-        return preview
+        return await self.link(share_id, PreviewLink(f"hash of {share_id}", viewers))
 
     async def delegate(self, driver: str, vehicle_id: str, delegation_id: str) -> Delegation:
         command = Delegate(
@@ -231,32 +225,27 @@ class PeopleHouse:
             f"hash of {delegation_id}",
             doer(driver),
         )
-        delegation: Delegation = await self.person(driver, command)
-        return delegation
+        return await self.person(driver, command)
 
     async def withdraw(self, driver: str, delegation_id: str) -> None:
         await self.person(driver, WithdrawDelegation(delegation_id, doer(driver)))
 
     async def preview_delegation(self, driver: str, delegation_id: str, *viewers: str) -> Preview:
         command = PreviewDelegation(delegation_id, f"hash of {delegation_id}", viewers)
-        preview: Preview = await self.person(driver, command)
-        return preview
+        return await self.person(driver, command)
 
     async def open_delegation(self, driver: str, delegation_id: str, holder: str) -> Delegation:
         command = OpenDelegation(delegation_id, f"hash of {delegation_id}", (holder,), doer(holder))
-        delegation: Delegation = await self.person(driver, command)
-        return delegation
+        return await self.person(driver, command)
 
     async def bind_delegated(
         self, driver: str, delegation_id: str, holder: str, vehicle_id: str, binding_id: str
     ) -> Binding:
         command = BindDelegated(delegation_id, binding_id, claim(vehicle_id), (holder,), doer(holder))
-        bound: Binding = await self.person(driver, command)
-        return bound
+        return await self.person(driver, command)
 
     async def driver(self, driver: str) -> Driver:
-        found: Driver = await self.person(driver, LookAtDriver())
-        return found
+        return await self.person(driver, LookAtDriver())
 
     # -- looking inside ----------------------------------------------------------------------------------------------
 

@@ -43,7 +43,7 @@ async def test_a_batch_reaches_each_vehicle_and_an_unknown_terminal_none(house: 
     outcomes = await house.report(fix_of("11", T0), fix_of("99", T0), fix_of("12", T0), fix_of("11", T0))
     assert outcomes == [Outcome.NEWEST, Outcome.UNKNOWN, Outcome.NEWEST, Outcome.STALE]
     assert (await house.look("12")).fixed_at == T0
-    assert await house.supervisor.ask(KIND, "v99", Look()) is None
+    assert await house.supervisor.ask("v99", Look()) is None
 
 
 async def test_r32_offline_is_announced_at_ten_minutes_and_computed_before_that(house: House) -> None:

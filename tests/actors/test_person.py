@@ -348,7 +348,7 @@ async def test_a_vehicle_or_a_link_that_fell_holds_up_nobody(
 ) -> None:
     await shared(people, "s1")
     await people.open("s1", "anna")
-    await people.supervisor.ask(VEHICLE, "v1", Look())
+    await people.supervisor.ask("v1", Look())
     vehicles, links = Parking(people, VEHICLE, monkeypatch), Parking(people, SHARE, monkeypatch)
     await vehicles.park("v1")
     await links.park("s1")

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Any
 
 import pytest
 
 from actors.people.document_actor import passivate_idle
 from actors.people.documents import PERSON, SHARE
 from actors.people.share_link import OpenLink, PreviewLink, ViewShare
+from actors.system.asks import Ask
 from domain.errors import LinkTaken, NotFound, OwnLink, ShareEnded
 from domain.people.share import Duration, Share
 from persistence.store import StoreError, StoreUnavailable
@@ -61,7 +63,11 @@ async def test_who_has_not_the_token_finds_nothing(people: PeopleHouse) -> None:
 
 
 async def test_who_guesses_at_ids_leaves_nothing_in_memory(people: PeopleHouse) -> None:
-    guesses = (ViewShare(("eve",)), PreviewLink("guessed", ()), OpenLink("guessed", ("eve",), doer("eve")))
+    guesses: tuple[Ask[Any], ...] = (
+        ViewShare(("eve",)),
+        PreviewLink("guessed", ()),
+        OpenLink("guessed", ("eve",), doer("eve")),
+    )
     for number, guess in enumerate(guesses * 10):
         with pytest.raises(NotFound):
             await people.link(f"guess-{number}", guess)

@@ -14,7 +14,7 @@ from actors.wire import decode_message, encode_answer, encode_event, encode_refu
 from tests.seam.pipe import (
     CALLS,
     Answer,
-    Ask,
+    Asked,
     Called,
     Cancel,
     Pipe,
@@ -62,7 +62,7 @@ class Host:
             case _:
                 self._begin(frame)
 
-    def _begin(self, call: Ask | Route | Watch) -> None:
+    def _begin(self, call: Asked | Route | Watch) -> None:
         if len(self._calls) >= MAX_CALLS:
             self._pipe.send(Refused(call.number, encode_refusal(Unanswered("too much is under way"))))
             return
@@ -71,7 +71,7 @@ class Host:
         task = self._calls[call.number] = asyncio.create_task(self._answer(call))
         task.add_done_callback(lambda done: self._calls.pop(call.number))
 
-    async def _answer(self, call: Ask | Route | Watch) -> None:
+    async def _answer(self, call: Asked | Route | Watch) -> None:
         try:
             self._pipe.send(Answer(call.number, encode_answer(await self._do(call))))
         except Exception as error:
@@ -79,10 +79,10 @@ class Host:
                 log.warning("a call failed", exc_info=error)
             self._pipe.send(Refused(call.number, encode_refusal(error)))
 
-    async def _do(self, call: Ask | Route | Watch) -> object:
+    async def _do(self, call: Asked | Route | Watch) -> object:
         match call:
-            case Ask():
-                return await self._shard.ask(call.kind, call.key, decode_message(call.message))
+            case Asked():
+                return await self._shard.ask(call.key, decode_message(call.message))
             case Route():
                 return await self._shard.route(decode_message(call.batch))
             case Watch():

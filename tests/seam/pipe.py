@@ -20,10 +20,9 @@ class _Frame(msgspec.Struct, tag=True, array_like=True, frozen=True):
     number: int
 
 
-class Ask(_Frame, frozen=True):
+class Asked(_Frame, frozen=True):
     """Answered under the same number, as all that follow but ``Unwatch`` and ``Cancel``."""
 
-    kind: str
     key: str
     message: bytes
 
@@ -67,7 +66,7 @@ class Told(_Frame, frozen=True):
     event: bytes
 
 
-Called = Ask | Route | Watch | Unwatch | Cancel
+Called = Asked | Route | Watch | Unwatch | Cancel
 Said = Answer | Refused | Told
 
 

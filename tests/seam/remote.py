@@ -9,19 +9,20 @@ import sys
 from contextlib import suppress
 from itertools import count
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import msgspec
 
+from actors.system.asks import A, Ask
 from actors.system.supervisor import Unanswered, Watcher
-from actors.wire import Uncrossable, decode_answer, decode_event, decode_refusal, encode_message
+from actors.wire import Uncrossable, decode_answer, decode_event, decode_outcomes, decode_refusal, encode_message
 from domain.vehicle.fix import Batch
 from domain.vehicle.quality import Outcome
 from tests.patience import PATIENCE_S
 from tests.seam.pipe import (
     CALLS,
     Answer,
-    Ask,
+    Asked,
     Broken,
     Cancel,
     Pipe,
@@ -70,12 +71,11 @@ class RemoteShard:
     async def _routed(self, batch: Batch) -> list[Outcome]:
         async with self._routing:
             answer = await self._call(Route(next(self._numbers), encode_message(batch)))
-        outcomes: list[Outcome] = decode_answer(batch, answer)
-        return outcomes
+        return decode_outcomes(answer)
 
-    async def ask(self, kind: str, key: str, message: object) -> Any:
+    async def ask(self, key: str, message: Ask[A]) -> A:
         """Raises what ``Supervisor.ask`` does, and ``ShardLost``."""
-        call = Ask(next(self._numbers), kind, key, encode_message(message))
+        call = Asked(next(self._numbers), key, encode_message(message))
         return decode_answer(message, await self._call_in_time(call))
 
     async def watch(self, kind: str, key: str, watcher: Watcher) -> bool:
@@ -109,14 +109,14 @@ class RemoteShard:
 
     # -- calling and listening ---------------------------------------------------------------------------------------
 
-    async def _call_in_time(self, call: Ask | Watch) -> bytes:
+    async def _call_in_time(self, call: Asked | Watch) -> bytes:
         try:
             async with asyncio.timeout(self._answer_s), self._room:
                 return await self._call(call)
         except TimeoutError:
             raise Unanswered(f"the shard did not answer within {self._answer_s} s") from None
 
-    async def _call(self, call: Ask | Route | Watch) -> bytes:
+    async def _call(self, call: Asked | Route | Watch) -> bytes:
         if self._listening.done():
             raise ShardLost
         said: asyncio.Future[Answer | Refused | None] = asyncio.get_running_loop().create_future()

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from actors.people.share_link import ShareOver, ViewShare
+from actors.system.asks import A, Ask
 from actors.system.runtime import ActorFailed
 from actors.system.supervisor import Unanswered, Watcher
 from actors.wire import encode_message
@@ -40,7 +41,7 @@ class Gated:
     watchers: list[tuple[str, Watcher]] = field(default_factory=list)
     folded: list[int] = field(default_factory=list)
 
-    async def ask(self, kind: str, key: str, message: object) -> Any:
+    async def ask(self, key: str, message: Ask[A]) -> A:
         self.begun.put_nowait(key)
         try:
             await self.gate.wait()
@@ -48,7 +49,7 @@ class Gated:
             self.cancelled.set()
             raise
         self.announce()
-        return self.answer
+        return self.answer  # type: ignore[return-value]  # it is asked for nothing else
 
     async def route(self, batch: Batch) -> list[Outcome]:
         self.begun.put_nowait(batch.number)
@@ -83,7 +84,7 @@ class Ends:
     serving: asyncio.Task[None]
 
     def ask(self, key: str) -> asyncio.Task[Any]:
-        return asyncio.create_task(self.remote.ask("share", key, ViewShare(())))
+        return asyncio.create_task(self.remote.ask(key, ViewShare(())))
 
     async def passes(self) -> None:
         """All that was sent before has arrived: batches have a lane of their own, and nothing overtakes in a pipe."""
@@ -243,7 +244,7 @@ async def test_a_frame_that_is_too_long_is_its_own_call_s_matter(ends: Ends, mon
 async def test_a_shard_that_ends_or_talks_nonsense_is_lost_to_all_who_wait(said: bytes) -> None:
     hears, says = os.pipe(), os.pipe()
     remote = RemoteShard(await pipe_over(says[0], hears[1], Said), calls=1)
-    asked = [asyncio.create_task(remote.ask("share", key, ViewShare(()))) for key in "abc"]
+    asked = [asyncio.create_task(remote.ask(key, ViewShare(()))) for key in "abc"]
     await asyncio.sleep(0)
     os.write(says[1], said)
     os.close(says[1])
@@ -262,7 +263,7 @@ async def test_a_parent_that_takes_nothing_is_read_no_further() -> None:
     deaf._reader._transport.pause_reading()  # type: ignore[attr-defined]  # asyncio would read for us
     message = encode_message(ViewShare(()))
     for number in range(1000):
-        deaf.send(pipes.Ask(number, "share", "s1", message))
+        deaf.send(pipes.Asked(number, "s1", message))
     for _ in range(5000):
         await asyncio.sleep(0)
     assert 5 <= shard.begun.qsize() <= 50
