@@ -220,7 +220,7 @@ async def test_a_failure_at_once_is_logged_and_the_usual_way_tells(
             assert (await watched.polls()).status == 200
         assert watched.at_once == 0
         (record,) = caplog.records
-        assert "failed at once" in record.getMessage()
+        assert "failed on the short cut" in record.getMessage()
         assert watched.share_id not in record.getMessage()
 
 
