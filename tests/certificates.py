@@ -21,7 +21,7 @@ class Papers:
 
 
 class Authority:
-    """Signs certificates of host names; ``file`` is what whoever trusts it must have."""
+    """Signs certificates of host names; ``file`` is the certificate that clients must trust."""
 
     def __init__(self, folder: Path, name: str = "authority") -> None:
         folder.mkdir(parents=True, exist_ok=True)

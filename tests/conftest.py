@@ -22,13 +22,13 @@ settings.load_profile("house")
 
 
 def pytest_asyncio_loop_factories() -> Mapping[str, Callable[[], UnhurriedLoop]]:
-    """What runs every test that is a coroutine."""
+    """Return the event loop that runs every coroutine test."""
     return {"unhurried": UnhurriedLoop}
 
 
 @pytest.fixture(scope="session")
 def shared_redis(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
-    """One for all who take a prefix of their own and let it live."""
+    """Yield a Redis for all tests that take a prefix of their own and do not stop it."""
     server = RedisServer(tmp_path_factory.mktemp("redis"))
     yield server
     server.kill()

@@ -8,7 +8,7 @@ import pytest
 from _pytest.terminal import TerminalReporter
 
 WHY_CHARS: Final = 160
-"""Of what it says; the whole comes at the end of the run."""
+"""The characters shown of a reason; the whole comes at the end of the run."""
 
 
 class FailuresAtOnce:
@@ -30,7 +30,7 @@ class FailuresAtOnce:
 
 @pytest.hookimpl(trylast=True)
 def pytest_configure(config: pytest.Config) -> None:
-    """In the process that has a terminal: of a run on several, that is the one above the others."""
+    """Register in the process that has a terminal: in a parallel run, the one above the workers."""
     terminal = config.pluginmanager.get_plugin("terminalreporter")
     if terminal is not None and not hasattr(config, "workerinput"):
         config.pluginmanager.register(FailuresAtOnce(terminal))

@@ -12,16 +12,16 @@ from persistence.store import Checkpoint, Delete, Document, Page, Put, Store, St
 
 
 class Fault(StrEnum):
-    """What happens at the chosen commit; to kill means that nothing of this process ever goes on."""
+    """The effect at the chosen commit; to kill means that nothing of this process ever goes on."""
 
     KILL_BEFORE = "kill before"
     KILL_AFTER = "kill after"
     FAIL_BEFORE = "fail before"
     FAIL_AFTER = "fail after"
-    """It is durable, and its answer was lost."""
+    """The commit is durable, and its answer was lost."""
     CONFLICT = "conflict"
     BREAK_BEFORE = "break before"
-    """Something throws that nobody expects: a bug, so that the actor starts again."""
+    """An unexpected error is raised: a bug, so that the actor starts again."""
     BREAK_AFTER = "break after"
     GO_DOWN = "go down"
     """This and every later call fails, reads too, until ``repair``."""
@@ -57,11 +57,11 @@ class FaultyStore:
         self._plan, self._counted_from, self.struck = Plan(fault, at), self.commits, False
 
     def forget_plan(self) -> None:
-        """Nothing fails any more that did not yet."""
+        """Drop faults that have not struck yet."""
         self._plan = None
 
     def repair(self) -> None:
-        """It answers again."""
+        """Make the store answer again."""
         self.down = False
         self.forget_plan()
 

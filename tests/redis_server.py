@@ -34,7 +34,7 @@ class RedisServer:
         return f"redis://127.0.0.1:{self.port}/0?prefix={prefix}"
 
     def start(self) -> None:
-        """On the port it had; the first time on a free one."""
+        """Start on the same port as before; the first time on a free one."""
         for _ in range(1 if self.port else 5):
             port = self.port or free_port()
             self._process = self._spawned(port)
@@ -44,7 +44,7 @@ class RedisServer:
         raise AssertionError(f"{PROGRAM} does not start: {(self.folder / 'redis.log').read_text()}")
 
     def kill(self) -> None:
-        """As the kernel does, without a word."""
+        """Kill the process without warning, as the kernel does."""
         if self._process is not None:
             self._process.send_signal(signal.SIGCONT)
             self._process.kill()
@@ -52,7 +52,7 @@ class RedisServer:
             self._process = None
 
     def pause(self) -> None:
-        """It keeps its connections, takes new ones even, and answers nothing."""
+        """Pause the process: it keeps its connections, takes new ones even, and answers nothing."""
         assert self._process is not None
         self._process.send_signal(signal.SIGSTOP)
 
@@ -61,13 +61,13 @@ class RedisServer:
         self._process.send_signal(signal.SIGCONT)
 
     def may_write(self, yes: bool) -> None:
-        """Whether any of its files may grow."""
+        """Allow or forbid its files to grow."""
         assert self._process is not None
         limit = resource.RLIM_INFINITY if yes else 0
         resource.prlimit(self._process.pid, resource.RLIMIT_FSIZE, (limit, resource.RLIM_INFINITY))
 
     def says(self, *words: str) -> bytes:
-        """What comes at once of its answer to a command, past the store."""
+        """Return the first bytes of its answer to a command, past the store."""
         return ask(self.port, *words)
 
     def _spawned(self, port: int) -> subprocess.Popen[bytes]:
@@ -99,7 +99,7 @@ def ask(port: int, *words: str) -> bytes:
 
 
 def free_port() -> int:
-    """Nobody's at this moment."""
+    """Return a port that is free at this moment."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port: int = listener.getsockname()[1]
         return port

@@ -60,7 +60,7 @@ def without_a_test(rules: list[str], tests: set[str]) -> list[str]:
 
 
 def untrue(page: str, root: Path, tests: set[str]) -> list[str]:
-    """What a page names that does not exist, and the rows that name nothing."""
+    """List a page's names that do not exist, and its rows that name nothing."""
     found = [f"{path}:{name}" for path, name in FUNCTION.findall(page) if not _is_there(root / path, name)]
     found += [name for name in TEST.findall(page) if name not in tests]
     for row in rows_of(page):

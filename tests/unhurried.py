@@ -14,7 +14,7 @@ from time import monotonic
 from typing import Final
 
 TURN_S: Final = 0.002
-"""What a turn's work, or coming back late from waiting, counts at most."""
+"""The most that a turn's work, or a late return from waiting, counts."""
 
 
 class _Pace:
@@ -28,7 +28,7 @@ class _Pace:
         return self._counted_s + min(self._clock() - self._counted_at, TURN_S)
 
     def count(self, at_most_s: float) -> None:
-        """What has passed since it was last counted."""
+        """Count the time that has passed since the last count."""
         now = self._clock()
         self._counted_s += min(now - self._counted_at, at_most_s)
         self._counted_at = now

@@ -32,7 +32,7 @@ Step = Callable[[], Awaitable[Any]]
 
 @dataclass(order=True)
 class Walk:
-    """What one took."""
+    """The cost of a walk."""
 
     calls: int = 0
     moves: int = 0
@@ -94,7 +94,7 @@ async def walked(step: Step, before: Step | None = None) -> Walk:
 
 
 async def all_walks(world: World) -> dict[str, Walk]:
-    """By name."""
+    """Return the walks by name."""
     driver, viewer = await world.natural(1), await world.natural(11)
     binding, last = "", {"id": "", "token": ""}
 
@@ -135,7 +135,7 @@ async def all_walks(world: World) -> dict[str, Walk]:
 
 
 async def measured(folder: Path) -> dict[str, Walk]:
-    """On a new SQLite store."""
+    """Measure the walks on a new SQLite store."""
     world = Counted(f"sqlite:{folder / 'walks.db'}")
     await world.imports(*PEOPLE)
     await world.start()

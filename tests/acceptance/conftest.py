@@ -43,7 +43,7 @@ PEOPLE = (
 
 @pytest.fixture(params=sorted(STORES))
 def store_name(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    """Of an empty store."""
+    """Yield the name of an empty store."""
     return STORES[request.param](request, tmp_path)
 
 

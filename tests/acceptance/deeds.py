@@ -25,7 +25,7 @@ FATIGUE: Final = 1 << 2
 
 
 def papers(number: int, **changes: object) -> Body:
-    """What stands on the certificates of vehicle ``number``."""
+    """Return the data on the certificates of vehicle ``number``."""
     return {"transport_cert_no": f"420100{number:06d}", "vin": f"LZZ5ELND5HD{number:06d}"} | changes
 
 
@@ -97,7 +97,7 @@ async def binds_through(holder: Caller, delegation: str, number: int, **changes:
 
 
 async def state(caller: Caller, token: str) -> str:
-    """Of a link, as its preview tells it."""
+    """Return a link's state, as its preview shows it."""
     return str((await previews(caller, token)).ok()["state"])
 
 
@@ -108,7 +108,7 @@ async def one(caller: Caller, path: str, wanted: str) -> Body:
 
 
 async def actions(caller: Caller) -> list[str]:
-    """What the account's audit list tells, the newest first."""
+    """List the actions in the account's audit list, newest first."""
     return [each["action"] for each in (await caller.get("/api/v1/me/audit?limit=200")).items]
 
 

@@ -16,7 +16,7 @@ BEAT_S = 0.02
 
 
 def beats_often(monkeypatch: pytest.MonkeyPatch) -> None:
-    """From the next start on."""
+    """Shorten the heartbeat, from the next start on."""
     monkeypatch.setattr(run, "StreamLimits", partial(StreamLimits, heartbeat_s=BEAT_S))
 
 

@@ -29,12 +29,12 @@ from tests.api.conftest import TODAY, business_line, citizen_id, mobile, person_
 
 SESSIONS = "/api/v1/sessions"
 NEWCOMER = 77
-"""A phone that nobody has registered."""
+"""A phone that is not registered."""
 REGISTERED_LATER = 31
 
 
 def form_of(number: int, **changes: object) -> Body:
-    """What person ``number`` registers with."""
+    """Return the form that person ``number`` registers with."""
     proof = {
         "real_name": real_name(number),
         "citizen_id": citizen_id(number),

@@ -1,4 +1,4 @@
-"""R60 to R62: how everybody is refused, how guessing is made expensive, and what never leaves the service."""
+"""R60 to R62: the form of refusals, the cost of guessing, and the data that never leaves the service."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ SESSIONS = "/api/v1/sessions"
 HOUR_S = 3600
 QUARTER_S = 900
 ELSEWHERE = "127.0.0.9"
-"""Nobody's token."""
+"""A token that no session has."""
 
 
 async def signs_in_with(caller: Caller, password: str, username: str = "owner1") -> Answer:
@@ -286,7 +286,7 @@ async def test_r61_wrong_real_names_are_counted(world: World) -> None:
 
 
 async def everything_stored(store_name: str) -> bytes:
-    """All that the store holds, as raw as it comes."""
+    """Return the store's whole content, as raw bytes."""
     if store_name.startswith("sqlite:"):
         file = Path(store_name.removeprefix("sqlite:"))
         return b"".join(each.read_bytes() for each in file.parent.glob(f"{file.name}*"))

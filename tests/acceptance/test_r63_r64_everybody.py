@@ -47,7 +47,7 @@ async def record(caller: Caller, action: str) -> Body:
 
 
 async def last_watched(seen: Watched) -> str | None:
-    """As the driver's list tells it."""
+    """Return the time that the driver's list shows."""
     told: str | None = (await one(seen.driver, f"{DRIVER}/shares", seen.id))["viewer"]["last_watched_at"]
     return told
 

@@ -89,7 +89,7 @@ WITH_ID: Final = tuple(call for call in CALLS if "{" in call.path)
 
 @dataclass
 class Scene:
-    """What there is to be asked for, by the names in the paths of ``CALLS``."""
+    """The objects that can be asked for, by the names in the paths of ``CALLS``."""
 
     world: World
     seen: Watched
@@ -123,7 +123,7 @@ async def scene(world: World) -> Scene:
 
 
 async def is_untouched(scene: Scene) -> None:
-    """None of the refused calls has changed anything."""
+    """Check that no refused call has changed anything."""
     driver = scene.seen.driver
     (binding,) = (await driver.get(f"{V1}/driver/vehicles")).items
     assert (binding["id"], binding["shares_live"]) == (scene.seen.binding, 1)
@@ -176,7 +176,7 @@ REFUSED: Final = {
     ("registered", "owner"): "natural_person_only",
     ("registered", "stranger"): "real_name_required",
 }
-"""By what a call needs and who makes it."""
+"""The expected status, by the call's requirement and the caller."""
 
 
 async def test_the_wrong_role_is_a_403_for_every_call(scene: Scene) -> None:

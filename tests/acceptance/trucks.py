@@ -28,7 +28,7 @@ CATCH_UP: Final = 1
 
 @dataclass
 class Truck:
-    """One terminal's connection."""
+    """A terminal's connection."""
 
     phone: str
     reader: asyncio.StreamReader

@@ -39,7 +39,7 @@ PUBLIC_URL: Final = "https://shouwang.example"
 HOME: Final = "127.0.0.1"
 LON_E6: Final = 114_400_000
 EASTWARDS_E6: Final = 232
-"""In a second at 80 km/h, at the latitude of these trucks."""
+"""Distance per second at 80 km/h, at the latitude of these trucks."""
 PATIENCE: Final = ClientTimeout(total=PATIENCE_S)
 
 Body = dict[str, Any]
@@ -47,7 +47,7 @@ Body = dict[str, Any]
 
 @dataclass(frozen=True)
 class Answer:
-    """What came back."""
+    """An answer of the service."""
 
     status: int
     headers: Mapping[str, str]
@@ -65,7 +65,7 @@ class Answer:
 
     @property
     def items(self) -> list[Body]:
-        """Of a list that fits into one page."""
+        """Return the items of a list that fits into one page."""
         body = self.ok()
         assert body["next"] is None
         found: list[Body] = body["items"]
@@ -101,7 +101,7 @@ def is_chinese(text: str) -> bool:
 
 @dataclass(frozen=True)
 class Caller:
-    """Somebody with a session, or without one."""
+    """A caller with a session, or without one."""
 
     world: World
     token: str = ""
@@ -145,7 +145,7 @@ class Caller:
 
 @dataclass
 class World:
-    """One service on one store; ``restart`` is a clean stop and a new start at the same moment of the virtual clock."""
+    """A service on one store; ``restart`` is a clean stop and a new start at the same virtual moment."""
 
     store_name: str
     settings: Settings = field(init=False)
@@ -258,7 +258,7 @@ class World:
         return Caller(self, address=address)
 
     async def signs_in(self, *, address: str = HOME, **proof: str) -> Caller:
-        """With the current terms accepted."""
+        """Sign in, with the current terms accepted."""
         body = {**proof, "terms_version": self.terms_version}
         answer = (await self.nobody(address).post("/api/v1/sessions", body)).ok(201)
         return Caller(self, answer["token"], answer["account"], address)
@@ -268,7 +268,7 @@ class World:
         return await self.signs_in(kind="natural", wechat_code=f"sandbox:{mobile(number)}", address=address)
 
     async def one_click(self, number: int, *, address: str = HOME) -> Caller:
-        """Whoever has the phone of this number."""
+        """Sign in the holder of this phone."""
         return await self.signs_in(kind="one_click", phone_code=f"sandbox:{mobile(number)}", address=address)
 
     async def owner(self, number: int = 1, *, address: str = HOME) -> Caller:
@@ -277,7 +277,7 @@ class World:
     # -- trucks --------------------------------------------------------------------------------------------------------
 
     async def feed(self, *rows: object) -> Body:
-        """What the feed answers to these rows."""
+        """Return the feed's answer to these rows."""
         return (await self.feeds(msgpack.packb(rows))).ok()
 
     async def feeds(self, body: bytes, **headers: str) -> Answer:

@@ -44,7 +44,7 @@ async def limits_of(keys: Sequence[str]) -> Mapping[str, int]:
 
 
 class House:
-    """What run.py would compose, as far as telemetry needs it."""
+    """The parts that run.py would compose, as far as telemetry needs them."""
 
     def __init__(self, store: SqliteStore, at: float) -> None:
         self.store = store
@@ -97,7 +97,7 @@ async def house(tmp_path: Path) -> AsyncIterator[House]:
 
 @pytest.fixture
 async def people(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[PeopleHouse]:
-    """People, links and vehicles; whoever makes a ``successor`` leaves it on the same store."""
+    """People, links and vehicles. A test that makes a ``successor`` leaves it on the same store."""
     dont_wait_for_the_disk(monkeypatch)
     house = PeopleHouse(await SqliteStore.open(tmp_path / "store.db"))
     await house.household.recover()

@@ -35,7 +35,7 @@ class NaiveShare:
     until: float
     viewer: str | None = None
     ended: str | None = None
-    """Why, if before its time."""
+    """The reason for an early end."""
 
 
 @dataclass

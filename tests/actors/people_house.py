@@ -49,7 +49,7 @@ from tests.faulty_store import Fault, FaultyStore
 T0 = 1_780_000_000.0
 DAY = 86_400.0
 OWNERS = {"v1": "uscc-1", "v2": "uscc-1", "v3": "uscc-2", "v4": "uscc-2"}
-"""Vehicle → its owner: all that is registered; ``v5`` and so on belong to nobody in particular."""
+"""Vehicle → its owner, for all registered vehicles; ``v5`` and further ones have no owner."""
 
 
 def doer(account_id: str) -> Doer:
@@ -115,7 +115,7 @@ class Killed(Exception):
 
 
 class PeopleHouse:
-    """One process. ``successor`` is the next one on the same store."""
+    """A process. ``successor`` is the next one on the same store."""
 
     def __init__(self, store: Store, at: float = T0) -> None:
         self.store = store if isinstance(store, FaultyStore) else FaultyStore(store)
@@ -143,7 +143,7 @@ class PeopleHouse:
         await self.supervisor.rest()
 
     async def successor(self, *, after_s: float = 0.0, fault: Fault | None = None, at: int = 1) -> PeopleHouse:
-        """Nothing of this process goes on; the next one has recovered. Raises ``Killed`` or what a fault did to it."""
+        """Stop this process and recover the next. Raises ``Killed``, or the error of a fault."""
         await self.die()
         store = FaultyStore(self.store.store)
         store.written = self.store.written
@@ -169,7 +169,7 @@ class PeopleHouse:
         await self.supervisor.stop()
 
     async def survive(self, command: Awaitable[Any]) -> Any:
-        """What the command comes to; raises ``Killed`` when the store killed the process first."""
+        """Return the command's result. Raises ``Killed`` when the store killed the process first."""
         task = asyncio.ensure_future(command)
         killed = asyncio.ensure_future(self.store.killed.wait())
         await asyncio.wait((task, killed), return_when=asyncio.FIRST_COMPLETED)
@@ -263,7 +263,7 @@ class PeopleHouse:
         return actor
 
     async def watch(self, share_id: str) -> list[ShareOver]:
-        """What is announced of the link from now on."""
+        """Return a list that collects the link's announcements from now on."""
         told: list[ShareOver] = []
 
         def watcher(event: object) -> None:

@@ -41,7 +41,7 @@ async def people(
 
 
 async def at_once(commands: Iterable[Awaitable[Any]]) -> list[Any]:
-    """What each is answered or refused with."""
+    """Return each command's answer or refusal."""
     return await asyncio.gather(*commands, return_exceptions=True)
 
 

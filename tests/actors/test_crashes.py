@@ -30,13 +30,13 @@ Step = Callable[[PeopleHouse], Awaitable[Any]]
 
 @dataclass(frozen=True)
 class Scenario:
-    """One command after what must be before it."""
+    """A command, with the commands that must come before it."""
 
     name: str
     prepare: Step
     command: Step
     again: tuple[type[Exception], ...] = ()
-    """How it is refused when it is given again after it was done."""
+    """The refusal when it is given again after it was done."""
     refused: tuple[type[Exception], ...] = ()
     commits: int = 1
 
@@ -94,7 +94,7 @@ async def delegation_opened(house: PeopleHouse) -> None:
 
 
 async def delegation_lapsed(house: PeopleHouse) -> None:
-    """It is over, and the service was down when its time came."""
+    """Let the delegation end while the service is down."""
     await delegation_opened(house)
     house.clock._now += 8 * DAY
 
@@ -209,7 +209,7 @@ async def undone_and_done(places: Places, scenario: Scenario) -> tuple[Facts, Fa
 
 
 async def refusal_of(house: PeopleHouse, scenario: Scenario) -> Exception | None:
-    """How the command is refused, or fails; None when it is done."""
+    """Return the command's refusal or failure; None when it is done."""
     try:
         await scenario.command(house)
     except (DomainError, StoreError, ActorFailed) as refusal:
@@ -225,7 +225,7 @@ async def command_again(house: PeopleHouse, scenario: Scenario, *, was_done: boo
 
 
 def same_but_for_time(one: Facts, other: Facts) -> bool:
-    """Whether two states differ only in when something was noted."""
+    """Tell whether two states differ only in the time of notes."""
     return bool(_timeless(one) == _timeless(other))
 
 
@@ -242,7 +242,7 @@ def _timeless(facts: Facts) -> Any:
 
 
 def is_as(facts: Facts, expected: Facts, scenario: Scenario) -> bool:
-    """What had lapsed before is announced by the next start or timer, command or not."""
+    """Compare with the expected facts. Earlier lapses are announced by the next start or timer, command or not."""
     return same_but_for_time(facts, expected) or scenario.prepare is delegation_lapsed
 
 

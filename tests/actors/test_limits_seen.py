@@ -17,7 +17,7 @@ from tests.actors.test_fleet import Paused
 
 
 class Limit(NamedTuple):
-    """As much of a registered vehicle as is asked for."""
+    """The part of a registered vehicle that the code reads."""
 
     id: str
     speed_limit_kmh: int

@@ -39,7 +39,7 @@ Command = Callable[[PeopleHouse], Awaitable[Any]]
 STEPS = 50
 INDEXES_EVERY = 10
 EXAMPLES_PER_CENT = 30
-"""Of what the profile says for plain properties: each of these examples is some 40 of those."""
+"""The percentage of the profile's examples: each of these is worth about 40 plain ones."""
 
 SPANS = (0, 1, 3600, 3 * DAY, 7 * DAY, 31 * DAY, 200 * DAY, 366 * DAY)
 WEIGHTS = {
@@ -63,12 +63,12 @@ WEIGHTS = {
     "sleep": 2,
     "plan_a_fault": 14,
 }
-"""How often each is chosen. One rule for all of them: Hypothesis would leave out most rules of most examples."""
+"""Weights of the actions. They share one rule: Hypothesis would leave out most rules of most examples."""
 
 
 @dataclass(frozen=True)
 class Choice:
-    """All that an action may want to be told; small numbers are the usual ones."""
+    """The parameters that an action may need; small numbers are the usual ones."""
 
     driver: str
     who: str
@@ -76,7 +76,7 @@ class Choice:
     uscc: str
     duration: Duration
     which: int
-    """Of what there is, the newest is 0; the greatest finds nothing."""
+    """The index of an object: 0 is the newest, and the greatest finds nothing."""
     seconds: float
     fault: Fault
     at: int
@@ -153,7 +153,7 @@ class Machine(RuleBasedStateMachine):
         self._give(lambda house: house.bind(driver, vehicle, new, again=again), expected)
 
     def _bind_and_let_go_many(self, choice: Choice) -> None:
-        """So that R13 has something to count."""
+        """Bind and release many vehicles, so that R13 has something to count."""
         for number in range(5):
             new = self._new_id("b")
             self._bind_new(choice.driver, f"v{1 + choice.which % 8 + number}", new)
@@ -257,7 +257,7 @@ class Machine(RuleBasedStateMachine):
             passivate_idle(self.house.supervisor, (PERSON, SHARE))
 
     def _plan_a_fault(self, choice: Choice) -> None:
-        """It strikes in whatever comes to the chosen number of commits from here."""
+        """Plan a fault for one of the commits that follow, whichever action makes it."""
         self.house.store.plan(choice.fault, choice.at)
 
     # -- giving and comparing ----------------------------------------------------------------------------------------
@@ -304,7 +304,7 @@ class Machine(RuleBasedStateMachine):
         await self.house.rest()
 
     async def _repaired(self) -> None:
-        """What a fault left undone without a word is done by the next timer."""
+        """Let the next timer complete the work that a fault left undone."""
         if self.house.store.struck:
             self.faults_struck += 1
             self.house.store.repair()

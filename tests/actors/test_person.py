@@ -1,4 +1,4 @@
-"""People bind, share and delegate by the rules, whoever else fails beside them."""
+"""People bind, share and delegate by the rules, whatever other actors fail beside them."""
 
 from __future__ import annotations
 

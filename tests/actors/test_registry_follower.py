@@ -120,7 +120,7 @@ async def test_a_vehicle_with_a_full_mailbox_is_told_later_and_holds_the_note_ba
 async def test_a_vehicle_that_is_being_loaded_is_told_when_it_is_awake(
     following: Following, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It may have been read as it was before the import."""
+    """The vehicle may have been read before the import."""
     house, is_read, may_load = following.house, asyncio.Event(), asyncio.Event()
     read = type(house.kind).load
 

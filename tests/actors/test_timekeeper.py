@@ -82,7 +82,7 @@ async def test_r50_a_machine_that_the_fleet_contradicts_is_never_believed(machin
 
 
 async def test_r50_a_machine_is_believed_at_once_when_three_vehicles_agree_with_it(machine: Machine) -> None:
-    """It was wrong before, and is right now."""
+    """The machine was wrong before, and is right now."""
     machine.clock.resume(machine.clock.offset_s - HOUR_S)
     fixes = machine.hears("11", "12")
     assert [fix.flags for fix in fixes] == [FLAG_DOUBTED] * 2

@@ -16,7 +16,7 @@ from tests.actors.test_fleet import batch_of, poison
 
 
 class Listener:
-    """Somebody who watches, and what was told."""
+    """A watcher, and the events that it was told."""
 
     def __init__(self, house: House, terminal: str = "11") -> None:
         self._house = house
@@ -33,7 +33,7 @@ class Listener:
         self._house.supervisor.unwatch(KIND, self.key, self)
 
     async def told(self) -> list[object]:
-        """What was told since the last time, once this turn of the loop is over."""
+        """Return the events since the last call, once this turn of the loop is over."""
         await asyncio.sleep(0)
         heard, self.heard = self.heard, []
         return heard

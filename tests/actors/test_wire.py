@@ -61,7 +61,7 @@ FIX = Fix("11", int(T0), 114_300_000, 30_600_000, 30, 700, 90, bits.EMERGENCY, 3
 
 
 def below(kind: type) -> Iterator[type]:
-    """All subclasses that the program has."""
+    """Yield all subclasses that the program has."""
     direct: list[type] = kind.__subclasses__()
     for each in direct:
         yield each
@@ -69,7 +69,7 @@ def below(kind: type) -> Iterator[type]:
 
 
 def taken_by(kinds: Iterable[type]) -> set[type]:
-    """What these actors take, by the types that their handlers name."""
+    """Return the messages that these actors take, by the types that their handlers name."""
     taken: set[type] = set()
     for kind in kinds:
         handler = kind.handle if issubclass(kind, DocumentActor) else kind.on_receive  # type: ignore[attr-defined]
@@ -216,7 +216,7 @@ class Wired(Supervisor):
         self.answered: set[type] = set()
         self.announced: set[type] = set()
         self.changed: list[object] = []
-        """What arrived as something else."""
+        """Messages that arrived changed."""
 
     async def ask(self, key: str, message: Ask[A]) -> A:
         arrived: Ask[A] = self._same(message, decode_message(encode_message(message)))

@@ -25,7 +25,7 @@ async def family(service: Service) -> Headers:
 
 
 async def stranger(service: Service) -> Headers:
-    """Somebody who is not registered."""
+    """Sign in a person who is not registered."""
     return await service.one_click(mobile(99))
 
 
@@ -36,7 +36,7 @@ CALLERS: Final[Mapping[str, Callable[[Service], Awaitable[Headers]]]] = {
     "owner": Service.sign_in,
     "registration": stranger,
 }
-"""By a word of the path."""
+"""Ids by a word of the path."""
 
 
 async def furnished(service: Service) -> dict[str, str]:
@@ -66,5 +66,5 @@ async def furnished(service: Service) -> dict[str, str]:
 
 
 def known_id(ids: Mapping[str, str], path: str) -> str | None:
-    """What may stand for ``{id}`` in this path."""
+    """Return an id that may stand for ``{id}`` in this path."""
     return next((known for start, known in ids.items() if path.startswith(f"{start}/{{id}}")), None)

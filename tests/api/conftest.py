@@ -150,7 +150,7 @@ class OurServer(TestServer):
 
 @dataclass
 class Service:
-    """One service on one store file; ``restart`` is a clean stop and a new process's start."""
+    """A service on one store file; ``restart`` is a clean stop and a new process's start."""
 
     folder: Path
     clock: VirtualClock = field(init=False)
@@ -163,7 +163,7 @@ class Service:
     services: Services = field(init=False)
     client: TestClient[Any, Any] = field(init=False)
     appends: bool = True
-    """Whether the store takes fixes."""
+    """True while the store takes fixes."""
 
     async def start(self, at: float = START) -> None:
         self.store = await SqliteStore.open(self.folder / "service.db")
@@ -268,7 +268,7 @@ class Service:
         return await self._sign_in_natural({"kind": "natural", "wechat_code": f"sandbox:{phone}"})
 
     async def one_click(self, phone: str) -> dict[str, str]:
-        """The headers of somebody who gave a phone and nothing else."""
+        """Sign in by phone alone, and return the headers."""
         return await self._sign_in_natural({"kind": "one_click", "phone_code": f"sandbox:{phone}"})
 
     async def sign_in_driver(self, number: int = 1) -> dict[str, str]:
@@ -282,11 +282,11 @@ class Service:
         return {"Authorization": f"Bearer {(await response.json())['token']}"}
 
     async def account_id(self, headers: Mapping[str, str]) -> str:
-        """Whose session it is."""
+        """Return the id of the session's account."""
         return str((await self.get("/api/v1/me", headers))["id"])
 
     async def report(self, *rows: object) -> dict[str, Any]:
-        """What the feed answers to these rows."""
+        """Return the feed's answer to these rows."""
         response = await self.post_feed(msgpack.packb(rows))
         assert response.status == 200, await response.text()
         answer: dict[str, Any] = await response.json()

@@ -21,7 +21,7 @@ FAMILY_DELEGATIONS = "/api/v1/family/delegations"
 
 
 def papers(number: int, **changes: object) -> Body:
-    """What stands on the certificates of a vehicle."""
+    """Return the data on a vehicle's certificates."""
     return {"transport_cert_no": f"420100{number:06d}", "vin": f"LZZ5ELND5HD{number:06d}"} | changes
 
 
@@ -63,7 +63,7 @@ async def open_link(service: Service, headers: Headers, token: str) -> ClientRes
 
 
 async def opened(service: Service, headers: Headers, token: str) -> Body:
-    """What the link shows to whom it opens."""
+    """Return the view that the link shows when it is opened."""
     response = await open_link(service, headers, token)
     assert response.status == 200, await response.text()
     body: Body = await response.json()
@@ -75,7 +75,7 @@ async def preview(service: Service, token: str, headers: Headers | None = None) 
 
 
 async def items(service: Service, path: str, headers: Headers) -> list[Body]:
-    """Of a list."""
+    """Return a list's items."""
     found: list[Body] = (await service.get(path, headers))["items"]
     return found
 

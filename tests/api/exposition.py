@@ -15,7 +15,7 @@ RESERVED = ("_count", "_sum", "_bucket", "_created", "_info")
 
 
 def faults(text: str) -> list[str]:
-    """Of an exposition in Prometheus' text format. Raises ``ValueError`` for what is none."""
+    """List the faults of an exposition in Prometheus' text format. Raises ``ValueError`` for any other text."""
     families = list(text_string_to_metric_families(text))
     names = [f"{family.name}_total" if family.type == "counter" else family.name for family in families]
     found = [f"{name}: told twice" for name in {name for name in names if names.count(name) > 1}]

@@ -21,18 +21,18 @@ class FakeWeChat:
     """Codes serve once; tokens are good until ``expire_token``."""
 
     openids: dict[str, str] = field(default_factory=dict)
-    """By code."""
+    """Openids by code."""
     phones: dict[str, tuple[str, object]] = field(default_factory=dict)
-    """By code: the number, and its country as WeChat would write it."""
+    """Phones by code: the number, and its country as WeChat would write it."""
     expires_in: int = 7200
     token_errcode: int = 0
     faults: dict[str, Any] = field(default_factory=dict)
-    """By path: an errcode, a status as text, bytes to answer instead, or a gate that is awaited first."""
+    """Faults by path: an errcode, a status as text, bytes to answer instead, or a gate that is awaited first."""
     asked: list[str] = field(default_factory=list)
     tokens: int = 0
     good_token: str = ""
     sticks: bool = False
-    """Whether a plain renewal gives the same token again, although it is refused."""
+    """True when a plain renewal gives the same token again, although it is refused."""
     base: str = ""
 
     async def session(self, request: web.Request) -> web.StreamResponse:
@@ -67,7 +67,7 @@ class FakeWeChat:
         return web.json_response({"errcode": 0, "errmsg": "ok", "phone_info": info})
 
     def expire_token(self) -> None:
-        """What was handed out is good no more."""
+        """Make the issued token invalid."""
         self.good_token = "another"
 
     @web.middleware

@@ -55,14 +55,14 @@ class Watched:
 
     @property
     def address(self) -> object:
-        """Of our end of the connection."""
+        """Return the address of our end of the connection."""
         return self.peer.writer.get_extra_info("sockname")
 
     async def polls(self, *lines: str) -> Heard:
         return await self.peer.asks(get(self.path, self.bearer, *lines))
 
     async def hears_the_usual_way(self, request: bytes, answers: int = 1) -> list[Heard]:
-        """On a connection of its own, without the short cut."""
+        """Send the request on a connection of its own, without the short cut."""
         self._connections.at_once = lambda call, peer: None
         peer = await Peer.connects(self.peer.writer.get_extra_info("peername")[1])
         peer.says(request)
@@ -74,7 +74,7 @@ class Watched:
 
 @asynccontextmanager
 async def watching(service: Service) -> AsyncIterator[Watched]:
-    """One poll has been answered already, so that everything is at hand."""
+    """Answer a first poll, so that everything is at hand."""
     driver, viewer, shared = await watched_share(service)
     await service.report(row(1, START))
     port = service.client.port
@@ -88,7 +88,7 @@ async def watching(service: Service) -> AsyncIterator[Watched]:
 
 
 def told(heard: Heard) -> tuple[int, dict[str, str], bytes]:
-    """All but what is another's for each call."""
+    """Drop the parts that differ in each call."""
     return heard.status, {name: value for name, value in heard.headers.items() if name not in BY_ACCIDENT}, heard.body
 
 
@@ -258,7 +258,7 @@ async def test_who_takes_nothing_waits_the_usual_way_until_it_takes_again(servic
 
 
 def connections_of(service: Service) -> list[web.RequestHandler]:
-    """As the server has them."""
+    """Return the server's connections."""
     runner = service.client.server.runner
     assert runner is not None
     assert runner.server is not None

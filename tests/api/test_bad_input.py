@@ -19,7 +19,7 @@ from tests.api.conftest import FEED_KEY, Service
 JSON: Final = "application/json"
 PROBLEM: Final = "application/problem+json"
 HOUR_S: Final = 3_600.0
-"""After it, wrong attempts are forgotten."""
+"""Time after which wrong attempts are forgotten."""
 
 ODD_VALUES: Final[tuple[Any, ...]] = (
     None,
@@ -49,7 +49,7 @@ ODD_VALUES: Final[tuple[Any, ...]] = (
     "'; DROP TABLE documents; --",
     "${x}{{x}}",
 )
-"""None of them is right for any field of any body."""
+"""Values that are right for no field of any body."""
 
 OPTIONAL: Final = ("call_me",)
 """Fields that a body may do without."""
@@ -136,7 +136,7 @@ class Caller:
         return found if "$ref" in part else part
 
     def codes(self, told: dict[str, Any], status: int) -> list[str]:
-        """Those that the document names for this answer."""
+        """Return the codes that the document names for this answer."""
         content = self.resolved(told["responses"].get(str(status), {})).get("content", {})
         return list(content[PROBLEM]["schema"]["properties"]["code"]["enum"]) if PROBLEM in content else []
 
@@ -201,7 +201,7 @@ def mangled(example: dict[str, Any]) -> Iterator[tuple[str, Any]]:
 
 
 def is_alike(odd: Any, right: Any) -> bool:
-    """Both are numbers, truth values, or counts by names that anybody may choose: then the odd one may be right."""
+    """Tell whether both have the same type, so that the odd value may be right."""
     if isinstance(odd, dict) and isinstance(right, dict):
         return all(map(is_number, right.values()))
     return (is_number(odd) and is_number(right)) or (isinstance(odd, bool) and isinstance(right, bool))

@@ -83,7 +83,7 @@ async def test_the_answers_of_an_ordinary_day_are_as_described(service: Service)
 
 
 async def end_sessions(reader: Reader, driver: Headers) -> None:
-    """One of two others, then the other."""
+    """End one of two other sessions, then the other."""
     for _ in range(2):
         await reader.sign_in(kind="one_click", phone_code=f"sandbox:{mobile(1)}")
     first, *_ = (await reader.call("GET", f"{API}/sessions?limit=2", driver))["items"]
@@ -121,7 +121,7 @@ async def watch(reader: Reader, driver: Headers, viewer: Headers) -> None:
 
 
 async def delegate(reader: Reader, driver: Headers, viewer: Headers) -> None:
-    """One delegation is carried out, another withdrawn."""
+    """Carry out one delegation, and withdraw another."""
     wanted = [{"plate": plate(number), "plate_color": "yellow"} for number in (2, 3)]
     delegations = [await reader.call("POST", f"{API}/driver/delegations", driver, each) for each in wanted]
     await reader.call("POST", f"{API}/links/preview", viewer, {"token": delegations[0]["token"]})
@@ -142,7 +142,7 @@ async def own(reader: Reader, owner: Headers) -> None:
 
 
 async def register(reader: Reader) -> None:
-    """Somebody new says who it is."""
+    """Register a new person."""
     newcomer = await reader.sign_in(kind="one_click", phone_code=f"sandbox:{mobile(13)}")
     body = {"real_name": real_name(13), "citizen_id": citizen_id(13), "phone_code": f"sandbox:{mobile(13)}"}
     await reader.call("POST", f"{API}/registration", newcomer, body)

@@ -28,7 +28,7 @@ from tests.patience import PATIENCE_S
 
 @dataclass
 class Scene:
-    """A share of vehicle 1, and whoever may watch it."""
+    """A share of vehicle 1, and an account that may watch it."""
 
     service: Service
     driver: Headers
@@ -74,7 +74,7 @@ async def scene(service: Service) -> Scene:
 
 
 async def said(peer: Peer, until_text: bytes) -> bytes:
-    """What comes, up to these words."""
+    """Read up to these bytes."""
     async with asyncio.timeout(PATIENCE_S):
         return await peer.reader.readuntil(until_text)
 
@@ -105,7 +105,7 @@ async def test_an_open_stream_keeps_nothing_of_the_call_that_began_it(scene: Sce
 
 
 def of_calls() -> list[object]:
-    """What aiohttp makes for a call."""
+    """List the objects that aiohttp makes for a call."""
     kinds = (web.BaseRequest, web.StreamResponse, web.RequestHandler)
     return [each for each in gc.get_objects() if isinstance(each, kinds)]
 
@@ -141,7 +141,7 @@ async def test_a_stream_is_framed_as_its_head_says(scene: Scene, version: str) -
 
 
 def whole(chunked: bytes) -> bytes:
-    """Without the framing, which must be right to the last byte."""
+    """Remove the framing, which must be right to the last byte."""
     content = b""
     while True:
         size, _, chunked = chunked.partition(b"\r\n")
@@ -252,7 +252,7 @@ async def test_a_body_that_nobody_asked_for_ends_the_stream(scene: Scene) -> Non
 async def test_a_client_is_heard_though_reading_had_stopped_before_the_hand_over(
     scene: Scene, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """As while a large body is not read."""
+    """Reading stops, for example, while a large body is not read."""
 
     def stop_reading(request: web.Request, _: object) -> None:
         assert request.transport is not None
@@ -291,7 +291,7 @@ class FullTransport(asyncio.Transport):
         self._protocol: Any = protocol
 
     def resume_reading(self) -> None:
-        """It reads."""
+        """Note that reading goes on."""
 
     def write(self, data: bytes | bytearray | memoryview) -> None:
         self.written.append(bytes(data))

@@ -29,7 +29,7 @@ ELSEWHERE = "198.51.100.1"
 DAY_S = 86_400.0
 
 Guess = tuple[Callable[[Gates, int], Gate], DomainError]
-"""How the guess of this number is made, and what a wrong one raises."""
+"""The gate for the guess of this number, and the error of a wrong one."""
 
 GUESSES: dict[str, Guess] = {
     "password": (lambda gates, number: gates.password(f"name-{number}", HERE), WrongCredentials()),
@@ -62,7 +62,7 @@ async def wrong(gate: Gate, error: DomainError) -> None:
 
 
 async def is_refused(gate: Gate, error: DomainError | None = None) -> bool:
-    """Whether a right attempt, or with ``error`` a wrong one, is one too many."""
+    """Tell whether a right attempt, or with ``error`` a wrong one, is refused."""
     try:
         async with gate:
             if error is not None:
@@ -165,7 +165,7 @@ async def test_r61_wrong_bind_data_count_by_account_for_an_hour(store: SqliteSto
 
 
 async def guesses_from_everywhere(gates: Gates, username: str, count: int) -> int:
-    """How many of the wrong passwords, each from an address of its own, were tried and not refused."""
+    """Count the wrong passwords, each from an address of its own, that were tried and not refused."""
     tried = 0
     for number in range(count):
         gate = gates.password(username, f"192.0.{number // 250}.{number % 250}")

@@ -31,7 +31,7 @@ KEY = {"Idempotency-Key": "8f3c0a52-7f1e-4f0e-9a4e-2f6f3c6f0b1d"}
 
 
 class Order(msgspec.Struct, frozen=True):
-    """What the shop is asked for."""
+    """An order at the test's shop."""
 
     what: str
     how_many: int = 1

@@ -65,7 +65,7 @@ class Scene:
         return supervisor.is_watched(SHARE, self.share["id"]) or supervisor.is_watched(KIND, key(1))
 
     async def left(self) -> None:
-        """Returns when the service has noticed that nobody watches any more."""
+        """Return when the service has noticed that the viewer has left."""
         await until(lambda: not self.is_watched())
 
 
@@ -343,7 +343,7 @@ async def test_a_session_that_another_one_ends_closes_its_streams_in_that_moment
 
 
 async def test_a_stream_is_closed_although_its_account_has_become_another_since(service: Service) -> None:
-    """Who watched unregistered, and turned out to be somebody who has an account already, signs out."""
+    """An unregistered viewer turns out to have an account already, and signs out."""
     await service.restart_with(stream_limits=replace(StreamLimits(), heartbeat_s=1000.0))
     await service.report(row())
     await service.sign_in_person(mobile(11))
@@ -425,7 +425,7 @@ async def test_r34_a_resume_tells_exactly_the_alerts_that_were_missed(scene: Sce
 
 
 async def checkpoint(service: Service) -> None:
-    """What a clean stop does."""
+    """Write the checkpoint of a clean stop."""
     ingest = service.ingest
     await Checkpointer(
         service.store,
@@ -570,7 +570,7 @@ def changed(number: int) -> object:
 
 
 async def test_r33_a_stalled_reader_is_cut_when_the_share_ends(scene: Scene) -> None:
-    """What waits in our buffers of the last position is taken back."""
+    """The last position's bytes in our buffers are withdrawn."""
     supervisor = scene.service.supervisor
     actor = supervisor.actors(KIND)[key(1)]
     assert isinstance(actor, VehicleActor)

@@ -22,7 +22,7 @@ def alert(number: int, *, started_at: int, ended_at: int | None = None) -> Alert
 
 
 def again(delivered: Delivered) -> Delivered:
-    """As the client brings it back."""
+    """Return the state as the client brings it back."""
     parsed = Delivered.parse(str(delivered))
     assert parsed is not None
     return parsed
@@ -94,7 +94,7 @@ def history(spans: list[Span]) -> tuple[list[Alert], list[Alert]]:
 
 
 def told_by_the_vehicle(changes: list[Alert]) -> list[Alert]:
-    """What goes on, and what ended last."""
+    """Return the ongoing alerts, and those that ended last."""
     now = {each.id: each for each in changes}
     ends = [each for each in changes if not each.ongoing]
     return [each for each in now.values() if each.ongoing] + ends[-RECENT_ALERTS:]
@@ -102,7 +102,7 @@ def told_by_the_vehicle(changes: list[Alert]) -> list[Alert]:
 
 @given(SPANS, st.data())
 def test_a_stream_cut_anywhere_resumes_exactly(spans: list[Span], data: st.DataObject) -> None:
-    """After the cut, all of the rest is missed, and no more."""
+    """The alerts after the cut are missed, and no others."""
     final, changes = history(spans)
     cut = data.draw(st.integers(0, len(changes)))
     delivered = Delivered.of(())

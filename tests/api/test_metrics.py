@@ -20,7 +20,7 @@ GOOD = "# HELP a_fixes_total Fixes.\n# TYPE a_fixes_total counter\na_fixes_total
 
 @pytest_asyncio.fixture
 async def house(tmp_path: Path) -> AsyncIterator[Service]:
-    """With a bit of everything, so that no family of figures is empty."""
+    """Yield a service with a bit of everything, so that no family of figures is empty."""
     service = Service(tmp_path)
     await furnished(service)
     yield service
@@ -28,7 +28,7 @@ async def house(tmp_path: Path) -> AsyncIterator[Service]:
 
 
 async def scraped(service: Service) -> str:
-    """As Prometheus asks with ``authorization``."""
+    """Return the figures, asked for as Prometheus does with ``authorization``."""
     await service.client.get("/nothing/at/all")
     response = await service.client.get("/metrics", headers={"Authorization": f"Bearer {OPS_KEY}"})
     assert response.status == 200

@@ -155,7 +155,7 @@ async def test_the_examples_of_answers_are_such_answers(service: Service, publis
 
 
 async def test_every_example_fits_its_schema(published: Document) -> None:
-    """All that a reader may copy: of bodies, answers, problems and headers, with formats and enumerations."""
+    """The examples of bodies, answers, problems and headers count, with formats and enumerations."""
     checked, unfit = 0, []
     for place, schema, value in examples_of(published, ""):
         validator = Draft202012Validator(schema | {"components": published["components"]}, format_checker=FORMATS)
@@ -166,7 +166,7 @@ async def test_every_example_fits_its_schema(published: Document) -> None:
 
 
 def examples_of(part: object, place: str) -> Iterator[tuple[str, Document, object]]:
-    """Where each example stands, and the schema beside it."""
+    """Yield each example's place, with the schema beside it."""
     if isinstance(part, list):
         for number, each in enumerate(part):
             yield from examples_of(each, f"{place}/{number}")
@@ -214,7 +214,7 @@ async def test_a_new_call_is_in_the_document_by_itself() -> None:
         plate: str | None
 
     async def handler(call: object) -> object:
-        """It does."""
+        """Do as told."""
 
     route = Route("GET", "/api/v1/driver/new/{id}", handler, "新的", answer=Answer)
     told = document((route,), version="1")

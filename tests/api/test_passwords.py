@@ -15,7 +15,7 @@ from tests.api.conftest import CHEAP
 
 
 class WatchedHasher(PasswordHasher):
-    """Counts who verifies at once, and lets nobody finish before it is opened."""
+    """Counts concurrent verifications, and holds them all until it is opened."""
 
     def __init__(self) -> None:
         super().__init__(time_cost=1, memory_cost=8, parallelism=1)

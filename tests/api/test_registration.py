@@ -19,7 +19,7 @@ STRANGER = "13700000001"
 
 
 def body(number: int = 2, *, phone: str = STRANGER, **changes: object) -> dict[str, object]:
-    """What the person of this number would send."""
+    """Return the form that the person of this number would send."""
     proof = {"real_name": real_name(number), "citizen_id": citizen_id(number), "phone_code": f"sandbox:{phone}"}
     return proof | changes
 
@@ -106,7 +106,7 @@ TYPED_NAMES = [
     "阿不都.艾力",
     "\ufeff阿不都\u200b \u2027\u3000艾\u00ad力\u202c",
 ]
-"""One person's, as input methods, copied text and other systems write it."""
+"""A person's name, as input methods, copied text and other systems write it."""
 
 
 @pytest.mark.parametrize("imported", TYPED_NAMES[:5])
@@ -284,7 +284,7 @@ async def test_a_store_that_always_conflicts_is_busy_and_not_asked_for_ever(serv
 
 
 class Conflicting:
-    """A store where somebody else is always faster with accounts."""
+    """A store where another commit on accounts always comes first."""
 
     def __init__(self, store: Any) -> None:
         self._store = store

@@ -28,10 +28,10 @@ T = TypeVar("T")
 Case = schemathesis.Case[Any]
 
 EXAMPLES: Final = 8
-"""Of each call, besides the boundaries of all its fields."""
+"""Examples per call, besides the boundaries of all its fields."""
 HOUSE: Final = settings.get_profile("house")
 WINDOW_S: Final = 16 * 60.0
-"""After it, wrong attempts are forgotten."""
+"""Time after which wrong attempts are forgotten."""
 LEFT_OUT: Final = {
     "/live$": "streams until somebody ends it; has tests of its own",
     "^/dev/clock$": "may move the clock past everything that the other calls look at; has tests of its own",
@@ -101,7 +101,7 @@ class Running:
         case.call_and_validate(self.url, self.connection, headers, excluded_checks=not_asked)
 
     def headers(self, case: Case, caller: str) -> dict[str, str]:
-        """What this call must show; a call that ends sessions gets one of its own."""
+        """Return the call's credentials; a call that ends sessions gets a session of its own."""
         if case.operation.path.startswith("/api/v1/sessions"):
             return self.do(CALLERS[caller](self.service))
         if caller not in self.sessions:
@@ -148,7 +148,7 @@ def test_no_call_fails_and_every_answer_is_as_described(running: Running) -> Non
 
 
 def finding(running: Running, operation: Any) -> str:
-    """What is wrong with this call; nothing, it is to be hoped."""
+    """Return the fault of this call; empty for a good one."""
     running.forget_attempts()
     caller = next((each for each in CALLERS if f"/{each}" in operation.path), "driver")
 

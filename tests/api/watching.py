@@ -24,7 +24,7 @@ class Event:
 
 @dataclass
 class Reader:
-    """One open stream."""
+    """An open stream."""
 
     response: ClientResponse
     last_event_id: str = ""
@@ -46,20 +46,20 @@ class Reader:
         return None
 
     async def take(self, *names: str) -> list[Any]:
-        """What the next events tell, which must have these names."""
+        """Return the data of the next events, which must have these names."""
         events = [await self.next() for _ in names]
         assert [event and event.name for event in events] == list(names)
         return [event.told for event in events if event is not None]
 
     async def rest(self) -> list[Event]:
-        """All that comes until the stream is over."""
+        """Return the remaining events until the stream is over."""
         events = []
         while (event := await self.next()) is not None:
             events.append(event)
         return events
 
     async def nothing(self) -> None:
-        """Nothing comes: the stream is quiet, and open."""
+        """Check that the stream is quiet, and open."""
         try:
             async with asyncio.timeout(0.05):
                 chunk = await self.response.content.readany()
@@ -69,7 +69,7 @@ class Reader:
 
 
 async def until(condition: Callable[[], bool]) -> None:
-    """For what another end of a socket brings about."""
+    """Wait for an effect at the other end of a socket."""
     async with asyncio.timeout(PATIENCE_S):
         while not condition():  # noqa: ASYNC110 - nobody tells
             await asyncio.sleep(0.01)

@@ -12,5 +12,5 @@ __all__ = ["empty_yard", "imported_store", "service", "yard"]
 
 @pytest.fixture
 def forks() -> bool:
-    """What a process refuses at its start is to be seen at a real one."""
+    """Start real processes, as refusals at a start can only be seen there."""
     return False

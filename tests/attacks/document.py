@@ -15,7 +15,7 @@ Body = dict[str, Any]
 
 @dataclass(frozen=True)
 class Operation:
-    """One call of the document."""
+    """A call of the document."""
 
     method: str
     path: str
@@ -51,7 +51,7 @@ def operations(document: Body) -> Iterator[Operation]:
 
 
 def resolved(document: Body, part: Body) -> Body:
-    """What a reference refers to."""
+    """Return the target of a reference."""
     found = document
     for step in part["$ref"].removeprefix("#/").split("/") if "$ref" in part else ():
         found = found[step]

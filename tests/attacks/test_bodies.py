@@ -22,7 +22,7 @@ FEED = "/api/v1/telemetry"
 MSGPACK = "application/msgpack"
 BOMB_BYTES = 48 << 20
 PEAK_BYTES = 8 << 20
-"""Of memory, while a bomb of 48 MB goes off."""
+"""The most memory while a bomb of 48 MB goes off."""
 CPU_S = 2.0
 
 
@@ -41,7 +41,7 @@ def raw_deflated(content: bytes) -> bytes:
 
 @cache
 def bomb(pack: Callable[[bytes], bytes]) -> bytes:
-    """As much as fits below the limits, and unpacks to far more."""
+    """Return a body below the limits that unpacks to far more."""
     packed = pack(bytes(BOMB_BYTES))
     assert len(packed) < MAX_BYTES
     return packed

@@ -366,7 +366,7 @@ async def test_what_is_no_http_gets_a_problem_that_repeats_nothing(
 
 
 async def test_smuggled_requests_are_not_seen(service: Service) -> None:
-    """Whoever disagrees with a proxy about where a request ends would answer the second one."""
+    """A server that disagrees with a proxy on a request's end would answer the second request."""
     door = await behind(service, replace(PATIENT, body_s=0.5))
     second = get("/api/v1/terms")
     smuggled = (

@@ -24,7 +24,7 @@ from tests.gateway.neighbours import PHONE, Terminal, location
 from tests.gateway.talk import Talk
 
 KEPT_BYTES = 256 * 1024
-"""By thousands of frames, each another."""
+"""The most memory kept after thousands of different frames."""
 MUTANTS = 1_500
 TRY_ONE = {"jt808": jt808.try_one, "feed": feed.try_one}
 SEEDS = {"jt808": jt808.seeds(), "feed": feed.seeds()}

@@ -22,7 +22,7 @@ AT_ONCE = 300
 
 
 async def at_once(calls: list[Any]) -> Counter[int]:
-    """How often each status came."""
+    """Count the answers by status."""
     responses = await asyncio.gather(*calls)
     found = Counter(response.status for response in responses)
     for response in responses:
@@ -65,7 +65,7 @@ async def test_r61_passwords_at_once_are_ten_guesses_of_a_name(service: Service)
 
 
 async def test_r61_a_made_up_address_gains_nothing(service: Service) -> None:
-    """Without proxies of ours nobody's X-Forwarded-For counts; with one, only what that one wrote."""
+    """X-Forwarded-For counts only behind a proxy of ours, and only the part that it wrote."""
 
     async def guess(number: int, *, proxied: bool) -> int:
         made_up = f"198.51.{number // 250}.{number % 250}" + (", 203.0.113.7" if proxied else "")

@@ -42,7 +42,7 @@ def check(headers: dict[str, str], where: str) -> None:
 
 @pytest_asyncio.fixture
 async def house(tmp_path: Path) -> AsyncIterator[tuple[Service, str]]:
-    """With pages; and the share that the family watches."""
+    """Yield a service with pages, and the share that the family watches."""
     dist = tmp_path / "dist"
     (dist / "assets").mkdir(parents=True)
     (dist / "index.html").write_text("<!doctype html><title>pages</title>")
@@ -146,7 +146,7 @@ async def test_no_call_answers_another_site(house: House) -> None:
 
 
 async def test_nothing_redirects(house: House) -> None:
-    """So nobody's link can be made to lead elsewhere."""
+    """No link can therefore be made to lead elsewhere."""
     service, _ = house
     port = service.client.port
     assert port is not None

@@ -69,7 +69,7 @@ IN_HEADERS: Final = ("sql", "html", "percent format", "jndi", "right to left", "
 JSONS: Final = ("application/json", "application/problem+json")
 PLAIN: Final = (*JSONS, "text/plain", "text/event-stream")
 OURS: Final = {"/docs": "text/html", "/docs/docs.css": "text/css", "/docs/docs.js": "text/javascript"}
-"""Pages of our own, the same for everybody."""
+"""Our own pages, the same for every caller."""
 
 
 @pytest_asyncio.fixture
@@ -142,7 +142,7 @@ def _encoded(path: str) -> Any:
 
 
 async def test_every_header_of_every_call_takes_any_text_as_text(house: House) -> None:
-    """By hand, since no proper client sends such headers."""
+    """The calls are written by hand, since no proper client sends such headers."""
     service, ids, found = house
     wrong, calls = [], 0
     for operation in found:
@@ -290,7 +290,7 @@ async def test_no_path_leads_out_of_the_pages_folder(service: Service, tmp_path:
 
 
 async def test_keys_are_told_in_no_answer(house: House) -> None:
-    """Not even to whoever has one of them."""
+    """Keys stay hidden even from a caller with one of them."""
     service, _, found = house
     headers = {"X-Ops-Key": OPS_KEY, "X-Feed-Key": FEED_KEY}
     for operation in found:

@@ -44,7 +44,7 @@ async def wechat() -> AsyncIterator[FakeWeChat]:
 
 @pytest_asyncio.fixture
 async def world(tmp_path: Path, wechat: FakeWeChat, caplog: pytest.LogCaptureFixture) -> AsyncIterator[World]:
-    """With every secret that there can be: a Redis that wants a password, WeChat, keys."""
+    """Yield a world with every kind of secret: a Redis with a password, WeChat, keys."""
     caplog.set_level(logging.DEBUG)
     redis = RedisServer(tmp_path, *DURABLE, "--requirepass", REDIS_PASSWORD)
     try:
@@ -59,7 +59,7 @@ async def world(tmp_path: Path, wechat: FakeWeChat, caplog: pytest.LogCaptureFix
 
 
 class Lives:
-    """Everybody does everything, right and wrong; ``secrets`` grows with what they were told."""
+    """Makes every call, right and wrong; ``secrets`` collects the secrets that were told."""
 
     def __init__(self, world: World, wechat: FakeWeChat) -> None:
         self.world = world
@@ -140,7 +140,7 @@ class Lives:
         await peer.leaves()
 
     async def crash(self, driver: Caller, monkeypatch: pytest.MonkeyPatch) -> None:
-        """A bug in a handler, and one in an actor that is at work on somebody's secrets."""
+        """Raise a bug in a handler, and one in an actor that is handling secrets."""
         service = self.world.service
         assert service is not None
 
@@ -164,7 +164,7 @@ class Lives:
 
 
 def our_log(caplog: pytest.LogCaptureFixture) -> str:
-    """With tracebacks; what aiohttp's access log says is of the WeChat that these tests play, for we have none."""
+    """Return our log with tracebacks, without the access log of the tests' own WeChat server."""
     lines = logging.Formatter("%(name)s %(message)s")
     return "\n".join(lines.format(record) for record in caplog.records if record.name != "aiohttp.access")
 

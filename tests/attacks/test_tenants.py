@@ -35,7 +35,7 @@ from tests.api.drivers import bind, opened, share
 from tests.attacks.document import JSON, Body, Operation, operations
 
 NO_IDS_IN_QUERIES: Final = {"limit", "list", "only"}
-"""Parameters that name nothing of anybody's. One that does stands in ``Reached.queries``, with something of somebody else's."""
+"""Parameters without ids. A parameter with an id stands in ``Reached.queries``, with a stranger's id."""
 NO_IDS_IN_BODIES: Final = {
     "kind",
     "wechat_code",
@@ -65,7 +65,7 @@ RIGHT: Final = {
     "/api/v1/family": "family",
     "/api/v1/owner": "owner",
 }
-"""By the beginning of a path: whom its ids concern."""
+"""The people that a path's ids concern, by the beginning of the path."""
 
 
 @dataclass
@@ -77,10 +77,10 @@ class Reached:
     victims: Mapping[str, Mapping[str, str]]
     """The headers of each of the household, by role."""
     others: Mapping[str, Mapping[str, str]]
-    """Of everybody else: another of each role, who have something of their own, somebody unregistered, and nobody."""
+    """Headers of the others: one of each role with objects of its own, one unregistered, one without a session."""
     token: str
     cursors: Mapping[str, str]
-    """By path: where the household's own list goes on."""
+    """Cursors of the household's own lists, by path."""
     own: frozenset[str]
     """The accounts of the others: their documents may change."""
     wrong: list[str] = field(default_factory=list)
@@ -88,7 +88,7 @@ class Reached:
 
     @property
     def secrets(self) -> tuple[str, ...]:
-        """What nobody else may read: everything of vehicle 1, its driver, the viewer and the owner."""
+        """Return the texts that strangers may not read: vehicle 1's, its driver's, the viewer's and the owner's."""
         return (
             plate(1),
             key(1),
@@ -125,7 +125,7 @@ class Reached:
         return [{name: aimed.get(name, value) for name, value in body.items()} for body in operation.bodies] or [None]
 
     def path(self, operation: Operation) -> str:
-        """With the household's ids."""
+        """Return the path with the household's ids."""
         path = operation.path
         for place in operation.places:
             known = known_id(self.ids, path)
@@ -134,7 +134,7 @@ class Reached:
         return path
 
     def strangers(self, operation: Operation) -> Iterable[tuple[str, Mapping[str, str]]]:
-        """Everybody whom this call's ids do not concern; the household's own people too, in roles that are not theirs."""
+        """Yield the callers that this call's ids do not concern, including the household's people in other roles."""
         right = next((who for start, who in RIGHT.items() if operation.path.startswith(start)), "")
         yield from self.others.items()
         if operation.places:
@@ -171,11 +171,11 @@ class Reached:
 
 
 PUBLIC: Final = {"/api/v1/openapi.json"}
-"""The same for everybody; its examples look like anybody's plates."""
+"""The same for every caller; its examples look like real plates."""
 
 
 def documents(folder: Path) -> dict[tuple[str, str], bytes]:
-    """All that the store holds, past the service."""
+    """Return the store's documents, read past the service."""
     with closing(sqlite3.connect(f"file:{folder / 'service.db'}?mode=ro", uri=True)) as base:
         rows = base.execute("SELECT kind, key, record FROM documents").fetchall()
     return {(kind, name): record for kind, name, record in rows if kind not in OF_NOBODY}
@@ -207,7 +207,7 @@ async def reached(tmp_path: Path) -> AsyncIterator[Reached]:
 
 
 async def cursors_of(service: Service, victims: Mapping[str, Mapping[str, str]]) -> dict[str, str]:
-    """Where each list of the household's goes on after its first item, if it does."""
+    """Return the cursor after the first item of each of the household's lists, where there is one."""
     cursors: dict[str, str] = {}
     for operation in operations(await service.get("/api/v1/openapi.json", {})):
         if "cursor" not in operation.parameters("query") or operation.places:
@@ -220,7 +220,7 @@ async def cursors_of(service: Service, victims: Mapping[str, Mapping[str, str]])
 
 
 async def attacked(reached: Reached) -> list[Operation]:
-    """What makes something of the caller's own comes last: lists would show it."""
+    """Return the calls to attack; those that create something come last, as lists would show it."""
     found = operations(await reached.service.get("/api/v1/openapi.json", {}))
     here = [each for each in found if each.path not in LEFT_OUT]
     return sorted(here, key=lambda each: each.method == "post" and not each.places)

@@ -14,7 +14,7 @@ from tests.patience import PATIENCE_S
 
 @dataclass(frozen=True)
 class Heard:
-    """One answer, as it came."""
+    """An answer, as it came."""
 
     status: int
     headers: dict[str, str]
@@ -23,7 +23,7 @@ class Heard:
 
     @property
     def problem(self) -> dict[str, Any]:
-        """What a refusal says, checked for its form."""
+        """Return the refusal's problem, checked for its form."""
         assert self.headers["content-type"].startswith("application/problem+json"), self.headers
         problem: dict[str, Any] = json.loads(self.body)
         assert problem["status"] == self.status
@@ -32,7 +32,7 @@ class Heard:
 
 @dataclass
 class Peer:
-    """One connection."""
+    """A connection."""
 
     reader: asyncio.StreamReader
     writer: asyncio.StreamWriter
@@ -78,7 +78,7 @@ class Peer:
 
 @asynccontextmanager
 async def connected(port: int, count: int) -> AsyncIterator[list[Peer]]:
-    """So many connections, each of which has been answered by the other side's kernel at least."""
+    """Yield this many connections, each accepted by the other side's kernel at least."""
     peers = [await Peer.connects(port) for _ in range(count)]
     try:
         yield peers

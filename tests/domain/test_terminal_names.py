@@ -11,7 +11,7 @@ from domain.terminal_names import luhn_digit, name_of_field, namesakes, parse_te
 
 IMEI = "865478070102068"
 IMEI_AS_NUMBER = "4eb6fb4afd9e"
-"""How the terminal of a published frame writes it."""
+"""The IMEI as the terminal of a published frame writes it."""
 
 imeis = st.integers(10**12, 10**14 - 1).map(lambda number: f"{number:014d}" + luhn_digit(f"{number:014d}"))
 

@@ -102,7 +102,7 @@ class Answer(NamedTuple):
 def call(
     http: str, method: str, path: str, *, body: bytes | None = None, headers: Mapping[str, str] | None = None
 ) -> Answer:
-    """One request on a connection of its own."""
+    """Make a request on a connection of its own."""
     connection = HTTPConnection(*address_of(http), timeout=PATIENCE_S)
     try:
         connection.request(method, path, body, dict(headers or {}))
@@ -133,7 +133,7 @@ def sign_in(http: str, owner: Business) -> str:
 
 
 def own_vehicles(http: str, token: str) -> dict[str, SeenVehicle]:
-    """By plate."""
+    """Return the vehicles by plate."""
     page = call(http, "GET", "/api/v1/owner/vehicles?limit=200", headers=bearer(token)).holds(SeenVehicles)
     assert page.next is None
     return {vehicle.plate: vehicle for vehicle in page.items}

@@ -15,7 +15,7 @@ FLEET: int = 30
 
 @pytest.fixture
 def forks() -> bool:
-    """Whether processes begin where all is imported already; overruled where a program's own start matters."""
+    """Fork processes with everything imported; overruled where a program's own start matters."""
     return True
 
 
@@ -38,6 +38,6 @@ def imported_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def yard(empty_yard: Yard, imported_store: Path) -> Yard:
-    """With a store of its own that knows the fleet's 30 vehicles."""
+    """Return a yard whose store knows the fleet's 30 vehicles."""
     shutil.copy(imported_store, empty_yard.store)
     return empty_yard

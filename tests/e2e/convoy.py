@@ -20,14 +20,14 @@ EMERGENCY_EVERY: Final = 4
 BATCH_EVERY: Final = 3
 """Reports; the others come alone. The gateway takes them in on different ways."""
 MOST_ACKNOWLEDGEMENTS: Final = 200
-"""Before a kill."""
+"""The most acknowledgements before a kill."""
 FUTURE_S: Final = 500
-"""So far a truck may drive: a report of later than now would be refused some day."""
+"""Farthest time ahead of a report; later ones would be refused some day."""
 
 
 @dataclass
 class Knowledge:
-    """What one truck has sent, and what of it was acknowledged."""
+    """The reports that a truck has sent, and those acknowledged."""
 
     sent: int = -1
     """Second of its newest report."""
@@ -36,7 +36,7 @@ class Knowledge:
     acknowledged_emergencies: set[int] = field(default_factory=set)
 
     def true_answers(self, report_at: Callable[[int], Report]) -> list[tuple[int, tuple[int, int]] | None]:
-        """What may be told as the last fix: the newest acknowledged, or what was sent after it."""
+        """Return the possible last fixes: the newest acknowledged, or any sent after it."""
         reports = map(report_at, range(max(self.acknowledged, 0), self.sent + 1))
         return [*([None] if self.acknowledged < 0 else []), *((each.fixed_at, each.place_e6) for each in reports)]
 
@@ -67,7 +67,7 @@ class Convoy:
         serving.process.is_killed()
 
     def drives(self, serving: Serving) -> None:
-        """Until the service is gone."""
+        """Drive until the service is gone."""
         threads = [
             threading.Thread(target=self._drives, args=(index, serving.jt808)) for index in range(len(self.knowledge))
         ]

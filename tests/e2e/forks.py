@@ -20,7 +20,7 @@ FORKS.set_forkserver_preload(["run", __name__])
 
 
 class Fork:
-    """As much of a ``subprocess.Popen`` as tests ask for."""
+    """The part of ``subprocess.Popen`` that tests use."""
 
     def __init__(
         self, arguments: Sequence[str], folder: Path, environment: Mapping[str, str], out: Path, err: Path
@@ -53,7 +53,7 @@ class Fork:
 
 
 def _runs(arguments: Sequence[str], folder: Path, environment: Mapping[str, str], out: Path, err: Path) -> None:
-    """In the new process."""
+    """Run the program in the new process."""
     import run
 
     os.chdir(folder)

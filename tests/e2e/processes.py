@@ -19,10 +19,10 @@ from tests.patience import PATIENCE_S
 RUN: Final = Path(__file__).parents[2] / "run.py"
 POLL_S: Final = 0.02
 SEED: Final = 7
-"""Of the fleet that the tests drive."""
+"""The seed of the fleet that the tests drive."""
 ANY_PORT: Final = "127.0.0.1:0"
 YEAR: Final = 2030
-"""From which the registry's certificates are valid for years."""
+"""The year from which the registry's certificates are valid for years."""
 
 Address = tuple[str, int]
 
@@ -55,7 +55,7 @@ class Ended(NamedTuple):
 
 
 class Process:
-    """One `run.py`, its output in files, so that it never waits for us to read."""
+    """A `run.py` process. Its output goes to files, so that it never waits for a reader."""
 
     def __init__(self, popen: subprocess.Popen[bytes] | Fork, out: Path, err: Path) -> None:
         self._popen, self._out, self._err = popen, out, err
@@ -123,7 +123,7 @@ class Yard:
 
     folder: Path
     forks: bool = False
-    """Whether its processes begin where all is imported already; else each is `python run.py`, as a user's."""
+    """Forks processes with everything imported; otherwise each is `python run.py`, as a user's."""
     store: Path = field(init=False)
     _processes: list[Process] = field(default_factory=list)
 

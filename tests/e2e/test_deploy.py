@@ -33,7 +33,7 @@ def accepted(*command: str | Path, cwd: Path | None = None) -> str:
 
 
 def test_systemd_accepts_the_units(tmp_path: Path) -> None:
-    """They stand where they would on a server, with our Python as theirs."""
+    """The files stand where they would on a server, with our Python as theirs."""
     needs("systemd-analyze", package="systemd")
     installed = tmp_path / "opt/shouwang"
     (installed / ".venv/bin").mkdir(parents=True)

@@ -26,7 +26,7 @@ CITIZEN_ID = "11010119900307123X"
 
 
 def is_let_in(who: Identity, jt808: str) -> bool:
-    """On a connection of its own: one that is refused again and again is hung up on."""
+    """Try a connection of its own: a repeatedly refused one is closed."""
     with Truck(who, jt808) as truck:
         if truck.registers().result != ids.REGISTERED:
             return False

@@ -37,7 +37,7 @@ ENOUGH: Final = 40
 BIG: Final = 30_000
 """Documents: what takes an import some seconds."""
 PASSING: Final = ("age_s", "last_watched_at")
-"""What tells the time of asking."""
+"""Fields that depend on the time of asking."""
 
 
 class Traffic:
@@ -86,7 +86,7 @@ def household_of(http: str) -> Household:
 
 
 def told(http: str, people: Household) -> dict[str, Any]:
-    """What each of them sees: bindings, shares, delegations, the shared truck, who did what."""
+    """Return each person's view: bindings, shares, delegations, the shared truck, the audit list."""
     asked = [
         ("driver's vehicles", "/api/v1/driver/vehicles", people.driver_token),
         ("driver's shares", "/api/v1/driver/shares", people.driver_token),
@@ -108,7 +108,7 @@ def answer(http: str, path: str, token: str) -> Any:
 
 
 def lasting(value: Any) -> Any:
-    """Without what tells the time of asking."""
+    """Remove the fields that depend on the time of asking."""
     if isinstance(value, dict):
         return {name: lasting(part) for name, part in value.items() if name not in PASSING}
     return [lasting(part) for part in value] if isinstance(value, list) else value
@@ -220,7 +220,7 @@ def test_an_import_killed_in_the_middle_is_no_store_until_it_is_done_again(empty
 
 
 def documents(path: Path) -> int:
-    """How many another process has committed."""
+    """Count the documents that another process has committed."""
     try:
         with closing(sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True)) as connection:
             return int(connection.execute("SELECT count(*) FROM documents").fetchone()[0])

@@ -23,7 +23,7 @@ pytestmark = pytest.mark.e2e
 DEPLOY: Final = RUN.parent / "deploy"
 NAME: Final = "watch.example.cn"
 CALLER: Final = "127.1.2.3"
-"""As an address of this machine that is not the proxy's own."""
+"""An address of this machine that is not the proxy's own."""
 
 
 def free_port() -> int:
@@ -54,7 +54,7 @@ def running(command: list[str], port: int, folder: Path) -> Iterator[None]:
 
 @contextmanager
 def nginx(service: str, folder: Path) -> Iterator[int]:
-    """As deploy/ has it, but for ports and certificate; in one process that writes into its folder only."""
+    """Run nginx as in deploy/, except for ports and certificate, in one process that writes into its folder only."""
     plain, port, key, certificate = free_port(), free_port(), folder / "key.pem", folder / "certificate.pem"
     command = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "1", "-subj", f"/CN={NAME}"]
     subprocess.run([*command, "-keyout", key, "-out", certificate], check=True, capture_output=True)
@@ -78,7 +78,7 @@ def nginx(service: str, folder: Path) -> Iterator[int]:
 
 @contextmanager
 def caddy(service: str, folder: Path) -> Iterator[int]:
-    """As deploy/ has it, without TLS."""
+    """Run Caddy as in deploy/, without TLS."""
     port = free_port()
     site = (DEPLOY / "caddy/Caddyfile").read_text("utf-8")
     site = site.replace(f"\n{NAME} {{", f"\nhttp://127.0.0.1:{port} {{").replace("127.0.0.1:8080", service)
@@ -93,7 +93,7 @@ PROXIES: Final = {"nginx": nginx, "caddy": caddy}
 
 @contextmanager
 def asking(name: str, port: int, path: str, **headers: str) -> Iterator[HTTPResponse]:
-    """From another address of this machine, and with a made-up one in the header."""
+    """Ask from another address of this machine, with a made-up address in the header."""
     where: dict[str, Any] = {"timeout": 20.0, "source_address": (CALLER, 0)}
     if name == "nginx":
         tls = ssl.create_default_context()

@@ -22,7 +22,7 @@ WHO = identity(SEED, 0)
 KEY = "feed-key-of-this-test"
 KILLS = 6
 PACES = (("5", "30"), ("5", "0.05"), ("40", "30"))
-"""How long a fix waits for company, in ms, and the seconds between two checkpoints."""
+"""Milliseconds that a fix waits for a batch, and seconds between two checkpoints."""
 
 
 def test_a_clean_stop_keeps_the_fix_the_session_and_the_terminals_code(empty_yard: Yard) -> None:

@@ -38,14 +38,14 @@ class Machine:
         self._file.write_text(f"{ahead_s:+d}\n", "ascii")
 
     def below(self) -> list[str]:
-        """What our command is to be run below."""
+        """Return the command that our command is to be run below."""
         told = subprocess.run([PROGRAM, "-f", "+0", "env"], capture_output=True, text=True, check=True).stdout
         preload = next(line for line in told.splitlines() if line.startswith("LD_PRELOAD="))
         return ["env", preload, f"FAKETIME_TIMESTAMP_FILE={self._file}", "FAKETIME_NO_CACHE=1", "DONT_FAKE_MONOTONIC=1"]
 
 
 class Family:
-    """A share of truck 0 for three days, opened by somebody at home."""
+    """A three-day share of truck 0, opened by a family member."""
 
     def __init__(self, http: str) -> None:
         by, self._token = (_signed_in(http, driver(SEED, number)) for number in (0, 1))
@@ -104,7 +104,7 @@ class Convoy:
             truck.signs_on()
 
     def report(self, *, emergency: bool = False, shown: bool = True) -> list[Report]:
-        """All of them, now; acknowledged, and shown as they reported."""
+        """Report from all trucks now, and check that the reports are acknowledged and shown."""
         assert until(lambda: int(time.time()) > self._told_at), "time stands still"
         now = self._told_at = int(time.time())
         told = [report(number, now, 0, emergency=emergency and number == 0) for number in range(TRUCKS)]

@@ -24,7 +24,7 @@ STEP_E6: Final = 90
 
 
 class Report(NamedTuple):
-    """Where a truck is at an instant; the same for the terminal's frame and the feed's row."""
+    """A truck's position at an instant, the same for the terminal's frame and the feed's row."""
 
     fixed_at: int
     lon_e6: int
@@ -99,7 +99,7 @@ class Truck:
         return (self._terminal.serial - 1) & 0xFFFF
 
     def hears_of(self, serial: int, *, within_s: float) -> bool:
-        """Whether it is acknowledged in time."""
+        """Tell whether it is acknowledged in time."""
         self._socket.settimeout(within_s)
         try:
             return self._answer_to(serial) == ids.RESULT_OK

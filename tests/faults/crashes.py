@@ -31,13 +31,13 @@ FED: Final = range(20, 36)
 DRIVERS: Final = 4
 KEY: Final = "feed-key-of-this-test"
 PACES: Final = (("5", "30"), ("5", "0.05"), ("40", "30"))
-"""How long a fix waits for company, in ms, and the seconds between two checkpoints."""
+"""Milliseconds that a fix waits for a batch, and seconds between two checkpoints."""
 LONGEST_S: Final = 1.0
-"""Until a kill that hits any moment; every other hits the moment after an acknowledgement."""
+"""Longest time until a kill at a random moment; every other kill follows an acknowledgement."""
 
 
 class Crashes:
-    """One store, and everybody who uses it from kill to kill."""
+    """A store, and all its users from kill to kill."""
 
     def __init__(self, folder: Path, *, redis: RedisServer | None, seed: int) -> None:
         self._yard = Yard(folder, forks=True)
@@ -66,7 +66,7 @@ class Crashes:
             self._yard.closes()
 
     def told(self) -> str:
-        """What was acknowledged in all."""
+        """Summarise the acknowledgements."""
         commands = sum(each.commands for each in self.people.drivers)
         doubts = sum(each.repeated for each in self.people.drivers)
         emergencies = sum(len(each.acknowledged_emergencies) for each in self._all_knowledge())

@@ -29,7 +29,7 @@ class Platform:
         return self.knowledge[index].true_answers(partial(self._report, index))
 
     def feeds(self, http: str) -> None:
-        """Until the service is gone."""
+        """Feed until the service is gone."""
         try:
             while next(iter(self.knowledge.values())).sent < FUTURE_S:
                 self._batch(http)

@@ -23,7 +23,7 @@ FIRST_TRUCK: Final = 100
 LANES: Final = 16
 TRUCKS_A_LANE: Final = 100
 SECONDS_A_BATCH: Final = 12
-"""Of each truck of a lane: 1,200 rows."""
+"""Seconds of each truck of a lane in a batch: 1,200 rows."""
 STUTTERING: Final = (0, 1, 2, 3)
 """Trucks whose one position comes with every batch, again and again: more often than a busy vehicle's mailbox holds."""
 COPIES: Final = 300

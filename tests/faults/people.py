@@ -29,12 +29,12 @@ MADE: Final = "new"
 
 Fact = tuple[str, str]
 Gone = (ConnectionError, HTTPException, TimeoutError)
-"""What a caller sees of a service that is killed."""
+"""The errors that a caller sees when the service is killed."""
 
 
 @dataclass(frozen=True)
 class Command:
-    """One call, and the facts that it makes true."""
+    """A call, and the facts that it makes true."""
 
     method: str
     path: str
@@ -50,7 +50,7 @@ class Command:
 
 
 class Driver:
-    """A driver with one truck, and somebody at home who opens the links; both act through ``acts``, one step at a time."""
+    """A driver with one truck, and a family member who opens the links. Both act through ``acts``, step by step."""
 
     def __init__(self, number: int, viewer: int, chance: Random) -> None:
         self.facts: set[Fact] = set()
@@ -58,7 +58,7 @@ class Driver:
         self.commands = 0
         self.repeated = 0
         self.refused_until: str | None = None
-        """When to come again, as the last refusal said."""
+        """The time to retry, as the last refusal said."""
         self._number = number
         self._truck = identity(SEED, number)
         self._people = (driver(SEED, number), driver(SEED, viewer))
@@ -75,19 +75,19 @@ class Driver:
     # -- acting
 
     def acts(self, http: str) -> None:
-        """One command, of which the answer may never come. Raises one of ``Gone`` then, and is in doubt."""
+        """Give a command. If no answer comes, raises one of ``Gone``, and the command is in doubt."""
         command = self._next()
         self.doubt = command
         self._hear(command, self._send(http, command))
 
     def asks_again(self, http: str) -> None:
-        """What is in doubt, until it is answered: from then on there is no doubt."""
+        """Repeat the command in doubt until it is answered, which settles the doubt."""
         if self.doubt is not None:
             self.repeated += 1
             self._hear(self.doubt, self._send(http, self.doubt), again=True)
 
     def is_sure(self, http: str) -> bool:
-        """After asking again, if there was doubt."""
+        """Check the facts, after settling any doubt."""
         self.asks_again(http)
         return self.doubt is None
 
@@ -151,7 +151,7 @@ class Driver:
     # -- looking
 
     def finds(self, http: str) -> frozenset[Fact]:
-        """All facts that the service tells, and that they are told once, and its lists are what follows from them."""
+        """Return the facts that the service tells; check that each is told once, and that its lists follow from them."""
         told = Counter(
             (item["action"], item["subject"]["id"])
             for item in self._items(http, "/api/v1/me/audit")
@@ -168,7 +168,7 @@ class Driver:
         return facts
 
     def is_known(self, http: str) -> None:
-        """What was acknowledged is there, and beside it nothing, or all that the command in doubt does."""
+        """Check the acknowledged facts: beside them stand none, or all those of the command in doubt."""
         found = self.finds(http)
         assert self.facts <= found, f"lost: {self.facts - found}"
         more = found - self.facts
@@ -194,7 +194,7 @@ def standing(facts: set[Fact] | frozenset[Fact]) -> set[str]:
 
 
 def shares(facts: set[Fact] | frozenset[Fact]) -> dict[str, str]:
-    """All shares with their status."""
+    """Return the shares with their status."""
     return {id: _status(facts, id) for action, id in facts if action == "shared"}
 
 
@@ -223,7 +223,7 @@ class People:
     drivers: list[Driver] = field(default_factory=list)
 
     def act_until_gone(self, driver: Driver, http: str) -> None:
-        """One of them, in a thread of its own."""
+        """Let a driver act in a thread of its own until the service is gone."""
         try:
             self.act_until(driver, http, Event())
         except Gone:

@@ -24,7 +24,7 @@ pytestmark = pytest.mark.e2e
 
 DESCRIPTORS = 480
 CROWD = 600
-"""At each port; all of them fit into the kernel's queue, none of them into the service."""
+"""Connections at each port; all fit into the kernel's queue, none into the service."""
 LOOK_S = 2.0
 
 
@@ -51,7 +51,7 @@ def is_refused(answer: Answer | None) -> bool:
 
 
 def tried(http: str) -> Answer | None:
-    """None when nobody takes the connection."""
+    """Return the answer; None when the connection is not accepted."""
     try:
         return call(http, "GET", "/healthz")
     except (ConnectionError, TimeoutError):
@@ -92,7 +92,7 @@ def test_a_crowd_beyond_the_descriptors_is_refused_and_when_it_leaves_all_are_se
 
 
 def test_descriptors_that_run_out_all_the_same_are_waited_for_and_do_not_make_it_spin(yard: Yard) -> None:
-    """Somebody takes them away while it runs: no limit of ours knows that."""
+    """The descriptors are taken away while it runs, which no limit of ours can know."""
     serving = yard.serves()
     pid, since = serving.process.pid, int(time.time()) - 100
     with Truck(identity(SEED, 0), serving.jt808) as honest:

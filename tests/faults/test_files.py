@@ -23,7 +23,7 @@ PAGE = 4_096
 MARK = b"a flipped page"
 
 AS_OTHERS = ("--bounding-set=-dac_override,-dac_read_search", "--inh-caps=-dac_override,-dac_read_search")
-"""Without what lets root write everywhere."""
+"""Drops the rights by which root writes everywhere."""
 
 
 @contextmanager
@@ -104,7 +104,7 @@ def test_a_folder_that_may_not_be_written_gets_no_store(
 
 
 def store_of(serving: Serving) -> dict[str, object]:
-    """What `/health` says of it."""
+    """Return the store's part of `/health`."""
     health = json.loads(call(serving.http, "GET", "/health").body)
     return {**health["store"], **health["components"]["store"]}
 

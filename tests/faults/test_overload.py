@@ -30,7 +30,7 @@ FLEET = FIRST_TRUCK + LANES * TRUCKS_A_LANE
 FLOOD_S = 4.0
 WAITING_FIXES = 10_000
 MORE_MB = 300
-"""What is on its way is bounded, so is what it needs."""
+"""Memory growth allowed: pending work is bounded."""
 HONEST = 50
 LOOKED_AT = range(FIRST_TRUCK, FLEET, 97)
 """Trucks whose alerts are compared; last fixes are compared of all."""

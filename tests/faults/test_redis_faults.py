@@ -44,7 +44,7 @@ def served(folder: Path, store: str) -> Iterator[Witness]:
 
 @pytest.fixture(scope="module")
 def witness(redis: RedisServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Witness]:
-    """One service through all faults."""
+    """Yield a service that lives through all faults."""
     with served(tmp_path_factory.mktemp("yard"), redis.url()) as witness:
         yield witness
 
@@ -79,7 +79,7 @@ def replica(redis: RedisServer) -> Iterator[None]:
 
 @contextmanager
 def unable_to_write(redis: RedisServer) -> Iterator[None]:
-    """With `always` it would end itself; with `everysec` it lives, and answers MISCONF."""
+    """Make Redis unable to write. With `always` it would end itself; with `everysec` it answers MISCONF."""
     redis.says("CONFIG", "SET", "appendfsync", "everysec")
     redis.may_write(False)
     while not redis.says("SET", "somebody else's", "x").startswith(b"-MISCONF"):
@@ -133,7 +133,7 @@ def own_yard(tmp_path: Path) -> Iterator[Yard]:
 
 
 def serves(yard: Yard, redis: RedisServer) -> Serving:
-    """After an import, as a newcomer begins; no word is needed."""
+    """Start the service after an import, as a new user does."""
     imported = yard.runs("import", str(yard.folder / "registry.jsonl"), "--store", redis.url())
     assert imported.status == 0, imported.said
     return yard.serves(store=redis.url(), FEED_KEY=KEY)
@@ -145,7 +145,7 @@ def reasons(serving: Serving) -> list[str]:
 
 
 def sentences(serving: Serving) -> str:
-    """What `/health` says of the store."""
+    """Return the sentences of `/health` on the store."""
     return str(json.loads(call(serving.http, "GET", "/health").body)["store"]["troubles"])
 
 

@@ -42,7 +42,7 @@ class Witness:
         self._truck.__exit__(kind, error, trace)
 
     def is_served(self) -> None:
-        """Everybody is, and what was in doubt or not acknowledged is there once it was sent again."""
+        """Check that all users are served, and that doubtful or refused writes are there once sent again."""
         assert until(self._driver_is_answered), "the command is not answered"
         assert self.driver.finds(self._http) == self.driver.facts
         here = report(10, self._since, self._second)
@@ -60,7 +60,7 @@ class Witness:
         return self._feeds() == 200
 
     def is_refused(self) -> None:
-        """Nobody is told that anything is safe; the process answers for itself all the same."""
+        """Check that nothing is acknowledged as safe, while the process still answers for itself."""
         serial = self._truck.sends(report(10, self._since, self._second + 1))
         assert not self.moves_on()
         assert self.driver.doubt is None
@@ -85,7 +85,7 @@ class Witness:
         return self.driver.doubt is None
 
     def _feeds(self) -> int:
-        """One row; the status."""
+        """Feed one row, and return the status."""
         row = report(FED, self._since, self._second).as_row(identity(SEED, FED).phone)
         answer = feed(self._http, KEY, [row])
         assert answer.status == 200 or answer.retry_after is not None

@@ -95,7 +95,7 @@ class Wire:
         self.closed = True
 
     def said(self) -> list[Frame]:
-        """What was said since the last look."""
+        """Return the frames sent since the last call."""
         frames = [decode(piece) for content in self.writes for piece in self._reader.feed(content)]
         self.writes.clear()
         return frames

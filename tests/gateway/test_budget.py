@@ -67,7 +67,7 @@ async def poller(work: Work) -> AsyncIterator[Poller]:
 
 
 async def turns_until(work: Work, count: int) -> list[int]:
-    """How much was done in each turn, until all is."""
+    """Return the work done in each turn, until all is done."""
     turns = []
     while len(work.done) < count:
         before = len(work.done)

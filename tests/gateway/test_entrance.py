@@ -1,4 +1,4 @@
-"""A fleet that dials at once gets in, also behind one address and among strangers; nobody holds a place for nothing."""
+"""A fleet that dials at once gets in, also behind one address and among strangers, and no place is held in vain."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ from tests.gateway.test_server import running
 
 HERE, ELSEWHERE = "127.0.0.1", "127.0.0.9"
 FEW = Limits(max_unauthenticated_per_ip=4, unauthenticated_grace_s=3_600.0)
-"""Nobody gives way."""
+"""Limits under which no connection gives way."""
 IMPATIENT = replace(FEW, unauthenticated_grace_s=0.0)
-"""Whoever holds a place that another waits for gives way."""
+"""Limits under which a connection gives way as soon as another waits for its place."""
 
 
 @pytest.fixture(autouse=True)
@@ -51,7 +51,7 @@ async def callers(port: int, count: int, *, at: str = HERE, first: int = 0) -> A
 
 
 async def authenticated(clients: list[Client]) -> list[int]:
-    """All say at once who they are; what each is answered."""
+    """Authenticate all clients at once, and return the answers."""
     for client in clients:
         client.writer.write(client.terminal.authenticates())
     return [result for client in clients for _, _, result in results([await client.hears()])]
@@ -113,7 +113,7 @@ async def test_a_fleet_gets_in_among_idle_strangers_of_the_same_address_and_stay
 
 
 def port_of(connection: Connection) -> int:
-    """Where the other end is; 0 while asyncio still brings the connection up."""
+    """Return the other end's port; 0 while asyncio still sets the connection up."""
     transport = cast(Any, connection)._transport
     return int(transport.get_extra_info("peername")[1]) if transport else 0
 

@@ -51,7 +51,7 @@ class Source:
 
 
 class Replay:
-    """One connection to a gateway that has these terminals registered."""
+    """A connection to a gateway that has these terminals registered."""
 
     def __init__(self, directory: Directory) -> None:
         self.directory = directory

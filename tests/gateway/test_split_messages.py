@@ -52,7 +52,7 @@ def batch_acks(talk: Talk) -> list[tuple[int, int]]:
 
 
 def times(talk: Talk) -> list[int]:
-    """When the fixes were made that were handed over, in seconds after noon."""
+    """Return the times of the submitted fixes, in seconds after noon."""
     return [fix.fixed_at - NOON for fix in talk.shelf.fixes]
 
 

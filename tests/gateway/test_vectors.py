@@ -129,7 +129,7 @@ def present(found: object) -> Row:
 
 
 def fields_of(frame: Frame) -> Row:
-    """What we read, in the words of the vectors."""
+    """Return the decoded fields, in the words of the vectors."""
     match parse(frame):
         case Location() as found:
             return location(found)
@@ -222,7 +222,7 @@ class EverybodyIsWelcome(Registry):
 
 
 def result_deserved(row: Row, frame: Frame) -> int | None:
-    """Of the 0x8001; None where there is none."""
+    """Return the result of the 0x8001; None where there is none."""
     if "bad_checksum" in row["tags"] or frame.message_id in ids.NEVER_ANSWERED:
         return None
     if frame.message_id not in ids.SUPPORTED:
@@ -252,7 +252,7 @@ def test_a_published_frame_gets_the_answer_it_deserves(row: Row) -> None:
 
 
 def counted_kinds(row: Row) -> set[str]:
-    """What else is wrong with a frame that fails its check, nobody can know."""
+    """Return the error kinds; further faults of a frame that fails its check are unknowable."""
     if "bad_checksum" in row["tags"]:
         return {"bad_checksum"}
     return {kind for tag, kind in (NAMED | {"encrypted": "encrypted"}).items() if tag in row["tags"]}

@@ -25,7 +25,7 @@ class Place(Protocol):
 
 
 class SqlitePlace:
-    """One file."""
+    """A file."""
 
     def __init__(self, folder: Path) -> None:
         self._path = folder / "stores" / "contract.db"
@@ -42,7 +42,7 @@ class SqlitePlace:
 
 
 class RedisPlace:
-    """One prefix of a Redis that all tests share."""
+    """A prefix of a Redis that all tests share."""
 
     def __init__(self, server: RedisServer, prefix: str) -> None:
         self._address = RedisAddress.parse(server.url(prefix))
@@ -59,7 +59,7 @@ class RedisPlace:
 
 
 class MemoryPlace:
-    """One disk in memory: what the simulated disasters happen to."""
+    """A disk in memory: the simulated disasters happen to it."""
 
     def __init__(self) -> None:
         self._disk = Disk()
@@ -96,7 +96,7 @@ PLACES: dict[str, Callable[[pytest.FixtureRequest, Path], Place]] = {
 
 @pytest_asyncio.fixture(params=sorted(PLACES))
 async def place(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Place]:
-    """Where a store can be opened again and again."""
+    """Yield a place where a store can be opened again and again."""
     place = PLACES[request.param](request, tmp_path)
     yield place
     await place.close_all()

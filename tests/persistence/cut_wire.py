@@ -17,7 +17,7 @@ class CutWire:
         self._serving: set[asyncio.Task[None]] = set()
 
     def swallow_next_answer(self) -> None:
-        """Of a command that stands at the wire from now on; its connection is cut instead."""
+        """Cut the connection instead of passing on the answer to the next command."""
         self._armed = True
 
     async def __aenter__(self) -> Self:

@@ -24,7 +24,7 @@ for _key in map(str, range(600)):
 
 
 class Moved(NamedTuple):
-    """What a move told."""
+    """The report of a move."""
 
     counts: dict[str, int]
     checksum: str
@@ -39,7 +39,7 @@ class House(Protocol):
 
 
 class SqliteHouse:
-    """A file that nobody has made yet."""
+    """A file that does not exist yet."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -55,7 +55,7 @@ class SqliteHouse:
 
 
 class RedisHouse:
-    """A prefix that nobody has used yet."""
+    """A prefix that is not in use yet."""
 
     def __init__(self, url: str) -> None:
         self.address = RedisAddress.parse(url)

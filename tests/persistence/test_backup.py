@@ -28,7 +28,7 @@ async def house(tmp_path: Path) -> SqliteHouse:
 
 @pytest.fixture
 async def store(house: SqliteHouse) -> AsyncIterator[SqliteStore]:
-    """It is served from."""
+    """Yield the store in use by a service."""
     store = await SqliteStore.open(house.path)
     await store.serve_alone()
     yield store

@@ -102,7 +102,7 @@ async def test_what_moved_in_is_served_as_before(full: SqliteHouse, house_of: Ho
 
 
 async def seen(store: Store) -> Sequence[object]:
-    """What a service would read at its start, and some lists."""
+    """Return the data that a service reads at its start, and some lists."""
     page = await store.find("note", "all", "", limit=50, descending=True)
     return (
         page.documents,
@@ -362,7 +362,7 @@ def test_what_is_no_file_of_facts_is_refused(file: Path, content: bytes) -> None
 
 
 class Crash(Exception):
-    """Nothing runs after it."""
+    """Ends the process: nothing runs after it."""
 
 
 class Crashing:
@@ -394,7 +394,7 @@ class Crashing:
 
 
 async def crashes(file: Path, house: House, steps: int) -> bool:
-    """Whether it came to that."""
+    """Tell whether the crash was reached."""
     destination = await house.destination()
     try:
         await move_in(file, Crashing(destination, steps))

@@ -27,7 +27,7 @@ ANSWER_S = 1.0
 
 @pytest.fixture
 def server(tmp_path: Path) -> Iterator[RedisServer]:
-    """One that a test may kill, stop and set up as it likes."""
+    """Yield a server that a test may kill, stop and configure."""
     server = RedisServer(tmp_path / "redis")
     yield server
     server.kill()

@@ -14,7 +14,7 @@ from tests.certificates import Authority, Papers
 from tests.redis_server import DURABLE, RedisServer, free_port
 
 RIGHTS = "~shouwang ~shouwang:* +@read +@write +@scripting +@connection -@dangerous +wait +time +info +role +config|get"
-"""What docs/operations.md tells to give to the service's user, and no more."""
+"""The rights that docs/operations.md gives to the service's user, and no others."""
 
 
 async def opened(url: str, *, answer_s: float = 2.0) -> RedisStore:
@@ -22,7 +22,7 @@ async def opened(url: str, *, answer_s: float = 2.0) -> RedisStore:
 
 
 async def is_refused(url: str, said: str = ".") -> None:
-    """Within a third of a second, and without telling the password."""
+    """Check for a refusal within a third of a second that does not reveal the password."""
     with pytest.raises(StoreUnavailable, match=said) as refusal:
         await opened(url, answer_s=0.3)
     assert "sesame" not in str(refusal.value)

@@ -18,7 +18,7 @@ def member(value: str, sort: str, key: str) -> bytes:
 
 
 def between(ends: tuple[bytes, bytes], found: bytes) -> bool:
-    """As ZRANGEBYLEX does: a parenthesis leaves the end out."""
+    """Compare as ZRANGEBYLEX does: a parenthesis leaves the end out."""
     low, high = ends
     above = found > low[1:] or (low[:1] == b"[" and found == low[1:])
     below = found < high[1:] or (high[:1] == b"[" and found == high[1:])

@@ -36,7 +36,7 @@ async def opened(url: str, *, new: bool = False, notes: Path | None = None) -> R
 
 @pytest_asyncio.fixture
 async def store(server: RedisServer, tmp_path: Path) -> AsyncIterator[RedisStore]:
-    """It is served from, and has acknowledged something."""
+    """Yield a store in use that has acknowledged something."""
     store = await opened(server.url(), notes=tmp_path / "notes")
     await store.serve_alone()
     await store.secret("s")
@@ -55,7 +55,7 @@ def troubles(store: RedisStore) -> list[str]:
 
 
 async def becomes(store: RedisStore, *codes: str) -> None:
-    """Without a write."""
+    """Wait for these troubles, without a write."""
     while troubles(store) != [*codes]:
         with suppress(StoreUnavailable):
             await store.watermarks()
@@ -83,7 +83,7 @@ def files(tmp_path: Path) -> Path:
 
 
 def copies(server: RedisServer, to: Path) -> None:
-    """What it would come back with, were it killed now."""
+    """Copy the files that it would come back with, were it killed now."""
     shutil.copytree(server.folder / "appendonlydir", to)
 
 

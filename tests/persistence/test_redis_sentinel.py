@@ -20,7 +20,7 @@ ANSWER_S = 0.8
 
 @pytest.fixture(scope="module")
 def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisHouse]:
-    """With one replica, as small as it can be; whoever breaks it mends it."""
+    """Yield the smallest house, with one replica; a test that breaks it repairs it."""
     house = RedisHouse(tmp_path_factory.mktemp("house"), replicas=1)
     yield house
     house.end()
@@ -28,7 +28,7 @@ def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisHouse]:
 
 @pytest.fixture
 def large_house(tmp_path: Path) -> Iterator[RedisHouse]:
-    """With two: one is left when the other takes the primary's place."""
+    """Yield a house with two replicas: one is left when the other becomes the primary."""
     house = RedisHouse(tmp_path, replicas=2)
     yield house
     house.end()
@@ -61,7 +61,7 @@ class Writers:
         self._tasks = [asyncio.create_task(self._write(worker)) for worker in range(8)]
 
     async def reach(self, more: int) -> None:
-        """Until so many more are acknowledged."""
+        """Wait until this many more are acknowledged."""
         goal = len(self.acknowledged) + more
         while len(self.acknowledged) < goal:
             self._more.clear()

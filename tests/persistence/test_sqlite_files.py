@@ -32,7 +32,7 @@ def path(tmp_path: Path) -> Path:
 
 @pytest_asyncio.fixture
 async def store(path: Path) -> AsyncIterator[SqliteStore]:
-    """It is served from, and has acknowledged something."""
+    """Yield a store in use that has acknowledged something."""
     store = await SqliteStore.open(path)
     await store.serve_alone()
     for entry in ACKNOWLEDGED:
@@ -159,7 +159,7 @@ async def test_a_write_that_is_under_way_when_the_file_goes_is_not_acknowledged(
 
 
 async def test_a_moved_store_is_whole_without_what_stayed_behind(store: SqliteStore, path: Path) -> None:
-    """Whoever moved the .db alone finds in it all that was acknowledged, though the process be killed."""
+    """The .db alone holds everything acknowledged, even if the process is killed."""
     moves_the_file(path)
     assert troubles(store) == ["store_moved"]
     while logged(of(path, ".away")) != ACKNOWLEDGED:
@@ -167,7 +167,7 @@ async def test_a_moved_store_is_whole_without_what_stayed_behind(store: SqliteSt
 
 
 def logged(path: Path) -> list[bytes]:
-    """By the file alone."""
+    """Read the log from the file alone."""
     with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro&immutable=1", uri=True)) as connection:
         return [entry for (entry,) in connection.execute("SELECT entry FROM log ORDER BY seq")]
 
@@ -269,7 +269,7 @@ async def test_no_second_service_starts_where_the_folder_of_a_running_one_is_gon
 async def test_a_place_that_was_emptied_under_a_service_is_no_fresh_one_after_it(
     store: SqliteStore, path: Path, goes: Callable[[Path], None]
 ) -> None:
-    """As when its disk is taken away: the empty mount point is left."""
+    """A disk that is taken away leaves its empty mount point."""
     goes(path)
     assert troubles(store) == ["store_deleted"]
     await store.close()

@@ -28,7 +28,7 @@ from tests.seam.pipe import (
 log = logging.getLogger(__name__)
 
 MAX_CALLS: Final = 2 * CALLS
-"""Of a parent that keeps to ``CALLS``, some that were cancelled may be here still."""
+"""Concurrent calls. A parent that keeps to ``CALLS`` may have some cancelled ones here still."""
 
 
 class Host:
@@ -41,7 +41,10 @@ class Host:
         self._watches: dict[int, tuple[str, str, Watcher]] = {}
 
     async def serve(self) -> None:
-        """Until the parent has closed its end and the calls under way are answered. Raises ``Broken``, ``ConnectionError``."""
+        """Serve until the parent closes its end and all calls are answered.
+
+        Raises ``Broken`` or ``ConnectionError``.
+        """
         try:
             while (frame := await self._pipe.receive()) is not None:
                 self._take(frame)

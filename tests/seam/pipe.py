@@ -10,7 +10,7 @@ from typing import Any, Final
 import msgspec
 
 CALLS: Final = 256
-"""Under way at a time; further ones wait with whoever calls."""
+"""Concurrent calls; further ones wait at the caller's side."""
 MAX_FRAME_BYTES: Final = 16 << 20
 """A log entry holds 20,000 fixes or what one call brings: about a megabyte."""
 _LENGTH: Final = Struct(">I")
@@ -28,13 +28,13 @@ class Asked(_Frame, frozen=True):
 
 
 class Route(_Frame, frozen=True):
-    """One batch; the next one comes when this one is answered."""
+    """A batch; the next one comes when this one is answered."""
 
     batch: bytes
 
 
 class Watch(_Frame, frozen=True):
-    """From now on events are ``Told`` under this number."""
+    """Starts a watch: from now on events are ``Told`` under this number."""
 
     kind: str
     key: str
@@ -45,23 +45,23 @@ class Unwatch(_Frame, frozen=True):
 
 
 class Cancel(_Frame, frozen=True):
-    """Nobody waits for the answer any more."""
+    """Ends a call: the caller no longer waits for its answer."""
 
 
 class Answer(_Frame, frozen=True):
-    """What the actor said."""
+    """The actor's answer."""
 
     answer: bytes
 
 
 class Refused(_Frame, frozen=True):
-    """What the call raised."""
+    """The error that the call raised."""
 
     refusal: bytes
 
 
 class Told(_Frame, frozen=True):
-    """What a watched actor announced."""
+    """The announcement of a watched actor."""
 
     event: bytes
 
@@ -71,15 +71,15 @@ Said = Answer | Refused | Told
 
 
 class Broken(Exception):
-    """What came is no frame, or only a part of one; the two ends do not understand each other any more."""
+    """The input is no whole frame, so the two ends no longer understand each other."""
 
 
 class FrameTooLong(Exception):
-    """It was not sent."""
+    """The frame was too long, and was not sent."""
 
 
 class Pipe:
-    """One end: sends frames of any kind, receives those of ``kinds``."""
+    """An end of the pipe: sends frames of any kind, receives those of ``kinds``."""
 
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, kinds: Any) -> None:
         self._reader = reader
@@ -113,7 +113,7 @@ class Pipe:
             raise Broken(str(error)) from error
 
     def close(self) -> None:
-        """What was sent still arrives; then the other end's ``receive`` says None."""
+        """Close this end. Sent frames still arrive; then the other end's ``receive`` returns None."""
         self._writer.close()
 
 

@@ -57,7 +57,7 @@ class RemoteShard:
         self._room = asyncio.Semaphore(calls)
         self._routing = asyncio.Lock()
         self._waiting: dict[int, asyncio.Future[Answer | Refused | None]] = {}
-        """Under way, by number; None is the answer of a shard that has ended."""
+        """Calls in progress, by number; None is the answer of a shard that has ended."""
         self._watchers: dict[int, Watcher] = {}
         self._watches: dict[tuple[str, str, Watcher], list[int]] = {}
         self._listening = asyncio.create_task(self._listen())
@@ -79,7 +79,7 @@ class RemoteShard:
         return decode_answer(message, await self._call_in_time(call))
 
     async def watch(self, kind: str, key: str, watcher: Watcher) -> bool:
-        """Nothing is told any more once the shard is lost: whoever watches then asks its successor (``lost``)."""
+        """Watch an actor. After the shard is lost nothing is announced: the watcher then asks its successor (``lost``)."""
         call = Watch(next(self._numbers), kind, key)
         self._watchers[call.number] = watcher
         self._watches.setdefault((kind, key, watcher), []).append(call.number)
@@ -99,7 +99,7 @@ class RemoteShard:
     # -- its end -----------------------------------------------------------------------------------------------------
 
     async def lost(self) -> None:
-        """Returns when the shard has ended, whoever ended it."""
+        """Return when the shard has ended, for any reason."""
         await asyncio.shield(self._listening)
 
     async def close(self) -> None:
@@ -176,7 +176,7 @@ class ShardProcess:
 
     @classmethod
     async def start(cls, store: Path, at: float) -> ShardProcess:
-        """It recovers while the first calls wait in its pipe."""
+        """Start a shard, which recovers while the first calls wait in its pipe."""
         command = (sys.executable, "-m", "tests.seam.shard_process", str(store), repr(at))
         hears, says = os.pipe(), os.pipe()
         process = await asyncio.create_subprocess_exec(*command, cwd=ROOT, stdin=hears[0], stdout=says[1])

@@ -62,12 +62,12 @@ class ShardHere:
         self.unwatch = self.supervisor.unwatch
 
     async def recover(self) -> None:
-        """From checkpoints and the log, as at every start."""
+        """Recover from checkpoints and the log, as at every start."""
         self._recovered = (await self._recovery.run()).last_number
         await self.household.recover()
 
     async def route(self, batch: Batch) -> list[Outcome]:
-        """One that was durable when we started came from the log already: its outcomes nobody knows any more."""
+        """Route a batch. One that was durable at the start came from the log: its outcomes are unknown."""
         if batch.number <= self._recovered:
             return [Outcome.QUEUED] * len(batch.fixes)
         return await self._router.route(batch)

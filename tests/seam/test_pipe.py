@@ -34,7 +34,7 @@ class Gated:
     """A shard that answers when the test says so."""
 
     begun: asyncio.Queue[Any] = field(default_factory=asyncio.Queue)
-    """What came in: keys of asks, numbers of batches."""
+    """The calls received: keys of asks, numbers of batches."""
     gate: asyncio.Event = field(default_factory=asyncio.Event)
     cancelled: asyncio.Event = field(default_factory=asyncio.Event)
     answer: Share = SHARE
@@ -87,7 +87,7 @@ class Ends:
         return asyncio.create_task(self.remote.ask(key, ViewShare(())))
 
     async def passes(self) -> None:
-        """All that was sent before has arrived: batches have a lane of their own, and nothing overtakes in a pipe."""
+        """Wait until earlier frames have arrived: batches have a lane of their own, and nothing overtakes in a pipe."""
         await self.remote.route(Batch(0, 0.0, []))
 
 
@@ -105,7 +105,7 @@ async def ends_of(shard: Gated, **limits: Any) -> Ends:
 
 @pytest.fixture
 async def ends() -> AsyncIterator[Ends]:
-    """With room for two calls."""
+    """Yield both ends, with room for two calls."""
     ends = await ends_of(Gated(), calls=2)
     yield ends
     ends.shard.gate.set()

@@ -12,7 +12,7 @@ from tests.patience import PATIENCE_S
 
 CODE = "let-me-in"
 Answers = Callable[[Frame], bool]
-"""Whether this frame gets an answer."""
+"""Tells whether this frame gets an answer."""
 
 
 class FakePlatform:
@@ -34,7 +34,7 @@ class FakePlatform:
         self.port = self._server.sockets[0].getsockname()[1]
 
     async def stop(self) -> None:
-        """As a kill would: no farewell, and the port is free again."""
+        """Stop as a kill would: no farewell, and the port is free again."""
         assert self._server is not None
         self._server.close()
         self.hang_up()
@@ -60,7 +60,7 @@ class FakePlatform:
 
 
 class Conversation(asyncio.Protocol):
-    """One connection."""
+    """A connection."""
 
     transport: asyncio.Transport
 

@@ -12,7 +12,7 @@ from sim.world import load
 
 EVERYDAY = scenario("everyday")
 MIDNIGHT = 1_796_054_400
-"""Of a day in China."""
+"""The start of a day in China."""
 
 
 def lead_at(now: float, *, vehicles: int = 50) -> Lead:

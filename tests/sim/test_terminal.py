@@ -27,7 +27,7 @@ from tests.sim.fakes import NOON, china
 
 HEARTBEAT, REGISTER, AUTHENTICATE, LOCATION, BATCH = 0x0002, 0x0100, 0x0102, 0x0200, 0x0704
 FAST = 100.0
-"""One report every 0.1 real seconds."""
+"""Speed-up: one report every 0.1 real seconds."""
 
 
 class ScriptedTruck(Truck):
@@ -40,7 +40,7 @@ class ScriptedTruck(Truck):
 
 
 class Drive:
-    """One terminal on its platform."""
+    """A terminal on its platform."""
 
     def __init__(self, platform: FakePlatform, rates: FaultRates, *, index: int, first_wait_s: float) -> None:
         self.platform = platform

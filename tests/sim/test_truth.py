@@ -221,7 +221,7 @@ STEPS = st.lists(
 
 
 def folded(reports: list[Told]) -> Vehicle:
-    """As the service folds them."""
+    """Fold the reports as the service does."""
     vehicle, quality = Vehicle("v", 1000), Quality()
     for each in reports:
         fix = Fix("1", each.fixed_at, each.lon_e6, each.lat_e6, 0, each.speed_dkmh, 0, each.alarms, each.status, 0)

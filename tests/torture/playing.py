@@ -12,7 +12,7 @@ T = TypeVar("T")
 
 
 def play(main: Callable[[VirtualLoop], Coroutine[Any, Any, T]]) -> T:
-    """What ``main`` comes to on a loop of its own."""
+    """Run ``main`` on a loop of its own, and return its result."""
     with closing(VirtualLoop()) as loop:
         loop.set_exception_handler(lambda _, context: None)
         result: T = loop.run(main(loop))

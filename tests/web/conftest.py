@@ -23,7 +23,7 @@ CHROMIUM: Final = "chromium"
 LIGHTER: Final = "chromium-headless-shell"
 """The same without windows, where it is there: tests take a fifth less."""
 PATIENCE_MS: Final = PATIENCE_S * 1_000
-"""For what a page shows in the end: the machine may be busy."""
+"""Time to wait for a page's final state: the machine may be busy."""
 COMPLAINTS: Final = ("Content Security Policy", "Uncaught", "[Vue warn]")
 AGENT: Final = (
     "Mozilla/5.0 (Linux; Android 14; V2309A) AppleWebKit/537.36 (KHTML, like Gecko) Version/4.0 "
@@ -42,7 +42,7 @@ def known_fleet(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def chromium() -> str | None:
-    """Where it is."""
+    """Return the browser's path."""
     return shutil.which(LIGHTER) or shutil.which(CHROMIUM)
 
 
@@ -167,7 +167,7 @@ def _kept(origin: str, session: Session | None, *, english: bool) -> Mapping[str
 
 @pytest.fixture
 def phone(browser: Browser, server: Server) -> Iterator[Phones]:
-    """``phone(api.family())`` is a page where somebody is signed in; ``phone()`` is one where nobody is."""
+    """Yield ``phone``: with a session the page is signed in, and without one it is not."""
     phones = Phones(browser, server)
     yield phones
     phones.close()

@@ -12,7 +12,7 @@ SHARES: Final = "/api/v1/driver/shares"
 
 
 def card(page: Page, number: int) -> Locator:
-    """Of a vehicle, in one of the lists."""
+    """Return a vehicle's card in one of the lists."""
     return page.get_by_role("article", name=plate(number))
 
 
@@ -40,12 +40,12 @@ def submits(page: Page) -> None:
 
 
 def confirms(page: Page, button: str) -> None:
-    """In the dialog that asks first."""
+    """Press the button in the dialog that asks first."""
     page.locator(".van-dialog").get_by_role("button", name=button, exact=True).tap()
 
 
 def looks_again(page: Page) -> None:
-    """As when the phone finds its network again; the page would do so by itself, some seconds later."""
+    """Act as when the phone finds its network again; the page would do so itself some seconds later."""
     page.evaluate("dispatchEvent(new Event('online'))")
 
 

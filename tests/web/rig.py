@@ -30,7 +30,7 @@ DRIVERS: Final = range(1, 6)
 FAMILY: Final = range(11, 16)
 """Registered, and no drivers."""
 STRANGER: Final = 99
-"""A phone that nobody has registered."""
+"""A phone that is not registered."""
 EMERGENCY: Final = 1
 SPEEDING: Final = 2
 FATIGUE: Final = 4
@@ -39,11 +39,11 @@ METRES_A_DEGREE: Final = 111_320.0
 
 Body = dict[str, Any]
 Session = Mapping[str, Any]
-"""What a sign-in answers: token and account."""
+"""A sign-in's answer: token and account."""
 
 
 IN_10_DAYS = re.compile("还有 (10|9) 天到期")
-"""As a page tells it; a run may go over midnight."""
+"""The text on a page; a run may go over midnight."""
 IN_20_DAYS = re.compile("还有 (20|19) 天到期")
 
 
@@ -101,7 +101,7 @@ class Server:
         return f"http://{self._http}"
 
     def starts(self) -> None:
-        """Where it was, if it ran before."""
+        """Start on the same addresses as before, if it ran before."""
         at = date_time(self.now)
         keys = {"FEED_KEY": FEED_KEY, "OPS_KEY": OPS_KEY}
         self._serving = self.yard.serves("--virtual-clock", at, http=self._http, **keys, **self.environment)
@@ -143,12 +143,12 @@ class Truck:
 
     @property
     def id(self) -> str:
-        """As in the owner's paths."""
+        """Return the id used in the owner's paths."""
         return self.id_of(self.number)
 
     @staticmethod
     def id_of(number: int) -> str:
-        """Of any vehicle."""
+        """Return any vehicle's id."""
         return vehicle_id(plate(number), PlateColor.YELLOW)
 
     def report(self, *, after_s: int = 10, speed_kmh: float = 80.0, course_deg: int = 90, alarms: int = 0) -> None:
@@ -194,7 +194,7 @@ class Api:
         return self.signs_in(kind="natural", wechat_code=f"sandbox:{mobile(number)}")
 
     def one_click(self, number: int = STRANGER) -> Session:
-        """By phone only; a stranger's account is not registered."""
+        """Sign in by phone only; a stranger's account is not registered."""
         return self.signs_in(kind="one_click", phone_code=f"sandbox:{mobile(number)}")
 
     def owner(self, number: int = 1) -> Session:
@@ -235,7 +235,7 @@ class Api:
         return str(self.post("/api/v1/driver/bindings", session, form)["id"])
 
     def shares(self, session: Session, binding_id: str, duration: str = "3d", **more: object) -> Body:
-        """With ``link`` and ``token``."""
+        """Share, and return the share with ``link`` and ``token``."""
         return self.post(f"/api/v1/driver/bindings/{binding_id}/shares", session, {"duration": duration} | more)
 
     def shared(self, number: int = 1) -> tuple[Session, Body]:
@@ -247,11 +247,11 @@ class Api:
         self.delete(f"/api/v1/driver/shares/{share['id']}", session)
 
     def delegates(self, session: Session, number: int = 1) -> Body:
-        """With ``link`` and ``token``."""
+        """Delegate, and return the delegation with ``link`` and ``token``."""
         return self.post("/api/v1/driver/delegations", session, {"plate": plate(number), "plate_color": "yellow"})
 
     def opens(self, session: Session, link: Body) -> Body:
-        """What the link of a share or a delegation shows."""
+        """Open the link of a share or a delegation, and return its view."""
         return self.post("/api/v1/links/open", session, {"token": link["token"]})
 
     def preview(self, link: Body, session: Session | None = None) -> Body:

@@ -55,7 +55,7 @@ class Convoy:
                 return Journey(found, self._random.uniform(0, found.length_m * 0.8), speed_kmh)
 
     def drives(self, steps: int, *, alarms: int = 0) -> None:
-        """So many minutes; ``alarms`` are the first truck's."""
+        """Drive for this many minutes; ``alarms`` are the first truck's."""
         for _ in range(steps):
             self._server.advances(STEP_S)
             for journey in self._journeys:
@@ -88,7 +88,7 @@ class Convoy:
 
 @dataclass
 class Story:
-    """A driver with two vehicles shares the first; somebody at home has opened that link, and one for binding."""
+    """A driver with two vehicles shares the first. A family member has opened that link, and one for binding."""
 
     server: Server
     vehicles: int
@@ -162,7 +162,7 @@ def _enters(page: Page) -> None:
 
 @dataclass(frozen=True, kw_only=True)
 class Scene:
-    """One page to look at: it is there when ``sign`` is, and ready after ``acts``."""
+    """A page to look at: it is there when ``sign`` is, and ready after ``acts``."""
 
     name: str
     path: Callable[[Story], str]
@@ -170,7 +170,7 @@ class Scene:
     who: Callable[[Story], Session | None] = lambda _: None
     acts: Callable[[Page], None] = _stays
     is_wall: bool = False
-    """For a big screen, not for a phone."""
+    """True for a big screen, not a phone."""
 
 
 def _at(path: str) -> Callable[[Story], str]:
@@ -178,7 +178,7 @@ def _at(path: str) -> Callable[[Story], str]:
 
 
 def _within(link: Body) -> str:
-    """Of this very server, whatever its public address."""
+    """Return the link on this very server, whatever its public address."""
     parts = urlsplit(str(link["link"]))
     return f"{parts.path}#{parts.fragment}"
 

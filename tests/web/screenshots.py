@@ -69,7 +69,7 @@ def _story(yard: Yard) -> Story:
 
 
 def _takes(browser: Browser, story: Story, scene: Scene) -> bool:
-    """Whether its pictures could be taken; one page that fails does not keep the others away."""
+    """Take the pictures; tell whether it worked. A page that fails does not stop the others."""
     is_taken = True
     for dark in (False, True) if scene.name in DARK_TOO else (False,):
         phones = Phones(browser, story.server)

@@ -26,7 +26,7 @@ SCENES: Final = {scene.name: scene for scene in (*all_scenes(), *open_scenes())}
 
 @pytest.fixture(scope="module")
 def story(browser: Browser, known_fleet: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Story]:
-    """One for all: nobody changes anything in it that another page would show."""
+    """Yield one story for all tests: none changes anything in it that another page would show."""
     if not AXE.is_file():
         pytest.skip("axe-core is not installed: make web")
     yard = Yard(tmp_path_factory.mktemp("accessibility"), forks=True)

@@ -15,12 +15,12 @@ pytestmark = pytest.mark.e2e
 
 
 def presses_back(page: Page) -> None:
-    """As the key, the gesture or a chat program's arrow does; it needs no new page to load."""
+    """Go back as the key, the gesture or a chat program's arrow does; it needs no new page to load."""
     page.evaluate("setTimeout(() => history.back())")
 
 
 def comes_from(page: Page, path: str, to: str) -> None:
-    """So that Back would lead somewhere."""
+    """Visit another page first, so that Back would lead somewhere."""
     page.goto(path)
     page.goto(to)
 

@@ -200,7 +200,7 @@ def test_every_page_fits_the_smallest_phone_and_every_thumb(
 
 
 def _too_small(targets: Locator) -> list[str]:
-    """What a thumb would miss. Inputs stand in a box of their own that is larger; the map's licence line is no target."""
+    """List targets that a thumb would miss. Inputs stand in larger boxes; the map's licence line is no target."""
     return [
         target.evaluate("element => element.outerHTML.slice(0, 120)")
         for target in targets.all()

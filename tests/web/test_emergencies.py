@@ -27,7 +27,7 @@ def banner_of(page: Page) -> Locator:
 
 
 def is_watched(phone: Phones, api: Api, truck: Truck) -> tuple[Page, Body]:
-    """By the family, calm."""
+    """Open the truck's page for the family, calm."""
     truck.report(speed_kmh=40)
     _, share = api.shared(1)
     family = api.family()
@@ -131,7 +131,7 @@ def test_fatigue_alone_is_no_emergency(phone: Phones, api: Api, truck: Truck) ->
 
 
 def with_phone(route: Route) -> None:
-    """As where the driver has said ``call_me``."""
+    """Answer as where the driver has said ``call_me``."""
     answer = route.fetch()
     view = answer.json() | {"driver": {"display_name": "张三", "phone": DRIVERS_PHONE}}
     route.fulfill(response=answer, body=json.dumps(view))

@@ -17,10 +17,10 @@ from tests.web.rig import EMERGENCY, IN_10_DAYS, STRANGER, Api, Body, Server, Se
 pytestmark = pytest.mark.e2e
 
 FIRST_LOAD_BYTES: Final = 200_000
-"""Of the family page, gzipped."""
+"""The most bytes of the family page, gzipped."""
 TOUCHABLE_PX: Final = 44
 BEFORE_IT_ASKS_S: Final = 15.0
-"""Without the stream the page would learn of it in 30 s (R31); the second itself is for the tests of the service."""
+"""The page would learn of it in 30 s without the stream (R31); the second itself is for the service's tests."""
 ENDED: Final = "车辆动态已结束"
 
 Watching = tuple[Page, Session, Body]
@@ -39,7 +39,7 @@ def watches(phone: Phones, api: Api, *, dark: bool = False, width: int = 390) ->
 
 
 def signs_in_with_one_click(page: Page, number: int, *, button: str) -> None:
-    """In place: phone number, the statement, on."""
+    """Sign in on the page: phone number, the statement, on."""
     page.get_by_label("手机号").fill(mobile(number))
     page.get_by_role("button", name=button).click()
     page.get_by_role("button", name="同意", exact=True).click()
@@ -54,7 +54,7 @@ def has_not_been_reloaded(page: Page) -> bool:
 
 
 def marks(page: Page) -> None:
-    """So that a reload would be noticed."""
+    """Mark the page, so that a reload would be noticed."""
     page.evaluate("window.sameAsBefore = true")
 
 
@@ -303,7 +303,7 @@ def test_a_dead_zone_and_a_sleeping_phone_cost_no_reload(phone: Phones, api: Api
 
 
 def sleeps(page: Page, hidden: bool) -> None:
-    """As when the screen goes off."""
+    """Act as when the screen goes off."""
     page.evaluate(
         """hidden => {
             Object.defineProperty(document, "hidden", { configurable: true, get: () => hidden });
@@ -430,7 +430,7 @@ def test_every_family_page_fits_a_small_phone_and_a_thumb(phone: Phones, api: Ap
 
 
 def too_small(page: Page) -> list[str]:
-    """What a thumb would miss."""
+    """List targets that a thumb would miss."""
     found: list[str] = page.evaluate(
         """least => [...document.querySelectorAll("button, a[href], summary, [role=checkbox], .van-field")]
             .filter(each => each.offsetParent !== null && !each.classList.contains("skip"))

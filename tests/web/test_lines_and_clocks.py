@@ -158,7 +158,7 @@ def test_r33_an_answer_that_was_cut_off_is_tried_again(phone: Phones, api: Api, 
 
 
 Place = Callable[[Api], tuple[Session | None, str, str]]
-"""Who is signed in, the path, and what the page shows in the end."""
+"""The signed-in account, the path, and the page's final text."""
 
 
 def _of_the_family(path: str, sign: str) -> Place:
@@ -338,7 +338,7 @@ BUFFERS: Final = """
 
 
 def behind_a_proxy(page: Page, *, head: bool, told: str = "") -> None:
-    """Nothing of a live stream comes through but ``told``, and its head if that is not kept back, too."""
+    """Block a live stream except for ``told``, and its head if that is kept back, too."""
     page.add_init_script(BUFFERS.replace("WHAT", repr(told)).replace("HEAD", str(head).lower()))
 
 

@@ -31,7 +31,7 @@ GLUED = [
     "【平安守望】",
     "%E2%80%8B",
 ]
-"""What stands behind a link's token when it has gone through a chat."""
+"""Text that stands behind a link's token after a chat program."""
 
 
 def around(share: Body, before: str, behind: str, path: str = "/s") -> str:

@@ -45,7 +45,7 @@ IS_OLDER: Final = """
     const abort = AbortController.prototype.abort;
     AbortController.prototype.abort = function () { abort.call(this); };
 """
-"""What Safari of iOS 13 or Chromium 86 lack is taken away."""
+"""Removes the features that Safari of iOS 13 or Chromium 86 lack."""
 HAS_NO_GAPS: Final = """
     () => [...document.querySelectorAll("body *")].filter(each => getComputedStyle(each).display.includes("flex")).forEach(each => each.style.gap = "0px")
 """

@@ -68,7 +68,7 @@ def test_a_vehicle_is_found_by_a_part_of_its_plate(phone: Phones, api: Api) -> N
 
 @pytest.fixture
 def large_fleet(server: Server) -> int:
-    """How many vehicles the first business has now."""
+    """Return the number of vehicles that the first business has now."""
     lines = (json.dumps(vehicle_line(number), ensure_ascii=False) for number in range(100, 100 + MANY))
     file = server.yard.folder / "more.jsonl"
     file.write_text("\n".join(lines) + "\n", "utf-8")
