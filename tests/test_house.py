@@ -96,6 +96,11 @@ VIOLATIONS: list[tuple[Check, str, str]] = [
     (house.stumbling_docstrings, "cellar/a.py", 'class A:\n    async def f(self) -> None:\n        """What f does."""'),
     (house.stumbling_docstrings, "cellar/a.py", 'class A:\n    x: int\n    """In seconds."""'),
     (house.stumbling_docstrings, "cellar/a.py", 'X = 1\n"""Of the standard."""'),
+    (
+        house.stumbling_docstrings,
+        "tests/a.py",
+        'def f() -> None:\n    """Hold it."""\n\n    def g() -> None:\n        """As f."""',
+    ),
     (house.vague_names, "api/utils.py", ""),
     (house.vague_names, "api/helper.py", ""),
     (house.vague_names, "common/fix.py", ""),
