@@ -25,8 +25,8 @@ from api.accounts.remembered import Remembered
 from api.http.keyed import Keyed
 from api.ports import Registry
 from domain.civil_time import china_date, civil_day
-from domain.errors import Busy, RealNameMismatch
-from domain.identifiers import phone_masked
+from domain.errors import Busy
+from domain.people.accounts import Shown, StoredAccount, accounts_to_unite, chosen_account, united_account
 from domain.people.audit import Doer, address_masked, audit_record
 from domain.registry import RegisteredPerson
 from persistence.records import decode, encode
@@ -35,41 +35,8 @@ from persistence.store import Put, Store, StoreConflict
 KIND: Final = "account"
 CLAIMS: Final = ("account.person", "account.openid", "account.phone")
 PERSON, OPENID, PHONE = CLAIMS
-MAX_FORMER_IDS: Final = 20
-"""The limit of former ids. Beyond it the oldest are forgotten, with what they held."""
 TRIES: Final = 10
 NOBODY: Final = "微信用户"
-
-
-@dataclass(frozen=True, slots=True)
-class StoredAccount:
-    """An account as stored: without openid or citizen ID, and with the whole phone of drivers only (``call_me``)."""
-
-    id: str
-    made_at: float
-    phone_masked: str = ""
-    person_key: str = ""
-    """Empty until registration."""
-    real_name: str = ""
-    former_ids: tuple[str, ...] = ()
-    united_with: str = ""
-    """The account that this one was united into; empty for an account of its own."""
-    phone: str = ""
-    """The phone that a driver proved last; empty once another person has proved it."""
-
-
-@dataclass(frozen=True, slots=True)
-class Shown:
-    """The identifiers that a caller has proved; empty where none was."""
-
-    openid: str = ""
-    phone: str = ""
-    person_key: str = ""
-    real_name: str = ""
-    """The person's name, as registered or confirmed."""
-    account_id: str = ""
-    """The account that the caller is signed in as."""
-    is_driver: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -246,9 +213,9 @@ class People:
     def _decide(self, found: _Found, shown: Shown, address: str) -> _Decision:
         """Decide on the account without reading or waiting."""
         now, candidates = self._clock.now(), found.candidates(shown)
-        chosen = _chosen(candidates, shown)
-        united = [each for each in candidates if each is not chosen and not each.person_key] if shown.person_key else []
-        account = _with(chosen or StoredAccount(token_hex(8), now), shown, united)
+        chosen = chosen_account(candidates, shown)
+        united = accounts_to_unite(candidates, chosen, shown)
+        account = united_account(chosen or StoredAccount(token_hex(8), now), shown, united)
         changed = [] if account == chosen else [account]
         changed += [replace(each, united_with=account.id) for each in united]
         changed += _without_phone(found, account, shown)
@@ -264,33 +231,6 @@ class People:
 
 def _holds_qualification(person: RegisteredPerson | None) -> bool:
     return person is not None and person.qualification is not None
-
-
-def _chosen(candidates: list[StoredAccount], shown: Shown) -> StoredAccount | None:
-    """Choose the person's own account before one that can still become it.
-
-    Without a person, an account that has one comes before others.
-    """
-    if not shown.person_key:
-        return min(candidates, key=lambda account: not account.person_key, default=None)
-    if any(each.id == shown.account_id and each.person_key not in ("", shown.person_key) for each in candidates):
-        raise RealNameMismatch
-    mine = [each for each in candidates if each.person_key == shown.person_key]
-    free = [each for each in candidates if not each.person_key]
-    return next(iter((*mine, *free)), None)
-
-
-def _with(account: StoredAccount, shown: Shown, united: list[StoredAccount]) -> StoredAccount:
-    """Return the account with the shown claims added."""
-    former = dict.fromkeys((*account.former_ids, *(each.id for each in united)))
-    return replace(
-        account,
-        phone_masked=phone_masked(shown.phone) if shown.phone else account.phone_masked,
-        person_key=shown.person_key or account.person_key,
-        real_name=shown.real_name or account.real_name,
-        former_ids=tuple(former)[-MAX_FORMER_IDS:],
-        phone=shown.phone if shown.phone and shown.is_driver else account.phone,
-    )
 
 
 def _without_phone(found: _Found, account: StoredAccount, shown: Shown) -> list[StoredAccount]:

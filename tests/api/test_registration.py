@@ -10,7 +10,7 @@ import pytest
 from aiohttp import ClientResponse
 
 from actors.people.audit import audit_document
-from api.accounts.people import MAX_FORMER_IDS
+from domain.people.accounts import MAX_FORMER_IDS
 from domain.people.audit import Doer, audit_record
 from persistence.store import Put, StoreConflict
 from tests.api.conftest import Service, citizen_id, mobile, person_line, problem, real_name
