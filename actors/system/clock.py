@@ -1,12 +1,12 @@
 """The system's one clock, real or virtual; it drives every timer.
 
 A timer here carries no truth: ``wake(target, at)`` only promises to call ``target.on_wake`` at ``at`` or soon after, and
-the target looks at its own state to see whether anything is due. So there is nothing to cancel, a late timer is never a
+the target looks at its own state to see whether anything is due. So no timer is ever cancelled, a late one is never a
 wrong answer, and a million vehicles cost eight bytes each.
 
-The machine's clock may be moved, and moved back (R50). So the real clock holds it against one that nobody moves, each time it
-is asked. After a step of more than a minute it goes on as if the machine's clock had not been moved, and says that it is not
-settled, until the machine's clock is back or ``believe_machine`` is called.
+The machine's clock may be moved, and moved back (R50). So the real clock compares it, each time it is asked, with one that
+is never set. After a step of more than a minute it goes on as if the machine's clock had not been moved, and says that it
+is not settled, until the machine's clock is back or ``believe_machine`` is called.
 """
 
 from __future__ import annotations
@@ -22,22 +22,25 @@ from typing import Final, Protocol
 log = logging.getLogger(__name__)
 
 SLICE: Final = 500
-"""How many targets are woken before the event loop gets its turn."""
+"""Targets woken before the event loop gets its turn."""
 RECHECK_S: Final = 30.0
 """The longest sleep: bounds how late timers are after the machine's clock was corrected by less than ``STEP_S``."""
 STEP_S: Final = 60.0
-"""R50: a difference of more than this is a step; less is a correction, and followed at once."""
+"""The smallest step (R50): a smaller difference is a correction, and followed at once."""
 
 
 class Wakeable(Protocol):
-    """What a clock can wake."""
+    """A target that a clock can wake."""
 
     def on_wake(self, now: float) -> None:
-        """A time asked for has come. Must not raise and must not block."""
+        """Take a wake: a time asked for has come. Must not raise and must not block."""
         ...
 
     def on_set_back(self, now: float) -> None:
-        """The clock was set back, and all that was asked for is forgotten: asks anew. Must not raise and must not block."""
+        """Ask anew: the clock was set back, and all that was asked for is forgotten.
+
+        Must not raise and must not block.
+        """
         ...
 
 
@@ -50,36 +53,39 @@ class Clock(Protocol):
 
     @property
     def is_settled(self) -> bool:
-        """R50: whether the time may be relied on. While it may not, nothing is learned, and no end is committed."""
+        """Tell whether the time may be relied on (R50).
+
+        While it may not, nothing is learned, and no end is committed.
+        """
         ...
 
     @property
     def machine_ahead_s(self) -> float:
-        """How far the machine's clock is ahead of this one, while it is not settled; otherwise 0."""
+        """Return how far the machine's clock is ahead of this one, while it is not settled; otherwise 0."""
         ...
 
     def now(self) -> float:
-        """Unix seconds."""
+        """Return Unix seconds."""
         ...
 
     def wake(self, target: Wakeable, at: float) -> None:
-        """Calls ``target.on_wake`` once, at ``at`` (Unix seconds) or soon after; at once when that is past."""
+        """Call ``target.on_wake`` once, at ``at`` (Unix seconds) or soon after; at once when that is past."""
         ...
 
 
 class Agenda:
-    """Who is to be woken when: a heap of the distinct times, and a list of targets for each."""
+    """The wakes to come: a heap of the distinct times, and a list of targets for each."""
 
     def __init__(self) -> None:
         self._times: list[float] = []
         self._targets: dict[float, list[Wakeable]] = {}
         self._due: list[Wakeable] = []
-        """Of the time that has come, those not woken yet, the next one last: a million may be due in one second."""
+        """The unwoken targets of the time that has come, the next one last: a million may be due in one second."""
         self._due_at = 0.0
         self.pending = 0
         self.fired = 0
         self.lateness_s = 0.0
-        """By how much the last timer was late, on the system's clock."""
+        """The lateness of the last timer, on the system's clock."""
         self.worst_lateness_s = 0.0
 
     def add(self, target: Wakeable, at: float) -> None:
@@ -97,7 +103,7 @@ class Agenda:
         return self._times[0] if self._times else None
 
     def fire(self, now: float) -> int:
-        """Wakes up to ``SLICE`` targets of the earliest time, if that has come; returns how many."""
+        """Wake up to ``SLICE`` targets of the earliest time, if that has come; return how many."""
         if not self._due:
             if not self._times or self._times[0] > now:
                 return 0
@@ -114,7 +120,7 @@ class Agenda:
         return len(due)
 
     def forget(self) -> Sequence[Wakeable]:
-        """All who are to be woken, each once; nobody is from now on."""
+        """Forget all wakes; return their targets, each once."""
         targets = [*self._due, *(target for targets in self._targets.values() for target in targets)]
         self._times, self._targets, self._due, self.pending = [], {}, [], 0
         return list({id(target): target for target in targets}.values())
@@ -130,12 +136,12 @@ def _call(wakes: Sequence[Callable[[float], None]], now: float) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """The machine's clock was moved."""
+    """A move of the machine's clock."""
 
     offset_s: float
     """The machine's clock minus the steady one, since then."""
     at_s: float
-    """When, by the steady one."""
+    """The time of the step, by the steady clock."""
 
 
 class RealClock:
@@ -146,14 +152,15 @@ class RealClock:
     def __init__(
         self, read: Callable[[], float], *, steady: Callable[[], float] | None = None, speed: float = 1.0
     ) -> None:
-        """``read`` tells the machine's Unix seconds (``time.time``), ``steady`` seconds of a clock that nobody moves.
+        """Prepare the clock; ``read`` tells the machine's Unix seconds (``time.time``), ``steady`` those of a clock
+        that is never set.
 
         Without ``steady`` no step can be seen.
         """
         self.speed = speed
         self.agenda = Agenda()
         self.step: Step | None = None
-        """The last one, while the clock is not settled."""
+        """The last step, while the clock is not settled."""
         self._read = read
         self._steady = steady or read
         self._began = self._steady()
@@ -189,7 +196,7 @@ class RealClock:
 
     @property
     def even_s(self) -> float:
-        """For how long the machine's clock has run evenly since its last step."""
+        """Return for how many seconds the machine's clock has run evenly since its last step."""
         self.now()
         return float("inf") if self.step is None else self._steady() - self.step.at_s
 
@@ -200,11 +207,11 @@ class RealClock:
         log.warning("the machine's clock is off by %s: ours goes on without it", _span(step.offset_s - self.offset_s))
 
     def resume(self, offset_s: float) -> None:
-        """Goes on from where this clock stood against the steady one in an earlier process on this machine."""
+        """Go on from where this clock stood against the steady one in an earlier process on this machine."""
         self.offset_s = offset_s
 
     def believe_machine(self, reason: str) -> None:
-        """The machine's clock is right, so from now on this one follows it."""
+        """Follow the machine's clock from now on: it is right."""
         step, self.step = self.step, None
         if step is None:
             return
@@ -217,13 +224,13 @@ class RealClock:
             self._arm()
 
     def _set_back(self, targets: Sequence[Wakeable]) -> None:
-        """Lets those who waited look again, a slice in each turn of the event loop."""
+        """Let waiting targets look again, a slice in each turn of the event loop."""
         _call([target.on_set_back for target in targets[:SLICE]], self.now())
         if len(targets) > SLICE:
             asyncio.get_running_loop().call_soon(self._set_back, targets[SLICE:])
 
     def start_from(self, at: float) -> None:
-        """Goes on from ``at``: where a fast clock stood when its process ended is ahead of the machine's."""
+        """Go on from ``at``: where a fast clock stood when its process ended is ahead of the machine's."""
         self._origin, self._began = at, self._steady()
 
     def wake(self, target: Wakeable, at: float) -> None:
@@ -232,7 +239,7 @@ class RealClock:
             self._arm()
 
     def close(self) -> None:
-        """Lets go of the event loop; what was still to be woken is forgotten."""
+        """Let go of the event loop; wakes to come are forgotten."""
         if self._handle is not None:
             self._handle.cancel()
 
@@ -257,12 +264,12 @@ class RealClock:
 
 
 def _span(seconds: float) -> str:
-    """Signed, as hours, minutes and seconds."""
+    """Format with a sign, as hours, minutes and seconds."""
     return f"{'-' if seconds < 0 else '+'}{timedelta(seconds=abs(round(seconds)))}"
 
 
 class VirtualClock:
-    """A clock that stands still until somebody moves it; whole scenarios of days run in moments, repeatably."""
+    """A clock that moves only by ``advance``; whole scenarios of days run in moments, repeatably."""
 
     virtual = True
     speed = 1.0
@@ -270,7 +277,10 @@ class VirtualClock:
     machine_ahead_s: float = 0.0
 
     def __init__(self, start: float, *, settle: Callable[[], Awaitable[None]] | None = None) -> None:
-        """``settle`` waits until all that a wake set in motion has come to rest; without it wakes are only called."""
+        """Prepare the clock; ``settle`` waits until all that a wake set in motion has come to rest.
+
+        Without it wakes are only called.
+        """
         self.agenda = Agenda()
         self.settle = settle
         self._now = start
@@ -286,7 +296,7 @@ class VirtualClock:
             self.agenda.add(target, at)
 
     async def advance(self, seconds: float) -> None:
-        """Moves on by ``seconds`` >= 0; every timer due on the way fires in order, and comes to rest, before the next."""
+        """Move on by ``seconds`` >= 0; every timer due on the way fires in order, and comes to rest, before the next."""
         if seconds < 0:
             raise ValueError("a clock does not run backwards")
         async with self._moving:

@@ -1,7 +1,7 @@
-"""How does an actor run? Pykka's actor on the event loop: one message at a time, bounded mailboxes, fair slices.
+"""Runs actors: Pykka's actor on the event loop, with one message at a time, bounded mailboxes and fair slices.
 
-Whoever knows Pykka knows the face: ``start``, ``tell``, ``ask``, ``stop``, ``on_receive``, ``on_start``, ``on_stop``,
-``on_failure``. What differs, and why:
+The interface is Pykka's: ``start``, ``tell``, ``ask``, ``stop``, ``on_receive``, ``on_start``, ``on_stop``,
+``on_failure``. The differences, and why:
 
 * No thread an actor. The ``Dispatcher`` drains ready mailboxes in slices of the event loop's turns.
 * Handlers may be ``def`` or ``async def``; an ``async`` one pauses its own mailbox until it is done.
@@ -9,8 +9,8 @@ Whoever knows Pykka knows the face: ``start``, ``tell``, ``ask``, ``stop``, ``on
 * A mailbox is a list that exists only while something waits in it: a quiet actor costs no queue.
 * A message that throws does not end the actor for good: it is set aside, the mailbox kept, and the ``Dispatcher``'s
   ``on_failure`` (the supervisor) decides. Refusals (``DomainError``) and a store that is down (``StoreError``) are
-  answers to whoever asked, not failures.
-* No ``ActorRegistry``: it is a list. Whoever starts actors keeps an index.
+  answers to the asker, not failures.
+* No ``ActorRegistry``: it is a list. The starter of actors keeps an index.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ class ActorFailed(Exception):
 
 
 class Board(Protocol):
-    """Where an actor announces what those who watch it are told (the supervisor)."""
+    """The place where an actor announces facts to its watchers (the supervisor)."""
 
     def announce(self, kind: str, key: str, event: object) -> None: ...
 
@@ -189,7 +189,7 @@ class Actor(pykka.Actor):
 
     @property
     def actor_urn(self) -> str:  # type: ignore[override]
-        """Who this is in logs; subclasses with a key say that."""
+        """Name the actor in logs; subclasses with a key say that."""
         return f"{type(self).__name__}:{id(self):x}"
 
     @property
@@ -206,17 +206,17 @@ class Actor(pykka.Actor):
 
     @property
     def is_suspended(self) -> bool:
-        """It failed, and its messages wait."""
+        """Tell whether the actor has failed, and its messages wait."""
         return self._phase == SUSPENDED
 
     @property
     def is_quiet(self) -> bool:
-        """Nothing waits and nothing is under way."""
+        """Tell whether no message waits and none is under way."""
         return self._phase == IDLE
 
     @property
     def mailbox_depth(self) -> int:
-        """How many messages wait."""
+        """Return how many messages wait."""
         return len(self._messages) if self._messages else 0
 
     def put(self, envelope: Envelope[Any], /) -> None:
@@ -248,9 +248,10 @@ class Actor(pykka.Actor):
         return reply
 
     def answer(self, message: Any) -> Any:
-        """What a quiet actor answers, in the asker's own turn; a ``Reply`` where it takes longer. Raises its refusal.
+        """Return a quiet actor's answer, in the asker's own turn; a ``Reply`` where it takes longer. Raises its
+        refusal.
 
-        Only while ``is_quiet``: then nothing is queued, so order is kept, and two turns of the event loop are spared.
+        Only while ``is_quiet``: then no message is queued, so order is kept, and two turns of the event loop are spared.
         Raises ``ActorFailed`` as ``ask`` does.
         """
         self._phase = RUNNING
@@ -278,7 +279,7 @@ class Actor(pykka.Actor):
         return False
 
     def be_watched(self, board: Board) -> None:
-        """Somebody watches from now on; ``board`` takes announcements, and tells until when."""
+        """Note that the actor is watched from now on; ``board`` takes announcements, and tells until when."""
 
     def outdate(self) -> None:
         """Hook: another actor's commit changed the stored state of this one."""
@@ -300,7 +301,7 @@ class Actor(pykka.Actor):
             successor._messages = messages + (successor._messages or [])
 
     def bury(self, reason: str) -> None:
-        """Ends this actor; whoever asked and waits is refused, everything else becomes a dead letter."""
+        """End this actor; waiting askers are refused, all other messages become dead letters."""
         messages, self._messages, self._phase = self._messages, None, STOPPED
         for message in messages or ():
             if type(message) is Envelope and message.reply_to is not None:
@@ -485,7 +486,7 @@ async def _stopped(actor: Actor) -> bool:
 
 
 def _refuse(reply: Any, actor: Actor, error: BaseException) -> None:
-    """Whoever asked learns that the actor failed; with what, only the log and the dead letters know."""
+    """Tell the asker that the actor failed; only the log and the dead letters know with what."""
     if reply is not None:
         failure = ActorFailed(f"{actor} failed")
         failure.__cause__ = error
@@ -493,6 +494,6 @@ def _refuse(reply: Any, actor: Actor, error: BaseException) -> None:
 
 
 def _stop_for_good(actor: Actor, message: Any, error: BaseException) -> None:
-    """What happens without a supervisor, as in Pykka: the actor ends. Unlike there, what waits is refused or counted."""
+    """End the actor where no supervisor is, as in Pykka. Unlike there, waiting messages are refused or counted."""
     actor.dispatcher.on_dead_letter(actor, message, repr(error))
     actor.bury(f"failed: {error!r}")
