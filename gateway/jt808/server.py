@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
 from gateway.jt808.codec import message_ids as ids
 from gateway.jt808.codec.messages import Reply
-from gateway.jt808.codec.parameters import Item, Parameters, encode_parameter_query, encode_parameters
+from gateway.jt808.codec.parameters import Parameters
 from gateway.jt808.connection import HELD_BY_STORE, HELD_FOR_GOOD, Connection
 from gateway.jt808.entrance import Entrance
 from gateway.jt808.exchange import Exchange
@@ -212,28 +212,21 @@ class Gateway:
 
     # Commands
 
-    async def query_parameters(self, terminal: str, parameter_ids: Sequence[int] = ()) -> Sequence[Item]:
-        """Ask a terminal for these parameters, without ids for all; the answer is as told, so that a repeated id loses
-        nothing.
+    async def ask(
+        self, terminal: str, message_id: int, body: bytes = b"", *, answer_follows: bool = False
+    ) -> Parameters | Reply:
+        """Send a command to a terminal and wait for its answer.
+
+        The terminal's general reply is the answer, unless another ``answer_follows`` a reply of "done". Raises
+        ``TerminalNotConnected``, ``CommandRefused``, ``TooManyQuestions``, and ``TimeoutError`` after 15 seconds.
         """
-        message_id = ids.QUERY_PARAMETERS if parameter_ids else ids.QUERY_ALL_PARAMETERS
-        body = encode_parameter_query(parameter_ids) if parameter_ids else b""
-        answer = await self._ask(terminal, message_id, body)
-        return answer.items if isinstance(answer, Parameters) else ()
-
-    async def set_parameters(self, terminal: str, items: Collection[Item]) -> None:
-        """Set these parameters. Raises ``CommandRefused``."""
-        await self._ask(terminal, ids.SET_PARAMETERS, encode_parameters(items))
-
-    async def _ask(self, terminal: str, message_id: int, body: bytes) -> Parameters | Reply:
         session = self.exchange.session_of(terminal)
         if session is None:
             raise TerminalNotConnected
         answered: asyncio.Future[Parameters | Reply] = asyncio.get_running_loop().create_future()
 
         def heard(answer: Parameters | Reply | None) -> bool:
-            """Settle the question with an answer; a plain 'done' is none."""
-            if isinstance(answer, Reply) and answer.result == ids.RESULT_OK and message_id != ids.SET_PARAMETERS:
+            if answer_follows and isinstance(answer, Reply) and answer.result == ids.RESULT_OK:
                 return False
             if not answered.done():
                 _settle(answered, answer)

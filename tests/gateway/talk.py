@@ -9,6 +9,8 @@ from gateway.jt808.session import Session
 from tests.gateway.neighbours import NOW, PHONE, Registry, Shelf, Terminal, Wire, results
 
 OK, FAILED, BAD, UNSUPPORTED = range(4)
+QUERY, TEXT = 0x8104, 0x8300
+"""Commands to a terminal: one that 0x0104 answers, and one that the general reply answers."""
 
 
 class Talk:

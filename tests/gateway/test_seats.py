@@ -11,7 +11,7 @@ from gateway.jt808.limits import Limits
 from gateway.jt808.seat import Heard
 from gateway.jt808.session import Session, TooManyQuestions
 from tests.gateway.neighbours import MUTE_PHONE, NOON, OTHER_PHONE, PHONE, Terminal, Wire, location, results
-from tests.gateway.talk import FAILED, OK, Talk
+from tests.gateway.talk import FAILED, OK, QUERY, Talk
 
 
 def forwarding(limits: Limits | None = None) -> tuple[Talk, Terminal]:
@@ -132,7 +132,7 @@ def test_each_terminal_has_packets_and_pictures_of_its_own() -> None:
 def test_a_command_goes_to_the_terminal_it_is_for_and_only_that_one_answers_it() -> None:
     talk, other = forwarding()
     heard: list[Parameters | Reply | None] = []
-    talk.session.ask(PHONE, ids.QUERY_ALL_PARAMETERS, b"", settled_by(heard))
+    talk.session.ask(PHONE, QUERY, b"", settled_by(heard))
     (command,) = talk.wire.said()
     assert command.phone == PHONE
     answer = encode_parameter_answer(command.serial, [(1, b"\1")])
@@ -146,7 +146,7 @@ def test_a_command_goes_to_the_terminal_it_is_for_and_only_that_one_answers_it()
 def test_a_command_fails_when_its_terminal_leaves_and_not_when_another_does() -> None:
     talk, other = forwarding()
     heard: list[Parameters | Reply | None] = []
-    talk.session.ask(PHONE, ids.QUERY_ALL_PARAMETERS, b"", settled_by(heard))
+    talk.session.ask(PHONE, QUERY, b"", settled_by(heard))
     talk.session.receive(other.says(ids.LOGOUT))
     assert heard == []
     elsewhere(talk, Terminal(PHONE).authenticates())
@@ -157,9 +157,9 @@ def test_a_terminal_is_not_given_more_commands_than_it_can_owe_answers_for() -> 
     talk, _ = forwarding(Limits(max_questions=2))
     for phone in (PHONE, OTHER_PHONE):
         for _ in range(2):
-            talk.session.ask(phone, ids.QUERY_ALL_PARAMETERS, b"", lambda _: True)
+            talk.session.ask(phone, QUERY, b"", lambda _: True)
         with pytest.raises(TooManyQuestions):
-            talk.session.ask(phone, ids.QUERY_ALL_PARAMETERS, b"", lambda _: True)
+            talk.session.ask(phone, QUERY, b"", lambda _: True)
 
 
 @pytest.mark.parametrize("message_id", [ids.REGISTER, ids.HEARTBEAT, ids.TIME_QUERY, ids.AUTHENTICATE, ids.LOCATION])

@@ -14,7 +14,7 @@ import pytest_asyncio
 from gateway.jt808.codec import message_ids as ids
 from gateway.jt808.codec.frames import FLAG, Frame, FrameReader, decode
 from gateway.jt808.codec.messages import Reply
-from gateway.jt808.codec.parameters import decode_parameter_query, decode_parameters, encode_parameter_answer
+from gateway.jt808.codec.parameters import Parameters, encode_parameter_answer
 from gateway.jt808.limits import Limits
 from gateway.jt808.poller import READ_AT_ONCE_BYTES
 from gateway.jt808.server import CommandRefused, Gateway, TerminalNotConnected
@@ -33,6 +33,7 @@ from tests.gateway.neighbours import (
     location,
     results,
 )
+from tests.gateway.talk import QUERY, TEXT
 
 OK, FAILED, BAD, UNSUPPORTED = range(4)
 HASTY = Limits(idle_timeout_s=0.2, handshake_timeout_s=0.1, split_patience_s=0.1)
@@ -342,60 +343,60 @@ async def test_a_taken_port_is_an_error_of_the_caller() -> None:
             await Gateway(terminals=Registry(), ingest=Shelf(), now=lambda: NOW).start("127.0.0.1", port)
 
 
-async def test_parameters_are_asked_for_and_told(connect: Connect) -> None:
+async def test_a_question_is_answered_by_what_follows_the_reply(connect: Connect) -> None:
     async with running() as (gateway, port, _):
         client = await connect(port)
         await client.asks(client.terminal.authenticates())
         told = ((0x55, b"\0\0\0\x50"), (0x40, b"111"), (0x40, b"222"))
-        query = asyncio.create_task(gateway.query_parameters(PHONE, [0x55, 0x40]))
+        question = asyncio.create_task(gateway.ask(PHONE, QUERY, b"\x01", answer_follows=True))
         command = await client.hears()
-        assert (command.message_id, decode_parameter_query(command.body)) == (ids.QUERY_PARAMETERS, (0x55, 0x40))
+        assert (command.message_id, command.body) == (QUERY, b"\x01")
         client.writer.write(
             client.terminal.says(ids.TERMINAL_REPLY, Reply(command.serial, command.message_id, OK).encode())
         )
         answer = encode_parameter_answer(command.serial, told)
         client.writer.write(client.terminal.says(ids.PARAMETER_ANSWER, answer))
-        assert await query == told
+        assert await question == Parameters(command.serial, told, 3)
 
 
 async def test_an_answer_with_a_wrong_serial_still_answers_the_only_question(connect: Connect) -> None:
     async with running() as (gateway, port, _):
         client = await connect(port)
         await client.asks(client.terminal.authenticates())
-        query = asyncio.create_task(gateway.query_parameters(PHONE))
-        assert (await client.hears()).message_id == ids.QUERY_ALL_PARAMETERS
+        question = asyncio.create_task(gateway.ask(PHONE, QUERY, answer_follows=True))
+        assert (await client.hears()).message_id == QUERY
         client.writer.write(client.terminal.says(ids.PARAMETER_ANSWER, encode_parameter_answer(0x8104, [(1, b"\x01")])))
-        assert await query == ((1, b"\x01"),)
+        assert await question == Parameters(0x8104, ((1, b"\x01"),), 1)
 
 
 @pytest.mark.parametrize("result", [OK, FAILED])
-async def test_parameters_are_set_or_refused(connect: Connect, result: int) -> None:
+async def test_a_command_is_done_or_refused_by_the_reply(connect: Connect, result: int) -> None:
     async with running() as (gateway, port, _):
         client = await connect(port)
         await client.asks(client.terminal.authenticates())
-        setting = asyncio.create_task(gateway.set_parameters(PHONE, [(0x29, b"\0\0\0\x1e")]))
+        asking = asyncio.create_task(gateway.ask(PHONE, TEXT, b"\x08text"))
         command = await client.hears()
-        assert decode_parameters(command.body).items == ((0x29, b"\0\0\0\x1e"),)
+        assert (command.message_id, command.body) == (TEXT, b"\x08text")
         reply = Reply(command.serial, command.message_id, result)
         client.writer.write(client.terminal.says(ids.TERMINAL_REPLY, reply.encode()))
         if result == OK:
-            await setting
+            assert await asking == reply
         else:
             with pytest.raises(CommandRefused):
-                await setting
+                await asking
 
 
 async def test_a_command_to_a_terminal_that_is_away_or_goes_away_fails(connect: Connect) -> None:
     async with running() as (gateway, port, _):
         with pytest.raises(TerminalNotConnected):
-            await gateway.query_parameters(PHONE)
+            await gateway.ask(PHONE, TEXT)
         client = await connect(port)
         await client.asks(client.terminal.authenticates())
-        query = asyncio.create_task(gateway.query_parameters(PHONE))
+        asking = asyncio.create_task(gateway.ask(PHONE, TEXT))
         await client.hears()
         await client.leaves()
         with pytest.raises(TerminalNotConnected):
-            await query
+            await asking
 
 
 async def test_hundreds_of_terminals_are_served_at_once(connect: Connect) -> None:

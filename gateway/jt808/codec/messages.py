@@ -13,7 +13,7 @@ from gateway.jt808.codec.fields import bcd6_from_unix
 from gateway.jt808.codec.frames import Frame
 from gateway.jt808.codec.location import BASIC_BYTES
 from gateway.jt808.codec.location_details import Location, decode_location
-from gateway.jt808.codec.parameters import Parameters, decode_parameter_answer, decode_parameters
+from gateway.jt808.codec.parameters import Parameters, decode_parameter_answer
 from gateway.jt808.codec.registration import (
     Attributes,
     Authentication,
@@ -166,8 +166,6 @@ def _parse_rarer(message_id: int, body: bytes) -> Message:
     match message_id:
         case ids.PARAMETER_ANSWER:
             return decode_parameter_answer(body)
-        case ids.SET_PARAMETERS:
-            return decode_parameters(body)
         case ids.ATTRIBUTE_ANSWER:
             return Attributes.decode(body)
         case ids.DRIVER_CARD:
