@@ -16,7 +16,7 @@ from api.http.proxies import networks
 from api.live.event_stream import StreamLimits
 from api.pages import tile_source
 from gateway.ingest import IngestLimits
-from gateway.jt808.limits import Limits
+from gateway.jt808.limits import TerminalLimits
 
 PREFIX: Final = "SHOUWANG_"
 MAX_NUMBER: Final = 1e12
@@ -70,7 +70,7 @@ class Settings:
     public_url: str = ""
     """The address of the service for people, in the links that they send; when empty, ``http://`` and ``http``."""
 
-    terminals: Limits = field(default_factory=Limits)
+    terminals: TerminalLimits = field(default_factory=TerminalLimits)
     telemetry: IngestLimits = field(default_factory=IngestLimits)
     checkpoint_s: float = 30.0
     retention_days: float = 7.0

@@ -12,13 +12,13 @@ from gateway.jt808.codec.messages import Message, encode_batch, parse
 from gateway.jt808.codec.parameters import encode_parameter_answer
 from gateway.jt808.codec.registration import Authentication, MessageError, Registration
 from gateway.jt808.exchange import Exchange
-from gateway.jt808.limits import Limits
+from gateway.jt808.limits import TerminalLimits
 from gateway.jt808.session import Session
 from persistence.records import decode_batch
 from persistence.records import encode_batch as encode_fixes
 from tests.gateway.neighbours import NOON, NOW, PHONE, REGISTRATION, Registry, Shelf, Terminal, Wire
 
-LIMITS: Final = Limits(max_unfinished_bytes=4_096, max_unfinished_messages=2)
+LIMITS: Final = TerminalLimits(max_unfinished_bytes=4_096, max_unfinished_messages=2)
 SHORTEST: Final = 13
 MOST_SAID: Final = 40
 """Largest ratio of bytes answered to bytes received: a request for missing packets names many at once."""

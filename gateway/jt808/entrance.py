@@ -18,7 +18,7 @@ from typing import Final
 
 from domain.networks import network_of
 from gateway.jt808.connection import Connection
-from gateway.jt808.limits import Limits
+from gateway.jt808.limits import TerminalLimits
 
 log = logging.getLogger(__name__)
 
@@ -45,7 +45,7 @@ class Door:
 class Entrance:
     """The connections of the port, and the lines of those to come; ``refused`` counts the ones that found no place."""
 
-    def __init__(self, limits: Limits, refused: Counter[str], *, make: Callable[[], Connection]) -> None:
+    def __init__(self, limits: TerminalLimits, refused: Counter[str], *, make: Callable[[], Connection]) -> None:
         self.connections: dict[Connection, None] = {}
         self.connections_total = 0
         self.in_line = 0

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from domain.vehicle.fix import Fix
 from gateway.jt808.address import Address
 from gateway.jt808.deviations import Deviations
-from gateway.jt808.limits import Limits
+from gateway.jt808.limits import TerminalLimits
 from gateway.jt808.ports import Ingest, Terminals
 
 if TYPE_CHECKING:
@@ -56,7 +56,7 @@ class Exchange:
         *,
         terminals: Terminals,
         ingest: Ingest,
-        limits: Limits,
+        limits: TerminalLimits,
         now: Callable[[], float],
         soon: Callable[[Callable[[], None]], object],
     ) -> None:

@@ -8,7 +8,7 @@ from gateway.jt808.codec.frames import MAX_FRAME_BYTES
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
+class TerminalLimits:
     """The gateway's limits. Seconds are real ones, whatever clock the rules run on."""
 
     max_connections: int = 100_000

@@ -14,7 +14,7 @@ from gateway.jt808.codec.parameters import Parameters
 from gateway.jt808.connection import HELD_BY_STORE, HELD_FOR_GOOD, Connection
 from gateway.jt808.entrance import Entrance
 from gateway.jt808.exchange import Exchange
-from gateway.jt808.limits import Limits
+from gateway.jt808.limits import TerminalLimits
 from gateway.jt808.listeners import listen
 from gateway.jt808.poller import Poller, can_poll
 from gateway.jt808.ports import Ingest, Terminals
@@ -76,9 +76,9 @@ class Gateway:
     """The JT/T 808 server. ``now`` is the clock that terminals may ask for the time; sockets live by real time."""
 
     def __init__(
-        self, *, terminals: Terminals, ingest: Ingest, now: Callable[[], float], limits: Limits | None = None
+        self, *, terminals: Terminals, ingest: Ingest, now: Callable[[], float], limits: TerminalLimits | None = None
     ) -> None:
-        self.limits = limits or Limits()
+        self.limits = limits or TerminalLimits()
         self.exchange = Exchange(
             terminals=terminals,
             ingest=ingest,

@@ -16,7 +16,7 @@ from api.http.proxies import Proxies, networks
 from api.live.event_stream import StreamLimits
 from commands.process import allow_many_sockets
 from gateway.jt808.codec import message_ids as ids
-from gateway.jt808.limits import Limits
+from gateway.jt808.limits import TerminalLimits
 from tests.api.conftest import FEED_KEY, START, Service, row
 from tests.api.drivers import FAMILY_SHARES, watched_share
 from tests.api.watching import stream
@@ -409,7 +409,7 @@ async def test_what_the_feed_takes_is_refused_before_it_is_read(service: Service
 
 
 async def test_hundreds_of_terminals_that_drip_are_hung_up_on_and_an_honest_one_is_served() -> None:
-    limits = Limits(handshake_timeout_s=0.5, max_connections=CROWD, max_connections_per_ip=401)
+    limits = TerminalLimits(handshake_timeout_s=0.5, max_connections=CROWD, max_connections_per_ip=401)
     async with running(limits) as (gateway, port, _), connected(port, 400) as peers, dripping(peers):
         for peer in peers:
             peer.says(b"\x7e\x02")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from gateway.jt808.codec import message_ids as ids
 from gateway.jt808.exchange import Exchange
-from gateway.jt808.limits import Limits
+from gateway.jt808.limits import TerminalLimits
 from gateway.jt808.session import Session
 from tests.gateway.neighbours import NOW, PHONE, Registry, Shelf, Terminal, Wire, results
 
@@ -16,17 +16,21 @@ QUERY, TEXT = 0x8104, 0x8300
 class Talk:
     """A session with everything around it, and one terminal."""
 
-    def __init__(self, phone: str = PHONE, version: int | None = None, limits: Limits | None = None) -> None:
+    def __init__(self, phone: str = PHONE, version: int | None = None, limits: TerminalLimits | None = None) -> None:
         self.shelf = Shelf()
         self.exchange = Exchange(
-            terminals=Registry(), ingest=self.shelf, limits=limits or Limits(), now=lambda: NOW, soon=self.shelf.soon
+            terminals=Registry(),
+            ingest=self.shelf,
+            limits=limits or TerminalLimits(),
+            now=lambda: NOW,
+            soon=self.shelf.soon,
         )
         self.wire = Wire()
         self.session = Session(self.exchange, self.wire)
         self.terminal = Terminal(phone, version)
 
     @classmethod
-    def authenticated(cls, version: int | None = None, limits: Limits | None = None) -> Talk:
+    def authenticated(cls, version: int | None = None, limits: TerminalLimits | None = None) -> Talk:
         talk = cls(version=version, limits=limits)
         talk.session.receive(talk.terminal.authenticates())
         assert results(talk.wire.said()) == [(0, ids.AUTHENTICATE, OK)]

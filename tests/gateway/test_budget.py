@@ -12,7 +12,7 @@ import pytest_asyncio
 
 from gateway.jt808.codec import message_ids as ids
 from gateway.jt808.connection import Connection
-from gateway.jt808.limits import Limits
+from gateway.jt808.limits import TerminalLimits
 from gateway.jt808.poller import READ_AT_ONCE_BYTES, Poller
 from tests.gateway.neighbours import NOON, OTHER_PHONE, PHONE, Client, Shelf, Terminal, results
 from tests.gateway.test_server import running
@@ -116,7 +116,7 @@ async def test_a_connection_that_ends_while_its_words_wait_is_heard_and_forgotte
 
 async def test_terminals_that_say_much_at_once_wait_until_one_that_says_little_was_heard() -> None:
     """The flood was there first, as far as the kernel knows."""
-    async with running(Limits(much_at_once_bytes=256), Shelf(at_once=True)) as (gateway, port, shelf):
+    async with running(TerminalLimits(much_at_once_bytes=256), Shelf(at_once=True)) as (gateway, port, shelf):
         phones = [f"1360000{number:04}" for number in range(20)]
         floods = [await Client.connect(port, phone) for phone in phones]
         honest = await Client.connect(port, OTHER_PHONE)
@@ -137,7 +137,7 @@ async def test_a_stranger_that_floods_costs_twenty_frames(caplog: pytest.LogCapt
         stranger = await Client.connect(port)
         stranger.writer.write(stranger.terminal.says(ids.HEARTBEAT) * 100_000)
         assert await stranger.is_hung_up_on()
-        assert gateway.stats().acks_total == Limits().max_refused_frames
+        assert gateway.stats().acks_total == TerminalLimits().max_refused_frames
         assert gateway.stats().refused == {"unauthenticated": 20, "too_many_refused_frames": 1}
         await stranger.leaves()
 

@@ -18,12 +18,12 @@ from gateway.jt808 import server
 from gateway.jt808.codec import message_ids as ids
 from gateway.jt808.connection import Connection
 from gateway.jt808.entrance import Entrance
-from gateway.jt808.limits import Limits
+from gateway.jt808.limits import TerminalLimits
 from tests.gateway.neighbours import Client, Terminal, results
 from tests.gateway.test_server import running
 
 HERE, ELSEWHERE = "127.0.0.1", "127.0.0.9"
-FEW = Limits(max_unauthenticated_per_ip=4, unauthenticated_grace_s=3_600.0)
+FEW = TerminalLimits(max_unauthenticated_per_ip=4, unauthenticated_grace_s=3_600.0)
 """Limits under which no connection gives way."""
 IMPATIENT = replace(FEW, unauthenticated_grace_s=0.0)
 """Limits under which a connection gives way as soon as another waits for its place."""
@@ -222,7 +222,7 @@ async def test_after_a_lack_of_descriptors_it_accepts_again(monkeypatch: pytest.
     monkeypatch.setattr("gateway.jt808.entrance._AGAIN_S", 0.0)
     async with running() as (gateway, _, _shelf):
         refused: Counter[str] = Counter()
-        entrance = Entrance(Limits(), refused, make=lambda: Connection(gateway))
+        entrance = Entrance(TerminalLimits(), refused, make=lambda: Connection(gateway))
         with socket.socket() as real:
             real.bind((HERE, 0))
             real.listen()

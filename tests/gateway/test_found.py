@@ -17,7 +17,7 @@ from gateway.jt808.codec.messages import Reply
 from gateway.jt808.codec.parameters import decode_parameter_answer
 from gateway.jt808.codec.registration import RegistrationAnswer
 from gateway.jt808.exchange import Exchange
-from gateway.jt808.limits import Limits
+from gateway.jt808.limits import TerminalLimits
 from gateway.jt808.session import Session
 from tests.gateway.neighbours import Shelf, Wire, results
 
@@ -57,7 +57,7 @@ class Replay:
         self.directory = directory
         self.shelf, self.wire = Shelf(), Wire()
         self.exchange = Exchange(
-            terminals=directory, ingest=self.shelf, limits=Limits(), now=lambda: NOW, soon=self.shelf.soon
+            terminals=directory, ingest=self.shelf, limits=TerminalLimits(), now=lambda: NOW, soon=self.shelf.soon
         )
         self.session = Session(self.exchange, self.wire)
 

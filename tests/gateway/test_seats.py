@@ -7,14 +7,14 @@ import pytest
 from gateway.jt808.codec import message_ids as ids
 from gateway.jt808.codec.messages import Reply, encode_batch
 from gateway.jt808.codec.parameters import Parameters, encode_parameter_answer
-from gateway.jt808.limits import Limits
+from gateway.jt808.limits import TerminalLimits
 from gateway.jt808.seat import Heard
 from gateway.jt808.session import Session, TooManyQuestions
 from tests.gateway.neighbours import MUTE_PHONE, NOON, OTHER_PHONE, PHONE, Terminal, Wire, location, results
 from tests.gateway.talk import FAILED, OK, QUERY, Talk
 
 
-def forwarding(limits: Limits | None = None) -> tuple[Talk, Terminal]:
+def forwarding(limits: TerminalLimits | None = None) -> tuple[Talk, Terminal]:
     """A connection on which two terminals have authenticated, and the second of them."""
     talk = Talk.authenticated(limits=limits)
     other = Terminal(OTHER_PHONE)
@@ -93,7 +93,7 @@ def test_when_the_connection_ends_all_its_terminals_are_gone() -> None:
 
 
 def test_one_connection_takes_so_many_terminals_and_no_more() -> None:
-    talk, other = forwarding(Limits(max_terminals_per_connection=2))
+    talk, other = forwarding(TerminalLimits(max_terminals_per_connection=2))
     third, mute = Terminal("13600000003"), Terminal(MUTE_PHONE)
     assert result_of(talk, third.authenticates()) == FAILED
     assert result_of(talk, mute.reports()) == FAILED
@@ -103,7 +103,7 @@ def test_one_connection_takes_so_many_terminals_and_no_more() -> None:
 
 
 def test_a_terminal_that_was_silent_for_long_gives_its_seat_to_a_new_one() -> None:
-    talk, other = forwarding(Limits(max_terminals_per_connection=2, idle_timeout_s=600))
+    talk, other = forwarding(TerminalLimits(max_terminals_per_connection=2, idle_timeout_s=600))
     talk.exchange.tick = 601
     assert result_of(talk, Terminal("13600000003").authenticates()) == OK
     assert result_of(talk, other.reports()) == OK
@@ -154,7 +154,7 @@ def test_a_command_fails_when_its_terminal_leaves_and_not_when_another_does() ->
 
 
 def test_a_terminal_is_not_given_more_commands_than_it_can_owe_answers_for() -> None:
-    talk, _ = forwarding(Limits(max_questions=2))
+    talk, _ = forwarding(TerminalLimits(max_questions=2))
     for phone in (PHONE, OTHER_PHONE):
         for _ in range(2):
             talk.session.ask(phone, QUERY, b"", lambda _: True)

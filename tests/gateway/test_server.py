@@ -15,7 +15,7 @@ from gateway.jt808.codec import message_ids as ids
 from gateway.jt808.codec.frames import FLAG, Frame, FrameReader, decode
 from gateway.jt808.codec.messages import Reply
 from gateway.jt808.codec.parameters import Parameters, encode_parameter_answer
-from gateway.jt808.limits import Limits
+from gateway.jt808.limits import TerminalLimits
 from gateway.jt808.poller import READ_AT_ONCE_BYTES
 from gateway.jt808.server import CommandRefused, Gateway, TerminalNotConnected
 from tests.gateway.neighbours import (
@@ -36,12 +36,12 @@ from tests.gateway.neighbours import (
 from tests.gateway.talk import QUERY, TEXT
 
 OK, FAILED, BAD, UNSUPPORTED = range(4)
-HASTY = Limits(idle_timeout_s=0.2, handshake_timeout_s=0.1, split_patience_s=0.1)
+HASTY = TerminalLimits(idle_timeout_s=0.2, handshake_timeout_s=0.1, split_patience_s=0.1)
 
 
 @asynccontextmanager
 async def running(
-    limits: Limits | None = None, shelf: Shelf | None = None
+    limits: TerminalLimits | None = None, shelf: Shelf | None = None
 ) -> AsyncIterator[tuple[Gateway, int, Shelf]]:
     shelf = shelf or Shelf(at_once=True)
     gateway = Gateway(terminals=Registry(), ingest=shelf, now=lambda: NOW, limits=limits)
@@ -140,7 +140,7 @@ async def test_whoever_says_nothing_is_hung_up_on(connect: Connect) -> None:
 async def test_a_terminal_that_cannot_authenticate_and_registers_may_wait_as_long_as_any_other(
     connect: Connect,
 ) -> None:
-    async with running(Limits(handshake_timeout_s=0.1)) as (gateway, port, _):
+    async with running(TerminalLimits(handshake_timeout_s=0.1)) as (gateway, port, _):
         waiting = await connect(port, MUTE_PHONE)
         await waiting.asks(waiting.terminal.says(ids.REGISTER, REGISTRATION.encode()))
         assert await (await connect(port)).is_hung_up_on()
@@ -179,11 +179,11 @@ async def test_missing_packets_are_asked_for_after_a_while(connect: Connect) -> 
 @pytest.mark.parametrize(
     "limits, kind",
     [
-        (Limits(max_connections=1), "too_many_connections"),
-        (Limits(max_connections_per_ip=1), "too_many_connections_per_ip"),
+        (TerminalLimits(max_connections=1), "too_many_connections"),
+        (TerminalLimits(max_connections_per_ip=1), "too_many_connections_per_ip"),
     ],
 )
-async def test_one_connection_too_many_is_hung_up_on(connect: Connect, limits: Limits, kind: str) -> None:
+async def test_one_connection_too_many_is_hung_up_on(connect: Connect, limits: TerminalLimits, kind: str) -> None:
     async with running(limits) as (gateway, port, _):
         first = await connect(port)
         await first.signs_on()
@@ -205,7 +205,7 @@ async def test_a_fleet_that_comes_at_once_is_let_in_within_few_turns() -> None:
 
 
 async def test_a_place_is_free_again_when_its_terminal_has_gone(connect: Connect) -> None:
-    async with running(Limits(max_connections_per_ip=1)) as (gateway, port, _):
+    async with running(TerminalLimits(max_connections_per_ip=1)) as (gateway, port, _):
         first = await connect(port)
         first.writer.write(b"GET /")
         assert await first.is_hung_up_on()
@@ -244,7 +244,7 @@ async def test_a_terminal_that_waits_for_our_store_is_not_called_idle(connect: C
 
 
 async def test_a_terminal_that_takes_no_answers_is_not_listened_to() -> None:
-    async with running(Limits(write_buffer_high=4096)) as (gateway, port, _):
+    async with running(TerminalLimits(write_buffer_high=4096)) as (gateway, port, _):
         loop = asyncio.get_running_loop()
         terminal = Terminal()
         heartbeats = terminal.says(ids.HEARTBEAT) * 500
@@ -292,7 +292,7 @@ async def _answer(sock: socket.socket, frame: bytes) -> Frame:
 
 async def test_a_terminal_that_floods_us_waits_for_the_others_and_for_the_store(connect: Connect) -> None:
     shelf = Shelf()
-    async with running(Limits(much_at_once_bytes=256, much_in_flight=1), shelf) as (gateway, port, _):
+    async with running(TerminalLimits(much_at_once_bytes=256, much_in_flight=1), shelf) as (gateway, port, _):
         flood, other = await connect(port), await connect(port, OTHER_PHONE)
         for client in (flood, other):
             await client.asks(client.terminal.authenticates())

@@ -13,7 +13,7 @@ from gateway.jt808.codec import message_ids as ids
 from gateway.jt808.codec.frames import MAX_FRAME_BYTES, encode, phone_bytes, sealed, unescape
 from gateway.jt808.codec.messages import encode_batch
 from gateway.jt808.codec.registration import Edition, RegistrationAnswer
-from gateway.jt808.limits import Limits
+from gateway.jt808.limits import TerminalLimits
 from gateway.jt808.session import Session
 from tests.gateway.neighbours import (
     MUTE_PHONE,
@@ -476,7 +476,7 @@ REFUSED: dict[str, tuple[str, Callable[[Terminal], bytes]]] = {
 def test_a_stranger_is_hung_up_on_after_twenty_refused_frames(kind: str) -> None:
     phone, words = REFUSED[kind]
     talk = Talk(phone)
-    for _ in range(Limits().max_refused_frames - 1):
+    for _ in range(TerminalLimits().max_refused_frames - 1):
         talk.session.receive(words(talk.terminal))
     assert not talk.wire.closed
     talk.session.receive(words(talk.terminal))
@@ -487,26 +487,26 @@ def test_a_stranger_is_hung_up_on_after_twenty_refused_frames(kind: str) -> None
 def test_nothing_behind_the_twentieth_refused_frame_is_taken_in() -> None:
     talk = Talk(STRANGER)
     talk.session.receive(b"".join(talk.terminal.says(ids.HEARTBEAT) for _ in range(1_000)))
-    assert len(results(talk.wire.said())) == talk.counted["unregistered"] == Limits().max_refused_frames
+    assert len(results(talk.wire.said())) == talk.counted["unregistered"] == TerminalLimits().max_refused_frames
 
 
 def test_what_a_stranger_may_say_does_not_buy_it_more_refused_frames() -> None:
     talk = Talk(STRANGER)
-    for _ in range(Limits().max_refused_frames):
+    for _ in range(TerminalLimits().max_refused_frames):
         talk.session.receive(talk.terminal.says(ids.TIME_QUERY) + talk.terminal.reports())
     assert talk.wire.closed
 
 
 def test_a_terminal_that_authenticates_at_last_starts_from_nothing() -> None:
     talk = Talk()
-    talk.session.receive(BAD_FRAME * (Limits().max_refused_frames - 1) + talk.terminal.authenticates())
-    talk.session.receive(BAD_FRAME * (Limits().max_refused_frames - 1))
+    talk.session.receive(BAD_FRAME * (TerminalLimits().max_refused_frames - 1) + talk.terminal.authenticates())
+    talk.session.receive(BAD_FRAME * (TerminalLimits().max_refused_frames - 1))
     assert not talk.wire.closed
 
 
 def test_a_known_terminal_is_hung_up_on_after_twenty_unreadable_frames_in_a_row() -> None:
     talk = Talk.authenticated()
-    talk.session.receive(BAD_FRAME * Limits().max_refused_frames)
+    talk.session.receive(BAD_FRAME * TerminalLimits().max_refused_frames)
     assert talk.wire.closed
     assert talk.counted == {"bad_checksum": 20, "too_many_refused_frames": 1}
 
@@ -532,7 +532,7 @@ def test_what_a_known_terminal_is_refused_costs_it_nothing(words: Callable[[Term
 
 
 def test_noise_without_end_ends_the_connection() -> None:
-    talk = Talk(limits=Limits(max_noise_bytes=100))
+    talk = Talk(limits=TerminalLimits(max_noise_bytes=100))
     talk.session.receive(bytes(100))
     assert not talk.wire.closed
     talk.session.receive(bytes(1))

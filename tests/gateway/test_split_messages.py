@@ -11,7 +11,7 @@ from gateway.jt808.codec.frames import Frame, encode, phone_bytes
 from gateway.jt808.codec.messages import decode_resend_request, encode_batch
 from gateway.jt808.codec.parameters import encode_parameter_answer
 from gateway.jt808.codec.registration import Edition, RegistrationAnswer
-from gateway.jt808.limits import Limits
+from gateway.jt808.limits import TerminalLimits
 from tests.gateway.neighbours import NOON, OTHER_PHONE, PHONE, REGISTRATION, STRANGER, Terminal, location, results
 from tests.gateway.talk import BAD, FAILED, OK, Talk
 
@@ -307,7 +307,7 @@ def test_another_terminals_packets_do_not_mix_in() -> None:
 
 
 def test_strangers_on_one_connection_do_not_mix_and_have_one_terminals_room_together() -> None:
-    talk = Talk(STRANGER, version=1, limits=Limits(max_unfinished_messages=2))
+    talk = Talk(STRANGER, version=1, limits=TerminalLimits(max_unfinished_messages=2))
     body = REGISTRATION.encode(Edition.Y2019)
     own, theirs = talk.terminal.splits(ids.REGISTER, body, 2), Terminal(PHONE, 1).splits(ids.REGISTER, body, 2)
     talk.session.receive(own[0] + theirs[0] + theirs[1] + own[1])
@@ -359,7 +359,7 @@ def test_what_was_given_up_is_taken_when_it_comes_again() -> None:
 
 
 def test_an_unfinished_message_makes_room_for_newer_ones() -> None:
-    talk = Talk.authenticated(limits=Limits(max_unfinished_messages=2))
+    talk = Talk.authenticated(limits=TerminalLimits(max_unfinished_messages=2))
     first, second, third = (packets(batch(NOON + 600 * number), 10 * number, 10 * number + 1) for number in range(3))
     talk.session.receive(first[0] + second[0] + third[0])
     assert len(talk.session.packets_of(PHONE)) == 2
@@ -385,7 +385,7 @@ def test_more_packets_than_there_is_room_for_are_refused() -> None:
 
 
 def test_unfinished_messages_never_hold_more_than_the_limit() -> None:
-    talk = Talk.authenticated(limits=Limits(max_unfinished_bytes=2000))
+    talk = Talk.authenticated(limits=TerminalLimits(max_unfinished_bytes=2000))
     for index in range(1, 20):
         talk.session.receive(talk.terminal.says(ids.LOCATION_BATCH, bytes(900), part=(30, index)))
     assert talk.session.packets_of(PHONE).size <= 2000
@@ -397,7 +397,11 @@ def test_few_packets_of_strangers_are_kept() -> None:
     talk = Talk(STRANGER)
     for index in range(1, 30):
         talk.session.receive(talk.terminal.says(ids.REGISTER, bytes(900), part=(30, index)))
-    assert talk.session.packets_of(STRANGER).size <= Limits().max_strangers_bytes < Limits().max_unfinished_bytes
+    assert (
+        talk.session.packets_of(STRANGER).size
+        <= TerminalLimits().max_strangers_bytes
+        < TerminalLimits().max_unfinished_bytes
+    )
     assert talk.counted["split_over_limit"] >= 1
 
 

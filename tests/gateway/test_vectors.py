@@ -24,7 +24,7 @@ from gateway.jt808.codec.registration import (
     RegistrationAnswer,
 )
 from gateway.jt808.exchange import Exchange
-from gateway.jt808.limits import Limits
+from gateway.jt808.limits import TerminalLimits
 from gateway.jt808.session import Session
 from tests.gateway.neighbours import NOW, Registry, Shelf, Wire, results
 
@@ -243,7 +243,9 @@ def result_deserved(row: Row, frame: Frame) -> int | None:
 def test_a_published_frame_gets_the_answer_it_deserves(row: Row) -> None:
     frame, _ = read(row)
     shelf, wire = Shelf(), Wire()
-    exchange = Exchange(terminals=EverybodyIsWelcome(), ingest=shelf, limits=Limits(), now=lambda: NOW, soon=shelf.soon)
+    exchange = Exchange(
+        terminals=EverybodyIsWelcome(), ingest=shelf, limits=TerminalLimits(), now=lambda: NOW, soon=shelf.soon
+    )
     Session(exchange, wire).receive(b"\x7e" + raw(row) + b"\x7e")
     shelf.settle()
     said = wire.said()
