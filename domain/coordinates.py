@@ -8,8 +8,6 @@ from typing import Final, NamedTuple
 _SEMI_MAJOR_AXIS_M: Final = 6_378_245.0
 _ECCENTRICITY_SQUARED: Final = 0.00669342162296594323
 """Krasovsky's ellipsoid, on which the published formula stands."""
-_ROUNDS: Final = 3
-"""Fixed-point rounds of the inverse: exact to well under a millimetre."""
 
 
 class Point(NamedTuple):
@@ -25,15 +23,6 @@ def gcj02_from_wgs84(lon: float, lat: float) -> Point:
         return Point(lon, lat)
     dlon, dlat = _shift(lon, lat)
     return Point(lon + dlon, lat + dlat)
-
-
-def wgs84_from_gcj02(lon: float, lat: float) -> Point:
-    """Return the point that ``gcj02_from_wgs84`` turns into this one."""
-    guess = Point(lon, lat)
-    for _ in range(_ROUNDS):
-        there = gcj02_from_wgs84(*guess)
-        guess = Point(guess.lon + lon - there.lon, guess.lat + lat - there.lat)
-    return guess
 
 
 def _is_shifted(lon: float, lat: float) -> bool:

@@ -29,11 +29,6 @@ class StoreStats:
     """The progress of the search for damage: ``none``, ``running``, ``whole``, ``damaged``, ``stopped`` or ``failed``.
     """
 
-    @property
-    def jobs_per_commit(self) -> float:
-        """Return the mean number of jobs in a group commit."""
-        return self.jobs / self.commits if self.commits else 0.0
-
 
 class CommitTimes:
     """Counts commits and keeps the newest times; used from one thread only."""

@@ -6,7 +6,6 @@ from struct import Struct
 from typing import Final, NamedTuple
 
 _row: Final = Struct("<QdqiiHIBBIB")
-BYTES_PER_REPORT: Final = _row.size
 
 
 class Told(NamedTuple):

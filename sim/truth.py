@@ -19,7 +19,6 @@ ACC_ON: Final = 1
 POSITIONED: Final = 2
 SPEEDING_BIT: Final = 1 << 1
 SPEEDING_BITS: Final = 1 << 1 | 1 << 13
-FATIGUE_BIT: Final = 1 << 2
 KINDS: Final = {
     0: "emergency",
     1: "speeding",

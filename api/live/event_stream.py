@@ -113,11 +113,6 @@ class EventStream:
         if self._request.transport is not None:
             self._request.transport.abort()
 
-    def cut_if_sending(self) -> None:
-        """End the stream at once if the client has not taken everything."""
-        if self._is_sending:
-            self.cut()
-
 
 class Beating(Protocol):
     """A stream that a ``Heart`` beats."""

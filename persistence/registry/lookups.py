@@ -9,7 +9,6 @@ from typing import Final, NamedTuple, Self
 from domain.registry import Business, RegisteredPerson, RegisteredVehicle
 from persistence.records import decode, encode
 from persistence.registry.documents import (
-    ALL,
     BUSINESS,
     OPENID,
     OWNER,
@@ -106,11 +105,6 @@ class Registry:
         """Return the person with this citizen ID (as parsed)."""
         return await self.person_by_key(self.person_key(citizen_id))
 
-    async def person_by_phone(self, phone: str) -> RegisteredPerson | None:
-        """Return the person with this mobile phone (as parsed)."""
-        key = await self.person_key_by_phone(phone)
-        return await self.person_by_key(key) if key else None
-
     def person_key(self, citizen_id: str) -> str:
         """Return the key that stands for this citizen ID (as parsed) wherever a person is referred to."""
         return self._keyed.of(citizen_id)
@@ -127,14 +121,6 @@ class Registry:
         """Return the person of this key (``person_key``)."""
         document = (await self._store.get(PERSON, [key])).get(key)
         return decode(document.record, RegisteredPerson) if document else None
-
-    async def count_businesses(self) -> int:
-        """Return how many businesses are registered."""
-        return await self._store.count(BUSINESS, ALL, "")
-
-    async def count_vehicles(self) -> int:
-        """Return how many vehicles are registered."""
-        return await self._store.count(VEHICLE, ALL, "")
 
     async def count_vehicles_of(self, owner_uscc: str) -> int:
         """Return how many vehicles a business has."""

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from domain.coordinates import gcj02_from_wgs84, wgs84_from_gcj02
+from domain.coordinates import gcj02_from_wgs84
 
 METRE_DEG = 1e-5
 inside = st.tuples(st.floats(73.5, 135.0), st.floats(3.9, 53.5))
@@ -14,11 +14,6 @@ inside = st.tuples(st.floats(73.5, 135.0), st.floats(3.9, 53.5))
 
 def test_a_widely_published_pair_comes_out() -> None:
     assert gcj02_from_wgs84(116.404, 39.915) == pytest.approx((116.41024449916938, 39.91640428150164), abs=1e-9)
-
-
-@given(inside)
-def test_the_way_back_is_exact_to_a_millimetre(point: tuple[float, float]) -> None:
-    assert wgs84_from_gcj02(*gcj02_from_wgs84(*point)) == pytest.approx(point, abs=METRE_DEG / 1000)
 
 
 @given(inside)
@@ -32,4 +27,3 @@ def test_the_shift_is_some_hundred_metres_and_never_a_kilometre(point: tuple[flo
 )
 def test_outside_china_nothing_is_shifted(point: tuple[float, float]) -> None:
     assert gcj02_from_wgs84(*point) == point
-    assert wgs84_from_gcj02(*point) == point

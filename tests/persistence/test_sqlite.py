@@ -240,6 +240,5 @@ async def test_what_queues_during_a_commit_shares_the_next(store: SqliteStore) -
     stats = store.stats()
     assert stats.jobs == 500
     assert stats.commits < 100
-    assert stats.jobs_per_commit > 5
     assert 0 < stats.mean_commit_s <= stats.p99_commit_s
     assert stats.queue_depth == 0
