@@ -33,7 +33,7 @@ ASKS: Final[Sequence[type[Ask[Any]]]] = (
     *get_args(share_link.Message),
     UnbindAsOwner,
 )
-"""All asks; each says itself what it is answered with."""
+"""The asks that cross; each names the type of its answer."""
 
 EVENTS: Final = (Moved, PresenceChanged, AlertChanged, ShareOver)
 
@@ -48,7 +48,7 @@ REFUSALS: Final[tuple[type[Exception], ...]] = (
     ActorDeadError,
     MailboxFull,
 )
-"""What an ask may raise. A subclass that is not among them crosses as its nearest parent, a bug as ``ActorFailed``."""
+"""The errors of an ask. A subclass that is not among them crosses as its nearest parent, a bug as ``ActorFailed``."""
 
 
 class Uncrossable(Exception):
@@ -115,7 +115,7 @@ def _decode(decoder: msgspec.msgpack.Decoder[Any], encoded: bytes) -> Any:
 
 
 class _Refusal:
-    """One kind of refusal: its facts are what its constructor takes; one without a constructor has a text at most."""
+    """A kind of refusal; its facts are its constructor's arguments, or a text at most without a constructor."""
 
     def __init__(self, kind: type[Exception]) -> None:
         self._kind = kind
@@ -157,7 +157,7 @@ _REFUSALS: Final = {kind.__name__: _Refusal(kind) for kind in REFUSALS}
 
 
 def encode_refusal(error: Exception) -> bytes:
-    """Its type and its facts; of a bug nothing but that there was one: what it says may be for nobody's eyes."""
+    """Encodes a refusal's type and facts. A bug crosses without its text, which may hold personal data."""
     kind = next((each for each in type(error).__mro__ if each in REFUSALS), None)
     if kind is None:
         return encode_refusal(ActorFailed("failed"))
@@ -165,7 +165,7 @@ def encode_refusal(error: Exception) -> bytes:
 
 
 def decode_refusal(encoded: bytes) -> Exception:
-    """An exception to raise. Raises ``Uncrossable``."""
+    """Decodes an exception to raise. Raises ``Uncrossable``."""
     try:
         name, facts = _NAMED.decode(encoded)
         return _REFUSALS[name].again(facts)

@@ -162,8 +162,6 @@ STUMBLING: Final = re.compile(
 """First words of a docstring that leave its reader without a subject: prepositions, pronouns and relatives."""
 
 ENGLISH_NOT_YET: Final[tuple[str, ...]] = (
-    "actors/system/supervisor.py",
-    "actors/wire.py",
     "commands/",
     "run.py",
     "settings.py",

@@ -1,4 +1,4 @@
-"""Who is alive, and what happens when one falls? Activates actors on first use, finds them, restarts them; nothing else."""
+"""The supervisor activates actors on first use, finds them, and restarts those that fail; it does nothing else."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class Unanswered(Exception):
 
 
 class Kind(Protocol):
-    """How actors of one kind come to life."""
+    """Brings actors of one kind to life."""
 
     async def load(self, keys: Sequence[str]) -> Mapping[str, Actor]:
         """Actors from their stored state; a key that means nothing is not in the answer.
@@ -45,7 +45,7 @@ class Kind(Protocol):
         ...
 
     async def reload(self, key: str) -> Actor:
-        """One actor from all that the store knows of it, the log's tail included; what throws again is passed over.
+        """Read one actor from the store, the log's tail included; a message that throws again is passed over.
 
         Raises ``StoreError``.
         """
@@ -54,7 +54,7 @@ class Kind(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class DeadLetter:
-    """A message that nobody handled, and why; the message itself is not kept: it may hold what must not be shown."""
+    """An unhandled message's type, and the reason; the message itself is not kept: it may hold personal data."""
 
     at: float
     actor: str
@@ -95,22 +95,22 @@ class Supervisor:
         dispatcher.on_dead_letter = self.note_dead_letter
 
     def learn(self, name: str, kind: Kind) -> None:
-        """From now on there are actors of this kind, too."""
+        """Add a kind of actors."""
         self._kinds[name] = kind
         self._actors[name] = {}
 
     # -- finding -----------------------------------------------------------------------------------------------------
 
     def actors(self, kind: str) -> dict[str, Actor]:
-        """The living ones of a kind by key, to look at; nobody else adds or removes."""
+        """The living actors of a kind by key, for reading; only the supervisor adds and removes."""
         return self._actors[kind]
 
     def census(self) -> dict[str, int]:
-        """How many live, by kind."""
+        """Count the living actors by kind."""
         return {kind: len(actors) for kind, actors in self._actors.items()}
 
     async def ask(self, key: str, message: Ask[A]) -> A:
-        """Returns the actor's answer; activates the actor first. None when the key means nothing, as the message's type says.
+        """Return the actor's answer; activate the actor first. None when the key means nothing, as the message's type says.
 
         Raises the actor's refusal, ``ActorFailed``, ``Unanswered`` or ``StoreUnavailable``.
         """
@@ -138,7 +138,7 @@ class Supervisor:
             raise Unanswered(f"{kind} has too much waiting") from None
 
     def answer_at_once(self, key: str, message: Ask[A]) -> A | None:
-        """Returns the answer of an actor that is awake and quiet, in the caller's own turn; otherwise None: then ``ask``.
+        """Return the answer of an actor that is awake and quiet, in the caller's own turn; otherwise None: then ``ask``.
 
         Only for messages that may as well come twice. Raises the actor's refusal, or ``ActorFailed``.
         """
@@ -149,9 +149,9 @@ class Supervisor:
         return None if type(answer) is Reply else answer
 
     async def activate(self, kind: str, keys: Sequence[str]) -> None:
-        """Brings those of ``keys`` to life that are not; each is loaded once, however many ask at once.
+        """Bring those of ``keys`` to life that are not; each is loaded once, however many ask at once.
 
-        A load that fails or is cancelled is only its own asker's failure: whoever waited with it loads again.
+        A load that fails or is cancelled fails only its own caller; the other callers load again.
         """
         living, loading = self._actors[kind], self._loading
         unknown: set[str] = set()
@@ -164,7 +164,7 @@ class Supervisor:
                 await asyncio.wait({loading[kind, key] for key in missing})
 
     def is_loading(self, kind: str, key: str) -> bool:
-        """Whether it is being read from the store just now."""
+        """Tell whether the actor is being read from the store just now."""
         return (kind, key) in self._loading
 
     async def _load(self, kind: str, keys: Sequence[str]) -> None:
@@ -182,7 +182,7 @@ class Supervisor:
             done.set_result(None)
 
     def outdate(self, kind: str, key: str) -> None:
-        """Tells an actor that another's commit changed its stored state: it reads that before it answers anything more."""
+        """Tell an actor that another's commit changed its stored state: it reads that before it answers anything more."""
         actor = self._actors.get(kind, {}).get(key)
         if actor is not None:
             actor.outdate()
@@ -190,7 +190,7 @@ class Supervisor:
             self._outdated.add((kind, key))
 
     def adopt(self, kind: str, key: str, actor: Actor) -> None:
-        """Takes in a loaded actor; a suspended one could not be read, and is tried again later."""
+        """Take in a loaded actor; a suspended one could not be read, and is tried again later."""
         self._actors[kind][key] = actor
         if (kind, key) in self._watchers:
             actor.be_watched(self)
@@ -199,7 +199,7 @@ class Supervisor:
             self._restart_soon(kind, key, actor, PARK_S)
 
     def passivate(self, kind: str, key: str, actor: Actor) -> bool:
-        """Lets this quiet actor go; the key's next message activates it again. False when it is busy, or not the one."""
+        """Let this quiet actor go; the key's next message activates it again. False when it is busy, or not the one."""
         if self._actors[kind].get(key) is not actor or not actor.is_quiet or (kind, key) in self._watchers:
             return False
         del self._actors[kind][key]
@@ -209,7 +209,7 @@ class Supervisor:
     # -- watching ----------------------------------------------------------------------------------------------------
 
     async def watch(self, kind: str, key: str, watcher: Watcher) -> bool:
-        """From now on ``watcher`` is told what the actor announces, across restarts, until ``unwatch``.
+        """Tell ``watcher`` the actor's announcements from now on, across restarts, until ``unwatch``.
 
         False when the key means nothing. A watched actor stays awake. Raises ``StoreUnavailable``.
         """
@@ -225,7 +225,7 @@ class Supervisor:
         return actor is not None
 
     def unwatch(self, kind: str, key: str, watcher: Watcher) -> None:
-        """Nothing more is told; nothing happens when it was not watching."""
+        """End a watch; a watcher that was not watching is ignored."""
         watchers = self._watchers.get((kind, key), [])
         if watcher in watchers:
             watchers.remove(watcher)
@@ -233,12 +233,12 @@ class Supervisor:
             self._watchers.pop((kind, key), None)
 
     def announce(self, kind: str, key: str, event: object) -> None:
-        """An actor tells whoever watches it; a plain value that MessagePack can carry."""
+        """Pass an actor's event, a plain value that MessagePack can carry, to its watchers."""
         for watcher in tuple(self._watchers.get((kind, key), ())):
             watcher(event)
 
     def is_watched(self, kind: str, key: str) -> bool:
-        """Whether anybody would be told."""
+        """Tell whether the actor has a watcher."""
         return (kind, key) in self._watchers
 
     # -- falling -----------------------------------------------------------------------------------------------------
@@ -300,7 +300,7 @@ class Supervisor:
         successor.resume()
 
     async def _reload(self, kind: str, key: str) -> Actor:
-        """Tries until the store is there again: the actor's mailbox keeps what comes meanwhile."""
+        """Try until the store is there again: the actor's mailbox keeps what comes meanwhile."""
         retry_s = 0.1
         while True:
             try:
@@ -318,7 +318,7 @@ class Supervisor:
         return sum(failures.parked for failures in self._failures.values())
 
     def forgive(self) -> None:
-        """Forgets failures long past, so that the record stays small."""
+        """Remove failures long past, so that the record stays small."""
         now = self._clock.now()
         for at, failures in list(self._failures.items()):
             if not failures.parked and now - failures.last_at > FORGIVE_AFTER_S:
@@ -330,7 +330,7 @@ class Supervisor:
         self.dead_letters.append(letter)
 
     async def rest(self) -> None:
-        """Returns when all mailboxes are empty and nobody is restarting at once (parked ones are left alone)."""
+        """Return when all mailboxes are empty and nobody is restarting at once (parked ones are left alone)."""
         await self.dispatcher.rest()
         while restarting := [task for task in self._restarting if not task.done()]:
             if self.parked:
@@ -339,7 +339,7 @@ class Supervisor:
             await self.dispatcher.rest()
 
     async def stop(self) -> None:
-        """Gives up restarts that are under way; the store has what they would have started from."""
+        """Give up restarts that are under way; the store has what they would have started from."""
         for task in self._restarting:
             task.cancel()
         await asyncio.gather(*self._restarting, return_exceptions=True)
