@@ -36,7 +36,7 @@ def _measured(module: str, *arguments: object) -> Measured:
 
 
 def folds(vehicles: int, rounds: int, *, aims: bool) -> list[Figure]:
-    """Measure fixes; check issue 6's aims for the largest fleet, as shared memory weighs on each of few vehicles."""
+    """Measure fixes; check the aims for the largest fleet, as shared memory weighs on each of few vehicles."""
     ours = _measured("bench.vehicle_fold", vehicles, rounds)
     null = _measured("bench.vehicle_fold", vehicles, rounds, "null")
     rate, weight = ours["fixes"] / ours["cpu_s"], ours["bytes_each"]
