@@ -139,7 +139,7 @@ class DeadlinesActor(Actor):
 
 
 class _End(NamedTuple):
-    """The key of an actor, and when its end comes (Unix seconds)."""
+    """The key of an actor, the message that wakes it, and when its end comes (Unix seconds)."""
 
     wake: Wake
     actor_key: str
