@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from functools import partial
+from dataclasses import replace
 
 import pytest
+from aiohttp import web
 
 import run
-from api.live.event_stream import StreamLimits
+from api.app import make_app
+from api.ports import Services
 from tests.api.watching import Reader
 from tests.patience import PATIENCE_S
 
@@ -17,7 +19,12 @@ BEAT_S = 0.02
 
 def beats_often(monkeypatch: pytest.MonkeyPatch) -> None:
     """Shorten the heartbeat, from the next start on."""
-    monkeypatch.setattr(run, "StreamLimits", partial(StreamLimits, heartbeat_s=BEAT_S))
+
+    def made(services: Services) -> web.Application:
+        limits = replace(services.stream_limits, heartbeat_s=BEAT_S)
+        return make_app(replace(services, stream_limits=limits))
+
+    monkeypatch.setattr(run, "make_app", made)
 
 
 async def hears_a_heartbeat(stream: Reader) -> None:
