@@ -52,7 +52,7 @@ class Report(NamedTuple):
 
 def report(index: int, since: int, second: int, *, emergency: bool = False) -> Report:
     """Truck ``index`` ``second`` seconds after it set out; each has a road of its own."""
-    return Report(since + second, 110_000_000 + index * 50_000, 30_000_000 + second * STEP_E6, EMERGENCY * emergency)
+    return Report(since + second, 110_000_000 + index * 10_000, 30_000_000 + second * STEP_E6, EMERGENCY * emergency)
 
 
 class Truck:
