@@ -1,1 +1,1 @@
-"""The embedded SQLite store: its files and their claim, its writer, packs and steps, backup, and moving in and out."""
+"""The embedded SQLite store: its files and their claim, its writer and packs, backup, and moving in and out."""
