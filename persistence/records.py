@@ -58,7 +58,7 @@ def decode(record: bytes, kind: type[T], *, version: int = 1) -> T:
         found, value = _decoder(cast(Hashable, kind)).decode(record)
     except msgspec.MsgspecError as error:
         _refuse_newer(version_of(record), version, kind.__name__)
-        raise StoreFormatError(f"a stored record is no {kind.__name__}: {error}") from error
+        raise StoreFormatError(f"a stored record is not a {kind.__name__}: {error}") from error
     _refuse_newer(found, version, kind.__name__)
     return cast(T, value)
 
@@ -82,7 +82,7 @@ def decode_batch(entry: bytes) -> tuple[float, list[Fix]]:
         version, received_at, fixes = _BATCH.decode(entry)
     except msgspec.MsgspecError as error:
         _refuse_newer(version_of(entry), BATCH_VERSION, "batch of fixes")
-        raise StoreFormatError(f"a log entry is no batch of fixes: {error}") from error
+        raise StoreFormatError(f"a log entry is not a batch of fixes: {error}") from error
     _refuse_newer(version, BATCH_VERSION, "batch of fixes")
     return received_at, fixes
 

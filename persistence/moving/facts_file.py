@@ -76,7 +76,9 @@ def read_facts(file: Path) -> Iterator[list[Fact]]:
         with gzip.open(file, "rb") as stream:
             yield from _facts(cast(BinaryIO, stream), file)
     except (_Damaged, EOFError, gzip.BadGzipFile, zlib.error) as error:
-        raise StoreFormatError(f"{file} is no whole file of facts ({error}): export again, or copy it again") from error
+        raise StoreFormatError(
+            f"{file} is not a whole file of facts ({error}): export again, or copy it again"
+        ) from error
     except OSError as error:
         raise StoreUnavailable(f"can't read {file}: {error.strerror or error}") from error
 

@@ -304,7 +304,7 @@ async def test_a_file_torn_at_any_border_is_refused_and_nothing_made(
     house = SqliteHouse(tmp_path / "new.db")
     for end in range(len(frames)):
         write(file, gzip.compress(b"".join(frames[:end])))
-        with pytest.raises(StoreFormatError, match="no whole file"):
+        with pytest.raises(StoreFormatError, match="not a whole file"):
             await moves_in(file, house)
     assert not is_there(house.path)
 
@@ -314,7 +314,7 @@ async def test_a_file_torn_anywhere_is_refused(full: SqliteHouse, file: Path) ->
     content = read(file)
     for end in range(0, len(content), max(1, len(content) // 200)):
         write(file, content[:end])
-        with pytest.raises(StoreFormatError, match="no whole file"):
+        with pytest.raises(StoreFormatError, match="not a whole file"):
             tally_of(file)
 
 
@@ -324,7 +324,7 @@ async def test_a_part_that_is_missing_doubled_or_changed_is_refused(frames: list
     changed[-1] ^= 1
     for others in (frames[:5] + frames[6:], frames[:6] + frames[5:], [*frames[:5], bytes(changed), *frames[6:]]):
         write(file, gzip.compress(b"".join(others)))
-        with pytest.raises(StoreFormatError, match="no whole file"):
+        with pytest.raises(StoreFormatError, match="not a whole file"):
             tally_of(file)
     write(file, gzip.compress(b"".join(frames) + b"\0"))
     with pytest.raises(StoreFormatError, match="follows its end"):
@@ -337,7 +337,7 @@ async def test_a_part_that_is_missing_doubled_or_changed_is_refused(frames: list
         (Header(MAGIC, FILE_FORMAT + 1, FORMAT, 0.0), "newer program"),
         (Header(MAGIC, FILE_FORMAT, FORMAT + 1, 0.0), "newer program"),
         (Header(MAGIC, FILE_FORMAT, FORMAT - 1, 0.0), "the program that exported it"),
-        (Header("somebody else's", FILE_FORMAT, FORMAT, 0.0), "no whole file"),
+        (Header("somebody else's", FILE_FORMAT, FORMAT, 0.0), "not a whole file"),
     ],
     ids=["newer file", "newer facts", "older facts", "another's"],
 )
@@ -354,7 +354,7 @@ async def test_a_file_of_another_format_is_refused_and_nothing_made(
 @pytest.mark.parametrize("content", [b"", b"a letter", gzip.compress(b"\xff" * 100)], ids=["empty", "text", "gzip"])
 def test_what_is_no_file_of_facts_is_refused(file: Path, content: bytes) -> None:
     write(file, content)
-    with pytest.raises(StoreFormatError, match="no whole file"):
+    with pytest.raises(StoreFormatError, match="not a whole file"):
         tally_of(file)
 
 
