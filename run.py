@@ -79,7 +79,7 @@ GEOGRAPHY: Final = Path(__file__).parent / "geography"
 
 
 class Service:
-    """One process's whole backend. ``async with Service(...)``: it serves inside the block."""
+    """The whole backend of one process. ``async with Service(...)``: it serves inside the block."""
 
     def __init__(
         self,
@@ -256,7 +256,7 @@ class Service:
         return tile_source(chosen.tiles_url, attribution=chosen.tiles_attribution, crs=chosen.tiles_crs)
 
     def _identity(self) -> IdentityProvider:
-        """Who vouches for people, told at each start."""
+        """Choose the provider that vouches for people, and log its name."""
         appid, secret = self.settings.wechat_appid, self.settings.wechat_secret
         provider = WeChat(appid, secret, api=self.settings.wechat_api) if appid else Sandbox()
         self._closing.push_async_callback(provider.close)

@@ -47,7 +47,7 @@ class SettingsError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Address:
-    """Where to listen; port 0 is chosen freely."""
+    """An address to listen at; port 0 is chosen freely."""
 
     host: str
     port: int
@@ -133,7 +133,7 @@ _NESTED: Final[Mapping[str, Mapping[str, str]]] = {
 
 @dataclass(frozen=True, slots=True)
 class Knob:
-    """One value that the environment can give."""
+    """A value that the environment can give."""
 
     variable: str
     value: str | int | float
@@ -175,7 +175,7 @@ def from_environment(environment: Mapping[str, str] | None = None) -> Settings:
 
 
 def _check(settings: Settings) -> None:
-    """What no single type says. Raises ``SettingsError``, before anything is opened."""
+    """Check what no single type says. Raises ``SettingsError``, before anything is opened."""
     if settings.public_url and not _PUBLIC_URL.fullmatch(settings.public_url):
         raise SettingsError(
             f"{PREFIX}PUBLIC_URL={settings.public_url!r}: an address that links can begin with is needed, "
